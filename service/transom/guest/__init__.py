@@ -1,0 +1,1 @@
+"""VM fields, one file each: parse, render, compare, route. Pure."""

@@ -1,0 +1,1 @@
+"""What is counted, for whoever scrapes it."""

@@ -1,0 +1,1 @@
+"""Decides what to change. Reads nothing, writes nothing."""

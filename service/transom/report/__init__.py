@@ -1,0 +1,1 @@
+"""How drift, plans and runs read, as text and as Markdown. Pure."""

@@ -1,0 +1,1 @@
+"""Firmware image to drivers to option ROM to verification. Pure: bytes in, values out."""

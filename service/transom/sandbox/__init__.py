@@ -1,0 +1,1 @@
+"""The worker process that touches untrusted bytes, and its walls (bubblewrap, seccomp, limits)."""

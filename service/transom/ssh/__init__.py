@@ -1,0 +1,1 @@
+"""The one owner of paramiko: run, read, atomic write, pinned host keys."""
