@@ -1,0 +1,291 @@
+"""The words everything else is written in: facts, drift, findings, the ledger. Frozen values; no behaviour beyond look-ups.
+
+Shapes are JSON-dumpable (``to_json`` / ``from_json``): golden cases, the store and the API all use the same form.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import fnmatch
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+import pydantic
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Unknown:
+    """What could not be read. Never the same as absent, and nothing acts on it."""
+
+    unknown: str
+    """Why it could not be read, in one line."""
+    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+
+
+# Unknown first: a mapping would swallow it.
+Maybe = Annotated[Unknown | T, pydantic.Field(union_mode="left_to_right")]
+
+
+class Impact(enum.StrEnum):
+    """What a repair costs; ordered from cheap to dear by ``COST``."""
+
+    LIVE = "live"
+    GUEST_RESTART = "guest-restart"
+    HOST_REBOOT = "host-reboot"
+    HUMAN = "human"
+
+
+COST = {Impact.LIVE: 0, Impact.GUEST_RESTART: 1, Impact.HOST_REBOOT: 2, Impact.HUMAN: 3}
+
+
+class Level(enum.StrEnum):
+    """Where a difference shows: in the files and the PVE configuration, or in what runs."""
+
+    DECLARED = "declared"
+    PERSISTED = "persisted"
+    EFFECTIVE = "effective"
+
+
+class Who(enum.StrEnum):
+    """Who can repair what a finding names."""
+
+    AUTO = "auto"
+    REBOOT = "reboot"
+    BIOS = "bios"
+    REPORT = "report"
+    REFUSE = "refuse"
+    ADOPT = "adopt"
+
+
+class Step(enum.StrEnum):
+    """What has to run on a host after its files changed, in this order."""
+
+    INITRAMFS = "initramfs"
+    BOOTCONFIG = "bootconfig"
+
+
+# --- facts -----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class HostFile:
+    """One regular file. ``text`` is Unknown when its bytes are not UTF-8 or changed while they were read."""
+
+    path: str
+    text: Maybe[str]
+    sha256: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Absent:
+    """The path was looked for and is not there."""
+
+    absent: bool = True
+    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
+
+
+@dataclasses.dataclass(frozen=True)
+class PciDevice:
+    """One PCI function from sysfs. Ids are four lower-case hex digits; ``class_code`` six; address has the domain."""
+
+    address: str
+    vendor: str
+    device: str
+    class_code: str
+    subsystem: str = ""
+    """``vvvv:dddd`` of the subsystem, empty when the device has none."""
+    revision: str = ""
+    driver: str = ""
+    """The bound driver, empty when none."""
+    iommu_group: int | None = None
+    boot_vga: bool | None = None
+
+    @property
+    def id(self) -> str:
+        """``vendor:device``, as in ``8086:9bc8``."""
+        return f"{self.vendor}:{self.device}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Boot:
+    """How this boot came about. ``loader`` is ``grub``, ``systemd-boot`` or Unknown; ``time_ns`` is when the kernel started."""
+
+    boot_id: Maybe[str]
+    kernel: Maybe[str]
+    cmdline: Maybe[tuple[str, ...]]
+    loader: Maybe[str]
+    efi: Maybe[bool]
+    time_ns: Maybe[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+    """From DMI and ACPI: what a person would look for at the vendor's site, and whether VT-d is on."""
+
+    board: Maybe[str] = Unknown("not read")
+    bios: Maybe[str] = Unknown("not read")
+    cpu: Maybe[str] = Unknown("not read")
+    dmar: Maybe[bool] = Unknown("not read")
+    """Whether the firmware gave an ACPI DMAR table (VT-d is on)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestFile:
+    """One ``qemu-server/N.conf``: its bytes as text and their SHA-1, which is the API's digest."""
+
+    vmid: int
+    text: Maybe[str]
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestState:
+    """What the PVE API says of a VM now. ``status`` is ``running`` or ``stopped``; ``lock`` is empty when free."""
+
+    vmid: int
+    status: str
+    lock: str = ""
+    qemu: str = ""
+    """Version of the running QEMU, empty when stopped or not told."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeping:
+    """What Transom left on the node about itself (``/var/lib/transom``)."""
+
+    dirty: tuple[Step, ...] = ()
+    """Steps that a change made necessary and that have not run yet."""
+    ledger_sha256: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """Everything observed of one node at one time. What is missing here was not asked for; what failed is Unknown."""
+
+    node: str
+    boot: Boot
+    files: Mapping[str, Annotated[Unknown | Absent | HostFile, pydantic.Field(union_mode="left_to_right")]]
+    covered: tuple[str, ...] = ()
+    """Patterns that were listed completely: a matching path that is not in ``files`` is absent."""
+    modules: Maybe[frozenset[str]] = Unknown("not read")
+    """Loaded or built in, with underscores."""
+    module_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """``vfio_pci.disable_vga`` → ``N``, from ``/sys/module/*/parameters``."""
+    pci: Maybe[tuple[PciDevice, ...]] = Unknown("not read")
+    packages: Maybe[dict[str, str]] = Unknown("not read")
+    hardware: Hardware = Hardware()
+    guests: Maybe[dict[int, GuestFile]] = Unknown("not read")
+    states: Maybe[dict[int, GuestState]] = Unknown("not read")
+    """From the API; VMs without a state here are not on this node."""
+    quorate: Maybe[bool] = Unknown("not read")
+    roms: Maybe[dict[str, str]] = Unknown("not read")
+    """File name under ``/usr/share/kvm`` → sha256, for the names that documents and VMs mention."""
+    usb: Maybe[frozenset[str]] = Unknown("not read")
+    """``vendor:product`` of every USB device present."""
+    storages: Maybe[frozenset[str]] = Unknown("not read")
+    iomem: Maybe[str] = Unknown("not read")
+    """``/proc/iomem``: who holds a device's memory."""
+    keeping: Maybe[Keeping] = Unknown("not read")
+
+    def file(self, path: str) -> HostFile | Absent | Unknown:
+        """The file at ``path``; Absent only when it was really looked for."""
+        if path in self.files:
+            return self.files[path]
+        if any(fnmatch.fnmatchcase(path, pattern) for pattern in self.covered):
+            return Absent()
+        return Unknown(f"{path} was not looked at")
+
+    def device(self, address: str) -> PciDevice | Unknown | None:
+        """The PCI function at ``address`` (with domain); None when there is none."""
+        if isinstance(self.pci, Unknown):
+            return self.pci
+        return next((dev for dev in self.pci if dev.address == address), None)
+
+
+# --- what is wrong, what is ours -------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What was read, where: ``source`` is ``/etc/default/grub:6`` or a command."""
+
+    source: str
+    says: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """One difference between what a document wants and what is there."""
+
+    path: str
+    desired: str | None
+    observed: str | None
+    level: Level
+    impact: Impact
+    document: str
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A diagnosis with its evidence. ``holds``: no action of this node is taken while it stands."""
+
+    id: str
+    subject: str
+    summary: str
+    remedy: str
+    who: Who
+    evidence: tuple[Evidence, ...] = ()
+    holds: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Noop:
+    """Nothing to do, and why: ``provided by /etc/default/grub:6``."""
+
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One line of the ledger: Transom changed ``path`` on ``node`` from ``before`` to ``applied`` for ``document``.
+
+    Paths: ``host/<setting>/<item>``, ``foreign/<file>:<line>``, ``rom/<file name>``, ``qemu/<vmid>``, ``qemu/<vmid>/<key>``.
+    None means that there was nothing.
+    """
+
+    node: str
+    path: str
+    before: str | None
+    applied: str | None
+    document: str
+    run: str
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """A frozen value as plain JSON types; sets come out sorted, so that equal values dump equal."""
+    return _ordered(pydantic.TypeAdapter(type(value)).dump_python(value, mode="json"), value)
+
+
+def from_json(kind: type[T], data: Any) -> T:
+    """The value of ``kind`` that ``data`` describes; pydantic.ValidationError when it does not."""
+    return pydantic.TypeAdapter(kind).validate_python(data)
+
+
+def _ordered(dumped: Any, value: Any) -> Any:
+    if isinstance(value, frozenset | set):
+        return sorted(dumped)
+    if dataclasses.is_dataclass(value) and isinstance(dumped, dict):
+        return {name: _ordered(item, getattr(value, name)) for name, item in dumped.items()}
+    return dumped

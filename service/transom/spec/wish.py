@@ -1,0 +1,132 @@
+"""What the documents mean together, for one node: references followed, recipes laid in, secrets still only named.
+
+``resolve`` makes these from documents; ``plan`` compares them with facts. Nothing here has been checked against a host.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Want:
+    """One wanted value and who wants it.
+
+    ``kernel`` and ``qemu`` are version conditions (``<6.8``, ``>=9.2,<10.0``); empty means always.
+    """
+
+    value: str
+    document: str
+    """``Node/pve1``, ``VirtualMachine/win11 (recipe igd-legacy-seabios 1)``."""
+    why: str = ""
+    kernel: str = ""
+    qemu: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceWish:
+    """A PCI device by identity: ids are lower-case hex; ``subsystem`` and ``address`` narrow it when given."""
+
+    name: str
+    id: str
+    """``vendor:device``"""
+    subsystem: str = ""
+    address: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RomWish:
+    """An option ROM file: where it lies beside the documents, and what it must hash to."""
+
+    name: str
+    file: str
+    sha256: str
+    document: str
+
+    @property
+    def filename(self) -> str:
+        """The name on a node, under ``/usr/share/kvm``: it carries the hash, so that a new ROM never overwrites an old one."""
+        return f"{self.name}-{self.sha256[:12]}.rom"
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """Where a recipe must not be used: QEMU versions and device ids (both must match; empty matches all)."""
+
+    reason: str
+    qemu: str = ""
+    devices: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestWish:
+    """One VM. ``config`` maps PVE keys to wanted values in PVE's own text; ``hostpci0`` is made by the plan from ``device``,
+    ``hostpci`` (options) and ``rom``. A disk that is to be made reads ``local-lvm:32,ssd=1``."""
+
+    name: str
+    document: str
+    vmid: int | None
+    config: Mapping[str, Want]
+    device: DeviceWish | None = None
+    hostpci: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    rom: RomWish | None = None
+    refusals: tuple[Refusal, ...] = ()
+    recipe: str = ""
+    """``igd-legacy-seabios 1``: name and version; empty when the VM has none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyWish:
+    """What may happen to a node without being asked. Windows are cron with duration and zone, as written."""
+
+    mode: str = "observe"
+    document: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class SecretRef:
+    """Where a secret is, never the secret: exactly one of ``file`` (absolute) and ``env`` is set."""
+
+    file: str = ""
+    env: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """How a node is reached."""
+
+    endpoints: tuple[str, ...]
+    """``https://host:8006``, tried in order."""
+    token_id: str
+    """``user@realm!name``"""
+    token_secret: SecretRef
+    fingerprint: str
+    """SHA-256 of the API's certificate, upper-case hex with colons; empty when ``ca`` is given."""
+    ca: str
+    """Path of a CA file; empty when a fingerprint is pinned."""
+    ssh_host: str
+    ssh_port: int
+    ssh_user: str
+    ssh_key: SecretRef
+    ssh_host_key: str
+    """One ``known_hosts`` key: ``ssh-ed25519 AAAA…``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeWish:
+    """Everything wanted of one node. ``host`` maps a setting's key (``kernel_cmdline``, ``modules``, ``vfio_ids``, ``blacklist``)
+    to its wanted items, without repeats, in the order of the documents."""
+
+    name: str
+    """Name of the Node document."""
+    pve_node: str
+    document: str
+    cluster: str
+    access: Access
+    host: Mapping[str, tuple[Want, ...]]
+    devices: Mapping[str, DeviceWish]
+    guests: tuple[GuestWish, ...]
+    policy: PolicyWish = PolicyWish()
+    recipes: tuple[str, ...] = ()
+    """``name version`` of every recipe used, for the plan's hash."""
