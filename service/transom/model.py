@@ -162,6 +162,8 @@ class Keeping:
 
     dirty: tuple[Step, ...] = ()
     """Steps that a change made necessary and that have not run yet."""
+    reboot_from: str = ""
+    """Boot id under which a change was made that only a reboot brings into effect (``/var/lib/transom/reboot-from``)."""
     ledger_sha256: str = ""
 
 

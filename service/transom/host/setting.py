@@ -68,3 +68,5 @@ class HostSetting:
     edit: Callable[[str, frozenset[str], tuple[str, ...]], str]
     effective: Callable[[str, model.Facts], bool | model.Unknown]
     release: Callable[[str, int, str], str]
+    whole: bool = False
+    """Items stand together on one line and the last line wins (``ids=a,b``): they are given all together or not at all."""
