@@ -1,0 +1,282 @@
+"""What can be done to a node, as values: each says itself in words, as the shell commands a person would type, and how to go back.
+
+Nothing here touches a host; ``reconcile.steps`` does, one module a kind. An action carries everything that it needs, so that a
+stored plan can be shown, hashed, approved and carried out later, and refused when what it expects is no longer there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import pydantic
+
+from transom import model
+from transom.guest import shell as guest_shell
+
+COMMANDS: Mapping[model.Step, str] = {
+    model.Step.INITRAMFS: "update-initramfs -u -k all",
+    model.Step.BOOTCONFIG: "update-grub",
+}
+ROM_FOLDER = "/usr/share/kvm"
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteFile:
+    """Write a text file whole, atomically, if it still is what the plan saw."""
+
+    path: str
+    text: str
+    before: str | None
+    """The text that the plan saw; None when there was no file."""
+    before_sha256: str | None
+    mode: int = 0o644
+    after: tuple[model.Step, ...] = ()
+    reboot: bool = False
+    kind: Literal["write-file"] = "write-file"
+
+    def describe(self) -> str:
+        return f"write {self.path}" if self.before is not None else f"create {self.path}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (_here_document(self.path, self.text),)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        if self.before is None:
+            return (f"rm {shlex.quote(self.path)}",)
+        return (_here_document(self.path, self.before),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoveFile:
+    """Remove a file of our own that has nothing left to say."""
+
+    path: str
+    before: str
+    before_sha256: str
+    mode: int = 0o644
+    after: tuple[model.Step, ...] = ()
+    reboot: bool = False
+    kind: Literal["remove-file"] = "remove-file"
+
+    def describe(self) -> str:
+        return f"remove {self.path}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (f"rm {shlex.quote(self.path)}",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (_here_document(self.path, self.before),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStep:
+    """Rebuild what the boot reads: the initramfs, or the boot loader's configuration."""
+
+    step: model.Step
+    reason: str
+    kind: Literal["run-step"] = "run-step"
+
+    def describe(self) -> str:
+        return f"run {COMMANDS[self.step]} ({self.reason})"
+
+    def shell(self) -> tuple[str, ...]:
+        return (COMMANDS[self.step],)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (COMMANDS[self.step],)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlaceRom:
+    """Copy an option ROM to the node, under a name that carries its hash."""
+
+    filename: str
+    sha256: str
+    source: str
+    """Where the bytes are on this side; checked against the hash before anything is sent."""
+    before_sha256: str | None = None
+    kind: Literal["place-rom"] = "place-rom"
+
+    @property
+    def path(self) -> str:
+        return f"{ROM_FOLDER}/{self.filename}"
+
+    def describe(self) -> str:
+        return f"place option ROM {self.path}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (
+            f"# from your own machine: scp {shlex.quote(self.source)} root@NODE:{shlex.quote(self.path)}",
+            f"echo {self.sha256}  {shlex.quote(self.path)} | sha256sum -c",
+        )
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (f"rm {shlex.quote(self.path)}",)
+
+
+@dataclasses.dataclass(frozen=True)
+class RemoveRom:
+    """Remove an option ROM that Transom placed and that no VM's configuration names any more."""
+
+    filename: str
+    before_sha256: str
+    kind: Literal["remove-rom"] = "remove-rom"
+
+    @property
+    def path(self) -> str:
+        return f"{ROM_FOLDER}/{self.filename}"
+
+    def describe(self) -> str:
+        return f"remove option ROM {self.path}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (f"rm {shlex.quote(self.path)}",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (f"# put the ROM with sha256 {self.before_sha256} back at {shlex.quote(self.path)}",)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reboot:
+    """Reboot the node, wait until another boot id shows, and go on."""
+
+    boot_id: str
+    reason: str
+    kind: Literal["reboot"] = "reboot"
+
+    def describe(self) -> str:
+        return f"reboot the node ({self.reason})"
+
+    def shell(self) -> tuple[str, ...]:
+        return ("reboot",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return ("reboot",)
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateGuest:
+    """Create a VM: what a token may write by the API, the root-only keys over SSH."""
+
+    vmid: int | None
+    """None: the next free one, taken when the plan is carried out."""
+    name: str
+    """Name of the document, which the mark in the VM carries."""
+    api: Mapping[str, str]
+    root: Mapping[str, str]
+    kind: Literal["create-guest"] = "create-guest"
+
+    def describe(self) -> str:
+        return f"create VM {self.vmid if self.vmid is not None else '(next free id)'} for {self.name}"
+
+    def shell(self) -> tuple[str, ...]:
+        return guest_shell.create(self.vmid, {**self.api, **self.root})
+
+    def undo_shell(self) -> tuple[str, ...]:
+        conf = f"/etc/pve/qemu-server/{self.vmid if self.vmid is not None else 'VMID'}.conf"
+        return (f"mv {conf} /root/  # the disks stay",)
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangeGuest:
+    """Change keys of a VM whose configuration still has this digest. ``before`` holds every key's old value, None for none."""
+
+    vmid: int
+    digest: str
+    api: Mapping[str, str]
+    root: Mapping[str, str]
+    api_delete: tuple[str, ...]
+    root_delete: tuple[str, ...]
+    before: Mapping[str, str | None]
+    kind: Literal["change-guest"] = "change-guest"
+
+    @property
+    def wanted(self) -> dict[str, str | None]:
+        """Every key that is changed, with its new value; None for deleted."""
+        return {**self.api, **self.root, **dict.fromkeys((*self.api_delete, *self.root_delete))}
+
+    def describe(self) -> str:
+        return f"change VM {self.vmid}: {', '.join(sorted(self.wanted))}"
+
+    def shell(self) -> tuple[str, ...]:
+        return guest_shell.change(self.vmid, {**self.api, **self.root}, (*self.api_delete, *self.root_delete))
+
+    def undo_shell(self) -> tuple[str, ...]:
+        back = {key: value for key, value in self.before.items() if value is not None}
+        return guest_shell.change(self.vmid, back, tuple(key for key, value in self.before.items() if value is None))
+
+
+@dataclasses.dataclass(frozen=True)
+class RestartGuest:
+    """Restart a running VM so that pending changes come into effect."""
+
+    vmid: int
+    reason: str
+    kind: Literal["restart-guest"] = "restart-guest"
+
+    def describe(self) -> str:
+        return f"restart VM {self.vmid} ({self.reason})"
+
+    def shell(self) -> tuple[str, ...]:
+        return (f"qm reboot {self.vmid}",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (f"qm reboot {self.vmid}",)
+
+
+@dataclasses.dataclass(frozen=True)
+class RestoreFile:
+    """Put a before-image back, if the file still is what the run left. ``vmid`` is set for a VM's configuration."""
+
+    path: str
+    backup: str
+    """Where the before-image lies on the node."""
+    expect_sha256: str | None
+    """What the run left there; None when it removed the file."""
+    before_sha256: str | None
+    """What comes back; None when there was no file."""
+    after: tuple[model.Step, ...] = ()
+    reboot: bool = False
+    vmid: int | None = None
+    kind: Literal["restore-file"] = "restore-file"
+
+    def describe(self) -> str:
+        if self.before_sha256 is None:
+            return f"remove {self.path}, which was not there before" + (" (its disks stay)" if self.vmid else "")
+        return f"restore {self.path} to the byte"
+
+    def shell(self) -> tuple[str, ...]:
+        if self.before_sha256 is None:
+            return (f"rm {shlex.quote(self.path)}",)
+        return (f"cp -p {shlex.quote(self.backup)} {shlex.quote(self.path)}",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (f"# run the plan again to have {shlex.quote(self.path)} back",)
+
+
+Action = Annotated[
+    WriteFile
+    | RemoveFile
+    | RunStep
+    | PlaceRom
+    | RemoveRom
+    | Reboot
+    | CreateGuest
+    | ChangeGuest
+    | RestartGuest
+    | RestoreFile,
+    pydantic.Field(discriminator="kind"),
+]
+
+
+def _here_document(path: str, text: str) -> str:
+    """A command that writes exactly ``text``; printf where a here-document could not (no newline at the end)."""
+    if not text.endswith("\n") or "\r" in text:
+        return f"printf %s {shlex.quote(text)} > {shlex.quote(path)}"
+    mark = "EOF"
+    while mark in text.split("\n"):
+        mark += "_"
+    return f"cat > {shlex.quote(path)} <<'{mark}'\n{text}{mark}"

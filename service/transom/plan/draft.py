@@ -1,0 +1,45 @@
+"""What the parts of planning hand each other: collected drifts, findings, no-ops, actions and ledger lines of one topic."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from transom import model
+from transom.plan import actions as acts
+
+
+@dataclasses.dataclass
+class Draft:
+    """Filled while planning one topic, then laid together; the only mutable thing in here, and it never leaves the package."""
+
+    drifts: list[model.Drift] = dataclasses.field(default_factory=list)
+    findings: list[model.Finding] = dataclasses.field(default_factory=list)
+    noops: list[model.Noop] = dataclasses.field(default_factory=list)
+    actions: list[acts.Action] = dataclasses.field(default_factory=list)
+    entries: list[model.Entry] = dataclasses.field(default_factory=list)
+    forgets: list[str] = dataclasses.field(default_factory=list)
+    reboot: list[str] = dataclasses.field(default_factory=list)
+    """Reasons why the node has to be rebooted."""
+
+    def add(self, other: Draft) -> None:
+        """Everything of ``other`` after what is here."""
+        for field in dataclasses.fields(self):
+            getattr(self, field.name).extend(getattr(other, field.name))
+
+
+Ledger = Mapping[str, model.Entry]
+"""Ledger path → entry, for one node."""
+
+
+def cannot_read(subject: str, reason: str) -> model.Finding:
+    """What is not known holds everything that would rest on it."""
+    return model.Finding(
+        id="cannot-read",
+        subject=subject,
+        summary=f"{subject} could not be read, so nothing is changed",
+        remedy="Make it readable for Transom's SSH user and API token, then plan again.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence(source=subject, says=reason),),
+        holds=True,
+    )

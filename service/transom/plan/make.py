@@ -1,0 +1,69 @@
+"""Laying the parts together: findings first, then host, ROM, reboot and VMs in the order in which they can work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from transom import model
+from transom.diagnose import registry as diagnoses
+from transom.plan import actions as acts
+from transom.plan import guest, host, rom
+from transom.plan.draft import Draft, Ledger, cannot_read
+from transom.plan.result import Gate, Plan
+from transom.spec import wish
+
+
+def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Plan:
+    """The plan for one node. ``take_over``: its user lets foreign lines that contradict be commented out, and VMs be taken."""
+    draft = host.plan(node, facts, ledger, take_over=take_over)
+    reboot = _reboot(facts, draft)
+    draft.add(rom.plan(node, facts, ledger))
+    if reboot:
+        draft.actions.append(reboot)
+    draft.add(guest.plan(node, facts, ledger, take_over=take_over))
+    findings = _unique((*draft.findings, *diagnoses.run(facts, node)))
+    gates = _gates(findings)
+    held = any(not gate.open for gate in gates)
+    return Plan(
+        node=node.name,
+        documents=fingerprint(node),
+        recipes=node.recipes,
+        drifts=tuple(draft.drifts),
+        findings=findings,
+        noops=tuple(draft.noops),
+        actions=() if held else tuple(draft.actions),
+        entries=() if held else tuple(draft.entries),
+        forgets=() if held else tuple(draft.forgets),
+        gates=gates,
+    )
+
+
+def fingerprint(node: wish.NodeWish) -> str:
+    """Hash of everything the documents say about this node, recipes included; secrets are only named in it."""
+    return hashlib.sha256(json.dumps(model.to_json(node), sort_keys=True).encode()).hexdigest()
+
+
+def _reboot(facts: model.Facts, draft: Draft) -> acts.Reboot | None:
+    if not draft.reboot:
+        return None
+    if isinstance(facts.boot.boot_id, model.Unknown):
+        draft.findings.append(cannot_read("/proc/sys/kernel/random/boot_id", facts.boot.boot_id.unknown))
+        return None
+    states = facts.states if not isinstance(facts.states, model.Unknown) else {}
+    running = sorted(vmid for vmid, state in states.items() if state.status == "running")
+    stops = f"; running VMs {', '.join(map(str, running))} are shut down by it" if running else ""
+    return acts.Reboot(facts.boot.boot_id, draft.reboot[0] + stops)
+
+
+def _gates(findings: tuple[model.Finding, ...]) -> tuple[Gate, ...]:
+    holding = [finding for finding in findings if finding.holds]
+    return tuple(Gate(finding.id, False, f"{finding.id}: {finding.summary}") for finding in holding)
+
+
+def _unique(findings: tuple[model.Finding, ...]) -> tuple[model.Finding, ...]:
+    """The planner and a rule may see the same thing: one finding for each id and subject, the first."""
+    kept: dict[tuple[str, str], model.Finding] = {}
+    for finding in findings:
+        kept.setdefault((finding.id, finding.subject), finding)
+    return tuple(kept.values())

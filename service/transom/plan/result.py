@@ -1,0 +1,67 @@
+"""The plan itself: what differs, what is wrong, what would be done, and whether it may. Hashed over what it would do."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+from transom import model
+from transom.plan import actions as acts
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """One condition on the plan as a whole. A closed gate holds every action."""
+
+    name: str
+    open: bool
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """For one node. ``actions`` are in the order in which they run; empty when there is nothing to do or a finding holds."""
+
+    node: str
+    documents: str
+    """Fingerprint of the documents that it was made from."""
+    recipes: tuple[str, ...] = ()
+    drifts: tuple[model.Drift, ...] = ()
+    findings: tuple[model.Finding, ...] = ()
+    noops: tuple[model.Noop, ...] = ()
+    actions: tuple[acts.Action, ...] = ()
+    entries: tuple[model.Entry, ...] = ()
+    """Ledger lines to write before anything is done; ``run`` is still empty."""
+    forgets: tuple[str, ...] = ()
+    """Ledger paths that are no longer ours once the plan is done."""
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Nothing differs and nothing holds: the node is as declared."""
+        return not self.drifts and not self.actions and not self.held
+
+    @property
+    def held(self) -> bool:
+        return any(not gate.open for gate in self.gates)
+
+    @property
+    def impact(self) -> model.Impact:
+        """The dearest impact of what the plan would do."""
+        costs = [drift.impact for drift in self.drifts] or [model.Impact.LIVE]
+        return max(costs, key=model.COST.__getitem__)
+
+    @property
+    def hash(self) -> str:
+        """Names exactly this plan: the same facts and documents give the same hash, any other content another."""
+        return hashlib.sha256(json.dumps(model.to_json(self), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def summary(plan: Plan) -> str:
+    """One line: what a person asks first."""
+    if plan.held:
+        return f"{plan.node}: held: {'; '.join(gate.reason for gate in plan.gates if not gate.open)}"
+    if plan.empty:
+        return f"{plan.node}: as declared"
+    return f"{plan.node}: {len(plan.drifts)} differences, {len(plan.actions)} actions, impact {plan.impact}"

@@ -1,0 +1,74 @@
+"""The two sides of a node as the loop sees them: a shell over SSH and the PVE API, and the few things that come from outside.
+
+Protocols, so that the loop runs alike on the adapters and on fakes with state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from transom import model
+
+
+class Completed(Protocol):
+    """What a command left behind."""
+
+    @property
+    def exit(self) -> int: ...
+    @property
+    def stdout(self) -> bytes: ...
+    @property
+    def stderr(self) -> bytes: ...
+
+
+class Host(Protocol):
+    """A root shell on the node."""
+
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Completed: ...
+    def script(self, text: str, args: Sequence[str] = (), *, stdin: bytes = b"", timeout: float = 60) -> Completed: ...
+    def close(self) -> None: ...
+
+
+class Task(Protocol):
+    """A PVE task that has ended well."""
+
+    @property
+    def exitstatus(self) -> str: ...
+
+
+class Api(Protocol):
+    """The PVE API, as a token with few rights sees it."""
+
+    def guests(self, node: str) -> Mapping[int, model.GuestState]: ...
+    def storages(self, node: str) -> frozenset[str]: ...
+    def cluster_status(self) -> bool: ...
+    def nextid(self) -> int: ...
+    def create(self, node: str, vmid: int, values: Mapping[str, str]) -> str: ...
+    def update(
+        self, node: str, vmid: int, values: Mapping[str, str], *, delete: Sequence[str] = (), digest: str = ""
+    ) -> None: ...
+    def reboot(self, node: str, vmid: int) -> str: ...
+    def wait(self, upid: str, *, timeout: float, on_log: Callable[[str], None] | None = None) -> Task: ...
+    def close(self) -> None: ...
+
+
+@dataclasses.dataclass
+class World:
+    """One node within reach. ``connect`` opens a new shell, for after a reboot; ``say`` reports progress, one line each."""
+
+    node: str
+    """PVE's name of the node."""
+    host: Host
+    api: Api
+    connect: Callable[[], Host]
+    now: Callable[[], float]
+    """Seconds since the epoch."""
+    sleep: Callable[[float], None]
+    nonce: Callable[[], str]
+    say: Callable[[str], None]
+    read: Callable[[str], bytes]
+    """Reads a file on this side (a ROM's bytes)."""
+    reboot_limit: float = 900
+    """Seconds that a node may take to come back."""

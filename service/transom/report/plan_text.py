@@ -1,0 +1,81 @@
+"""How a plan reads: as a diff for people, and as the shell commands that a person would type, with their undo."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+
+from transom import model
+from transom.plan import actions as acts
+from transom.plan import result
+
+
+def text(plan: result.Plan, *, verbose: bool = False) -> str:
+    """The plan for a terminal, without colour; ends with a newline."""
+    lines = [f"Node {plan.node}: {_headline(plan)}"]
+    lines += _section("Findings", _findings(plan.findings))
+    lines += _section("Differences", _drifts(plan.drifts))
+    lines += _section("Actions, in this order", _actions(plan.actions))
+    if verbose:
+        lines += _section("Nothing to do", (f"  = {noop.path}: {noop.reason}" for noop in plan.noops))
+    elif plan.noops:
+        lines.append(f"  ({len(plan.noops)} settings need nothing; -v lists them with the reason)")
+    if not plan.empty:
+        lines.append(f"  Plan {plan.hash}, impact {plan.impact}")
+    return "\n".join(lines) + "\n"
+
+
+def shell(plan: result.Plan) -> str:
+    """A script that does by hand what the plan does, and below it, commented out, the way back."""
+    if not plan.actions:
+        return f"# Node {plan.node}: {_headline(plan)}\n"
+    out = [f"# Node {plan.node}, plan {plan.hash}. Run as root on the node; stop at the first error.", "set -e"]
+    for action in plan.actions:
+        out += [f"\n# {action.describe()}", *action.shell()]
+    out.append("\n# --- The way back, from the last step to the first:")
+    for action in reversed(plan.actions):
+        out += [f"# {line}" for command in action.undo_shell() for line in command.splitlines()]
+    return "\n".join(out) + "\n"
+
+
+def _headline(plan: result.Plan) -> str:
+    return result.summary(plan).partition(": ")[2]
+
+
+def _section(title: str, lines: Iterable[str]) -> list[str]:
+    rows = list(lines)
+    return [f"  {title}:", *rows] if rows else []
+
+
+def _findings(findings: tuple[model.Finding, ...]) -> Iterator[str]:
+    for finding in findings:
+        yield f"    {'HOLDS' if finding.holds else 'note '} [{finding.id}] {finding.subject}: {finding.summary}"
+        for evidence in finding.evidence:
+            yield f"            {evidence.source}: {evidence.says}"
+        yield f"          → {finding.remedy}"
+
+
+def _drifts(drifts: tuple[model.Drift, ...]) -> Iterator[str]:
+    for drift in drifts:
+        sign = "+" if drift.observed is None else "-" if drift.desired is None else "~"
+        change = {
+            "+": f"{drift.desired}",
+            "-": f"{drift.observed}",
+            "~": f"{drift.observed} → {drift.desired}",
+        }[sign]
+        why = f"  ({drift.why})" if drift.why else ""
+        yield f"    {sign} {drift.path}: {change}  [{drift.level}, {drift.impact}]{why}"
+
+
+def _actions(actions: tuple[acts.Action, ...]) -> Iterator[str]:
+    for number, action in enumerate(actions, 1):
+        yield f"    {number}. {action.describe()}"
+        if isinstance(action, acts.WriteFile):
+            yield from (f"         {line}" for line in _diff(action))
+
+
+def _diff(action: acts.WriteFile) -> Iterator[str]:
+    old, new = (action.before or "").splitlines(), action.text.splitlines()
+    for line in difflib.unified_diff(old, new, lineterm="", n=1):
+        if not line.startswith(("---", "+++", "@@")):
+            yield line
