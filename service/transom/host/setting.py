@@ -21,6 +21,8 @@ class Item:
     path: str
     line: int
     """1-based; 0 when the file is not made of lines."""
+    hides: bool = False
+    """True: this line gives no value (``value`` is empty) but takes away what files before it gave; only ``clashes`` looks at it."""
 
     @property
     def place(self) -> str:
@@ -48,21 +50,22 @@ class Selection:
 class HostSetting:
     """One host setting, as plain functions.
 
-    ``select(wants, facts)``: drops what this kernel does not need, with the reason.
+    ``select(wants, facts)``: drops what this kernel does not need, with the reason; Unknown when that cannot be told.
     ``read(facts)``: every item of every file, in the order in which the system reads them; Unknown if any file is.
     ``clashes(wants, items)``: the *foreign* items (path is not ours) that contradict what is wanted.
     ``edit(text, owned, wanted)``: the text of our own file with exactly ``wanted`` of ours in it: items of ``owned`` that are not
     wanted go, wanted ones that are missing come, every other line stays to the byte. ``""`` when nothing is left.
     ``effective(item, facts)``: whether the running system shows it; Unknown when that cannot be told.
     ``release(text, line, item)``: a foreign file's text with that line taken over: commented out with a mark, and what else the
-    line gave kept on a line of its own.
+    line gave kept on a line of its own. errors.Void when the line does not give the item (any more). ``item`` is empty for a line
+    that ``hides``: it is made to keep what stands before it.
     """
 
     key: str
     path: str
     after: tuple[model.Step, ...]
     impact: model.Impact
-    select: Callable[[tuple[wish.Want, ...], model.Facts], Selection]
+    select: Callable[[tuple[wish.Want, ...], model.Facts], Selection | model.Unknown]
     read: Callable[[model.Facts], tuple[Item, ...] | model.Unknown]
     clashes: Callable[[tuple[str, ...], tuple[Item, ...]], tuple[Clash, ...]]
     edit: Callable[[str, frozenset[str], tuple[str, ...]], str]
