@@ -1,0 +1,70 @@
+"""``netN``: ``virtio=F6:…,bridge=vmbr0`` is ``model=virtio,macaddr=F6:…,bridge=vmbr0``; a MAC left out is made by PVE."""
+
+from __future__ import annotations
+
+import re
+
+from transom.guest import field, props
+from transom.guest.fields import making
+
+_MODELS = frozenset({"ne2k_isa", "ne2k_pci", "pcnet", "rtl8139", "virtio", "vmxnet3"}) | {
+    *("e1000", "e1000-82540em", "e1000-82544gc", "e1000-82545em", "e1000e", "i82551", "i82557b", "i82559er"),
+}
+_MAC = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
+
+
+def _mac(value: str) -> str:
+    raised = value.upper()
+    if not _MAC.fullmatch(raised):
+        raise ValueError(f"{value!r} is not a MAC address")
+    return raised
+
+
+SCHEMA = props.Schema(
+    props={
+        "model": props.Prop(props.one_of(*sorted(_MODELS))),
+        "macaddr": props.Prop(_mac, made=True),
+        "bridge": props.Prop(),
+        "queues": props.Prop(props.integer),
+        "rate": props.Prop(props.number),
+        "tag": props.Prop(props.integer),
+        "trunks": props.Prop(),
+        "firewall": props.Prop(props.boolean, "0"),
+        "link_down": props.Prop(props.boolean, "0"),
+        "mtu": props.Prop(props.integer),
+        "host-tunnel": props.Prop(props.boolean),
+    },
+    default_key="model",
+    needs=("model",),
+)
+
+
+def _long(value: str) -> str:
+    """``virtio=MAC`` written as ``model=virtio,macaddr=MAC``."""
+    parts = (part.partition("=") for part in value.split(","))
+    return ",".join(
+        f"model={key},macaddr={rest}" if key in _MODELS and eq else key + eq + rest for key, eq, rest in parts
+    )
+
+
+def _parse(value: str) -> dict[str, str]:
+    return props.parse(SCHEMA, _long(value))
+
+
+def _same(wanted: str, observed: str) -> bool:
+    return props.same(SCHEMA, _long(wanted), _long(observed))
+
+
+def _merge(wanted: str, observed: str) -> str:
+    """The observed MAC in PVE's own short form: ``virtio,bridge=vmbr0`` → ``virtio=F6:…,bridge=vmbr0``."""
+    try:
+        want, got = props.split(SCHEMA, _long(wanted)), props.split(SCHEMA, _long(observed))
+    except ValueError:
+        return wanted
+    if "macaddr" in want or "macaddr" not in got or "model" not in want:
+        return wanted
+    rest = (f"{key}={value}" for key, value in want.items() if key != "model")
+    return ",".join([f"{want['model']}={got['macaddr']}", *rest])
+
+
+FIELDS = (field.VmField("net", re.compile(r"net\d+"), _parse, _same, _merge, making.api, hotplug=True),)

@@ -1,0 +1,71 @@
+"""Whose VM it is: our mark, a tag and one line of the description, and PVE's own generation id.
+
+A mark can be copied with a clone: it is proof only together with the vmgenid that was stored when it was made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from transom.guest import conf
+
+TAG = "transom"
+_LINE = re.compile(r"transom: (\S+)(?: (\S+))?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """The description's line: ``transom: <document name> <fleet or node id>``. ``home`` is empty when the line has none."""
+
+    name: str
+    home: str = ""
+
+
+def mark(description: str, name: str, home: str = "") -> str:
+    """``description`` with the mark as its last paragraph, in place of one that is there. ValueError when a part has blanks."""
+    line = f"transom: {name} {home}".rstrip()
+    if not _LINE.fullmatch(line):
+        raise ValueError(f"{line!r} is not a mark: neither the name nor the id may be empty or have blanks")
+    text = unmark(description)
+    return f"{text}\n\n{line}" if text else line
+
+
+def unmark(description: str) -> str:
+    """``description`` without marks and without blank lines at its end, as PVE gives it back."""
+    lines = [line for line in description.split("\n") if not _LINE.fullmatch(line.strip())]
+    return "\n".join(lines).rstrip()
+
+
+def read(description: str) -> Mark | None:
+    """The mark in ``description``; the last one when there are several."""
+    found = [match for line in description.split("\n") if (match := _LINE.fullmatch(line.strip()))]
+    return Mark(found[-1][1], found[-1][2] or "") if found else None
+
+
+def tags(value: str) -> tuple[str, ...]:
+    """The tags of a ``tags`` value, in order; PVE takes ``;``, ``,`` and blanks between them."""
+    return tuple(tag for tag in re.split(r"[;,\s]+", value) if tag)
+
+
+def mark_tags(value: str) -> str:
+    """``value`` with our tag, as PVE writes it: sorted, joined by ``;``."""
+    return ";".join(sorted({*tags(value), TAG}))
+
+
+def unmark_tags(value: str) -> str:
+    """``value`` without our tag; empty when nothing is left."""
+    return ";".join(tag for tag in tags(value) if tag != TAG)
+
+
+def marked(guest: conf.GuestConf) -> str | None:
+    """The document's name when the VM carries the tag *and* the line, pending changes included; None otherwise."""
+    values = guest.persisted()
+    found = read(values.get("description", ""))
+    return found.name if found and TAG in tags(values.get("tags", "")) else None
+
+
+def vmgenid(guest: conf.GuestConf) -> str:
+    """The generation id in lower case; empty when the VM has none (``0`` means none too)."""
+    value = guest.main.get("vmgenid", "").lower()
+    return "" if value in {"0", "1"} else value
