@@ -1,0 +1,174 @@
+"""What documents mean together: references that lead nowhere, names, VMIDs and devices that two of them claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from transom.spec import bundle, documents, layers, problems
+
+Broken = frozenset[tuple[str, str]]
+"""Kind and name of documents that are wrong themselves: what refers to them is not blamed."""
+
+
+def check(docs: bundle.Bundle, broken: Broken = frozenset()) -> list[problems.Problem]:
+    """Every mistake between the documents of ``docs``."""
+    found = [*_named_twice(docs), *_references(docs, broken), *_hosts_twice(docs), *_vmids(docs), *_devices(docs)]
+    if not found:
+        for node, _ in docs.of(documents.Node).values():
+            found += [*_policy(node, docs), *_recipes(node, docs)]
+    return found
+
+
+def vms(docs: bundle.Bundle, node: str) -> list[layers.Vm]:
+    """The VMs of one node with what they refer to, in the order of the documents. References have been checked."""
+    recipes = docs.of(documents.Recipe)
+    devices = docs.of(documents.Node)[node][1].spec.devices
+    found = []
+    for item, vm in docs.of(documents.VirtualMachine).values():
+        if vm.spec.node == node:
+            recipe = recipes[vm.spec.recipe][1] if vm.spec.recipe else None
+            device = devices[vm.spec.device] if vm.spec.device else None
+            found.append(layers.Vm(item, vm.spec, device, recipe))
+    return found
+
+
+def _named_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    shipped = {item.title for item in docs.shipped}
+    seen: dict[str, bundle.Loaded] = {}
+    for item in docs.own:
+        first = seen.setdefault(item.title, item)
+        if first is not item:
+            place = first.place("metadata", "name")
+            yield item.problem(("metadata", "name"), f"{item.title} is already described in {place}")
+        elif item.title in shipped:
+            yield item.problem(("metadata", "name"), f"{item.title} ships with Transom; choose another name")
+
+
+class _References:
+    """Looks names up, and words what is missing."""
+
+    def __init__(self, docs: bundle.Bundle, broken: Broken) -> None:
+        self.broken = broken
+        self.names: dict[str, list[str]] = {kind: [] for kind in documents.KINDS}
+        for item in docs:
+            self.names[item.kind].append(item.name)
+
+    def missing(
+        self, item: bundle.Loaded, path: tuple[str, ...], kind: str, name: str | None
+    ) -> Iterator[problems.Problem]:
+        known = self.names[kind]
+        if name is None or name in known or (kind, name) in self.broken:
+            return
+        hint = problems.did_you_mean(name, known) or f"; known: {', '.join(sorted(known)) or 'none'}"
+        yield item.problem(path, f"there is no {kind} {problems.shown(name)}{hint}")
+
+
+def _references(docs: bundle.Bundle, broken: Broken) -> Iterator[problems.Problem]:
+    look = _References(docs, broken)
+    nodes = docs.of(documents.Node)
+    for item in docs:
+        match item.document:
+            case documents.Node(spec=node):
+                yield from look.missing(item, ("spec", "cluster"), "Cluster", node.cluster)
+            case documents.VirtualMachine(spec=vm):
+                yield from look.missing(item, ("spec", "node"), "Node", vm.node)
+                yield from look.missing(item, ("spec", "rom"), "Rom", vm.rom)
+                yield from look.missing(item, ("spec", "recipe"), "Recipe", vm.recipe)
+                if vm.node in nodes:
+                    yield from _device(item, vm, nodes[vm.node][1].spec.devices)
+            case _:
+                pass
+
+
+def _device(
+    item: bundle.Loaded, vm: documents.VmSpec, devices: Mapping[str, documents.Device]
+) -> Iterator[problems.Problem]:
+    if vm.device is not None and vm.device not in devices:
+        hint = problems.did_you_mean(vm.device, devices) or f"; known: {', '.join(devices) or 'none'}"
+        yield item.problem(
+            ("spec", "device"), f"Node {problems.shown(vm.node)} has no device {problems.shown(vm.device)}{hint}"
+        )
+
+
+def _claimed_twice(
+    claims: Iterable[tuple[object, bundle.Loaded, tuple[str, ...], str]],
+) -> Iterator[problems.Problem]:
+    """Claims are (what, who, at which path, in words); the second and later claimants of one thing are told of the first."""
+    first: dict[object, tuple[bundle.Loaded, tuple[str, ...]]] = {}
+    for what, item, path, words in claims:
+        holder, where = first.setdefault(what, (item, path))
+        if holder is not item:
+            yield item.problem(path, f"{words} {holder.title} already ({holder.place(*where)})")
+
+
+def _hosts_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    return _claimed_twice(
+        (
+            (node.spec.cluster, node.spec.pve_node or item.name),
+            item,
+            ("spec", "pve_node") if node.spec.pve_node else ("metadata", "name"),
+            f"the PVE node {problems.shown(node.spec.pve_node or item.name)} of this cluster is",
+        )
+        for item, node in docs.of(documents.Node).values()
+    )
+
+
+def _vmids(docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    nodes = docs.of(documents.Node)
+    return _claimed_twice(
+        (
+            (nodes[vm.spec.node][1].spec.cluster, vm.spec.vmid),
+            item,
+            ("spec", "vmid"),
+            f"{vm.spec.vmid} on this cluster belongs to",
+        )
+        for item, vm in docs.of(documents.VirtualMachine).values()
+        if vm.spec.vmid is not None and vm.spec.node in nodes
+    )
+
+
+def _devices(docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    return _claimed_twice(
+        (
+            (vm.spec.node, vm.spec.device),
+            item,
+            ("spec", "device"),
+            f"{problems.shown(vm.spec.device)} of this node is given to",
+        )
+        for item, vm in docs.of(documents.VirtualMachine).values()
+        if vm.spec.device is not None
+    )
+
+
+def _policy(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    first, *others = layers.policies(node, docs.of(documents.Policy)) or [None]
+    for item, _ in filter(None, others):
+        assert first is not None
+        reason = (
+            f"selects Node {problems.shown(node.name)} as narrowly as {first[0].title}; name the node in one of them"
+        )
+        yield item.problem(("spec", "selector"), reason)
+
+
+def _recipes(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    here = vms(docs, node.name)
+    for vm in here:
+        if vm.recipe and vm.device is None and (vm.recipe.spec.vfio_ids or vm.recipe.spec.guest.hostpci):
+            reason = f"{vm.recipe_title} passes a device through; name one of the node's in spec.device"
+            yield vm.item.problem(("spec", "recipe"), reason)
+        for need, value in layers.unmet(vm):
+            yield _requirement(vm, need, value)
+    for vm, key, first, want in layers.contradictions(here):
+        reason = (
+            f"wants {want.value} of {key} with kernel {want.kernel}, {first.document} with {first.kernel}; "
+            f"give it without a condition in {node.title}"
+        )
+        if want.value not in getattr(docs.of(documents.Node)[node.name][1].spec.host, key):
+            yield vm.item.problem(("spec", "recipe"), reason)
+
+
+def _requirement(vm: layers.Vm, need: documents.Requirement, value: str | None) -> problems.Problem:
+    path = ("spec", "raw", need.key) if need.key in vm.spec.raw else ("spec", "hardware", need.key)
+    told = "is missing" if value is None else f"{problems.shown(value)} does not serve"
+    wanted = " or ".join(need.values)
+    return vm.item.problem(path, f"{told}: recipe {vm.recipe_title} wants {wanted} ({need.why})")

@@ -1,0 +1,317 @@
+"""The kinds of documents: their fields and defaults. What fields mean together is checked in ``within`` and ``across``.
+
+The reference for users is ``docs/documents.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import pydantic
+import pydantic_core
+
+from transom.spec import base, fields
+from transom.spec import hardware as parts  # "hardware" is also a field here
+
+API_VERSION = "transom/v1"
+
+
+class Metadata(base.Base):
+    """What a document is called; ``labels`` let policies choose nodes."""
+
+    name: fields.Name
+    labels: dict[fields.LabelKey, fields.LabelValue] = pydantic.Field(default_factory=dict)
+
+
+# --- Cluster ---------------------------------------------------------------------------------------------------------
+
+
+class Secret(base.Base):
+    """Where a secret is, never the secret itself: a file, or an environment variable of the daemon."""
+
+    file: fields.FilePath | None = None
+    env: fields.EnvName | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _named_not_given(cls, value: Any) -> Any:
+        if isinstance(value, str | int):
+            raise pydantic_core.PydanticCustomError(
+                "secret", 'holds a secret itself; say where it is: "file: PATH" or "env: NAME"'
+            )
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> Secret:
+        if (self.file is None) == (self.env is None):
+            raise pydantic_core.PydanticCustomError("secret", 'needs exactly one of "file: PATH" and "env: NAME"')
+        return self
+
+
+class Token(base.Base):
+    """An API token of the cluster."""
+
+    id: fields.TokenId
+    secret: Secret
+
+
+class Api(base.Base):
+    """The cluster's REST API: endpoints are tried in order; its certificate is pinned or comes from a CA of the user's."""
+
+    endpoints: Annotated[tuple[fields.Endpoint, ...], pydantic.Field(min_length=1)]
+    token: Token
+    fingerprint: fields.Fingerprint | None = None
+    ca: fields.FilePath | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_trust(self) -> Api:
+        if (self.fingerprint is None) == (self.ca is None):
+            raise pydantic_core.PydanticCustomError(
+                "trust", 'needs exactly one of "fingerprint" and "ca" to know the server\'s certificate by'
+            )
+        return self
+
+
+class ClusterSsh(base.Base):
+    """How every node of the cluster is logged in to, unless the Node says otherwise."""
+
+    key: Secret
+    user: fields.UserName = "root"
+    port: fields.Port = 22
+
+
+class ClusterSpec(base.Base):
+    """A Proxmox VE cluster, or a single node that is in none."""
+
+    api: Api
+    ssh: ClusterSsh
+
+
+# --- Node ------------------------------------------------------------------------------------------------------------
+
+
+class NodeSsh(base.Base):
+    """Where the node answers, and the key that it must prove."""
+
+    address: fields.Address
+    host_key: fields.HostKey
+    port: fields.Port | None = None
+    user: fields.UserName | None = None
+
+
+class Host(base.Base):
+    """Host settings that the node has whatever its VMs need; recipes add to them."""
+
+    kernel_cmdline: tuple[fields.KernelToken, ...] = ()
+    modules: tuple[fields.Module, ...] = ()
+    vfio_ids: tuple[fields.PciId, ...] = ()
+    blacklist: tuple[fields.Module, ...] = ()
+
+
+class Device(base.Base):
+    """A PCI device by identity; the address narrows it where twins exist."""
+
+    id: fields.DeviceId
+    address: fields.PciAddress | None = None
+
+
+class NodeSpec(base.Base):
+    """One host. ``pve_node`` is its name in PVE, by default the document's own."""
+
+    cluster: fields.Name
+    ssh: NodeSsh
+    pve_node: fields.PveNode | None = None
+    host: Host = Host()
+    devices: dict[fields.Name, Device] = pydantic.Field(default_factory=dict)
+
+
+# --- VirtualMachine, Rom ---------------------------------------------------------------------------------------------
+
+
+class VmSpec(base.Base):
+    """One VM. What it is made of: the recipe, over it ``hardware``, then ``media``, and ``raw`` over all."""
+
+    node: fields.Name
+    vmid: fields.Vmid | None = None
+    recipe: fields.Name | None = None
+    device: fields.Name | None = None
+    rom: fields.Name | None = None
+    hardware: parts.Hardware = parts.Hardware()
+    media: dict[parts.MediaKey, parts.Volume] = pydantic.Field(default_factory=dict)
+    raw: dict[fields.RawKey, fields.RawValue] = pydantic.Field(default_factory=dict)
+
+
+class RomSpec(base.Base):
+    """An option ROM: a file beside the document, and what it must hash to."""
+
+    file: fields.FilePath
+    sha256: fields.Sha256
+
+
+# --- Policy ----------------------------------------------------------------------------------------------------------
+
+
+class Selector(base.Base):
+    """Which nodes: any of the names or globs, and all of the labels; what is left out matches all."""
+
+    nodes: tuple[fields.NodeGlob, ...] = ()
+    labels: dict[fields.LabelKey, fields.LabelValue] = pydantic.Field(default_factory=dict)
+
+
+class Window(base.Base):
+    """When something may be done: from each time of ``cron`` on, for ``duration``. ``deny`` makes it a time of rest, and wins."""
+
+    cron: fields.Cron
+    duration: fields.Duration
+    timezone: fields.TimeZone
+    deny: fields.Switch = False
+
+
+class Limits(base.Base):
+    """The dearest change that is made without asking."""
+
+    impact: Literal["live", "guest-restart", "host-reboot"] = "live"
+
+
+class PolicySpec(base.Base):
+    """What may happen to the selected nodes without being asked for."""
+
+    selector: Selector = Selector()
+    mode: Literal["observe", "propose", "enforce"] = "observe"
+    windows: tuple[Window, ...] = ()
+    limits: Limits = Limits()
+
+
+# --- Recipe ----------------------------------------------------------------------------------------------------------
+
+
+class HostLine(base.Base):
+    """One host setting with its reason, and the kernels that need it."""
+
+    value: fields.KernelToken
+    why: fields.Prose
+    kernel: fields.Versions | None = None
+
+
+class ModuleLine(base.Base):
+    """One kernel module with its reason, and the kernels that need it."""
+
+    value: fields.Module
+    why: fields.Prose
+    kernel: fields.Versions | None = None
+
+
+class RecipeHost(base.Base):
+    """What the host needs for the recipe."""
+
+    kernel_cmdline: tuple[HostLine, ...] = ()
+    modules: tuple[ModuleLine, ...] = ()
+    blacklist: tuple[ModuleLine, ...] = ()
+
+
+class ConfigLine(base.Base):
+    """One key of the VM's configuration with its reason, and the QEMU versions that need it."""
+
+    key: fields.RawKey
+    value: fields.RawValue
+    why: fields.Prose
+    qemu: fields.Versions | None = None
+
+
+class Requirement(base.Base):
+    """A key of the VM that the recipe leaves to the document, but not every value of it. ``absent``: PVE's default serves too."""
+
+    key: fields.RawKey
+    values: Annotated[tuple[fields.Text, ...], pydantic.Field(min_length=1)]
+    why: fields.Prose
+    absent: fields.Switch = False
+
+
+class RecipeGuest(base.Base):
+    """What the VM needs for the recipe; ``hostpci`` holds options of the passed-through device."""
+
+    config: tuple[ConfigLine, ...] = ()
+    hostpci: dict[fields.HostpciKey, fields.OptionValue] = pydantic.Field(default_factory=dict)
+    require: tuple[Requirement, ...] = ()
+
+
+class Refusal(base.Base):
+    """Where the recipe must not be used. QEMU versions and devices must both match; what is left out matches all."""
+
+    why: fields.Prose
+    qemu: fields.Versions | None = None
+    devices: tuple[fields.PciIdGlob, ...] = ()
+
+
+class RecipeSpec(base.Base):
+    """What a generation of graphics needs, as data. ``vfio_ids: device`` binds the VM's device to vfio-pci from boot on."""
+
+    version: Annotated[fields.Whole, pydantic.Field(ge=1)]
+    title: fields.Prose
+    host: RecipeHost = RecipeHost()
+    vfio_ids: Literal["device"] | None = None
+    guest: RecipeGuest = RecipeGuest()
+    refuse: tuple[Refusal, ...] = ()
+
+
+# --- envelopes -------------------------------------------------------------------------------------------------------
+
+
+class Envelope(base.Base):
+    """The four fields that every document has; each kind adds its own ``kind`` and ``spec``."""
+
+    api_version: Annotated[Literal["transom/v1"], pydantic.Field(alias="apiVersion")]
+    metadata: Metadata
+
+
+class Cluster(Envelope):
+    """How a cluster is reached."""
+
+    kind: Literal["Cluster"]
+    spec: ClusterSpec
+
+
+class Node(Envelope):
+    """One host of a cluster."""
+
+    kind: Literal["Node"]
+    spec: NodeSpec
+
+
+class VirtualMachine(Envelope):
+    """One VM on a node."""
+
+    kind: Literal["VirtualMachine"]
+    spec: VmSpec
+
+
+class Rom(Envelope):
+    """One option ROM file."""
+
+    kind: Literal["Rom"]
+    spec: RomSpec
+
+
+class Policy(Envelope):
+    """What may be done to nodes unasked."""
+
+    kind: Literal["Policy"]
+    spec: PolicySpec
+
+
+class Recipe(Envelope):
+    """What a generation of graphics needs."""
+
+    kind: Literal["Recipe"]
+    spec: RecipeSpec
+
+
+Document = Cluster | Node | VirtualMachine | Rom | Policy | Recipe
+KINDS: dict[str, type[Document]] = {
+    "Cluster": Cluster,
+    "Node": Node,
+    "VirtualMachine": VirtualMachine,
+    "Rom": Rom,
+    "Policy": Policy,
+    "Recipe": Recipe,
+}

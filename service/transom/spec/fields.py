@@ -1,0 +1,243 @@
+"""The forms that single values of documents may take: ids, addresses, keys, conditions.
+
+They are strict, because the values end in configuration files and shells. Every text has a form, and no form admits a control character or a line break.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import os.path
+import re
+import struct
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pydantic
+import pydantic_core
+from pydantic_core import core_schema
+
+from transom.spec import problems
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What a text must look like. ``pattern`` is anchored and means the same in Python and in JSON Schema.
+
+    ``fold`` makes the canonical spelling of a text that fits; ValueError when it does not fit after all, saying why.
+    ``secret`` keeps the value out of messages: where people paste secrets by mistake.
+    """
+
+    pattern: str
+    what: str
+    example: str
+    fold: Callable[[str], str] = str
+    secret: bool = False
+    limit: int = 4096
+
+    def check(self, value: str) -> str:
+        told = "the text" if self.secret else problems.shown(value)
+        if len(value) > self.limit:
+            raise pydantic_core.PydanticCustomError("form", "is longer than {limit} characters", {"limit": self.limit})
+        if not re.fullmatch(self.pattern, value):
+            reason = f"{told} is not {self.what}, such as {self.example}"
+            raise pydantic_core.PydanticCustomError("form", "{reason}", {"reason": reason})
+        try:
+            return self.fold(value)
+        except ValueError as error:
+            raise pydantic_core.PydanticCustomError("form", "{reason}", {"reason": f"{told} {error}"}) from error
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: pydantic.GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": self.pattern}
+
+
+def _lower(text: str) -> str:
+    return text.lower()
+
+
+def _upper(text: str) -> str:
+    return text.upper()
+
+
+def _with_domain(address: str) -> str:
+    return (address if address.count(":") == 2 else f"0000:{address}").lower()
+
+
+def _host_key(text: str) -> str:
+    """OpenSSH's public key blob begins with the length and the name of its type (RFC 4253, 6.6)."""
+    kind, blob = text.split(" ")
+    try:
+        raw = base64.b64decode(blob, validate=True)
+    except binascii.Error:
+        raw = b""
+    if raw[:4] != struct.pack(">I", len(kind)) or raw[4 : 4 + len(kind)] != kind.encode() or len(raw) < 36:
+        raise ValueError("is cut off or damaged; copy it again, as with: ssh-keyscan -t ed25519 HOST")
+    return text
+
+
+def _one_line(value: Any) -> Any:
+    return " ".join(value.split()) if isinstance(value, str) else value
+
+
+def _absolute(path: str, info: pydantic.ValidationInfo) -> str:
+    """Relative to the document's folder, ``~`` to the user's; both come in as context from the loader, nothing is looked up."""
+    if not isinstance(info.context, dict):
+        return path
+    home = info.context["home"]
+    if path == "~" or path.startswith("~/"):
+        path = home + path[1:]
+    return os.path.normpath(os.path.join(info.context["folder"], path))  # noqa: PTH118 - text, no file is touched
+
+
+_SWITCH = {"yes": True, "on": True, "no": False, "off": False, 0: False, 1: True}
+
+
+def _switch(value: Any) -> Any:
+    return _SWITCH.get(value, value) if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
+_TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+_HEX4 = "[0-9a-fA-F]{4}"
+_CRON = r"[0-9A-Za-z*/,-]+"
+
+Text = Annotated[str, Form(_TEXT, "one line of text without control characters", "some words", limit=16384)]
+Prose = Annotated[Text, pydantic.BeforeValidator(_one_line)]
+"""Words for people; line breaks become blanks, so that a reason may be written over several lines."""
+Switch = Annotated[
+    bool,
+    pydantic.BeforeValidator(_switch),
+    pydantic.Field(strict=True),
+    pydantic.WithJsonSchema({"enum": [True, False, "yes", "no", "on", "off", 1, 0]}),
+]
+Whole = Annotated[int, pydantic.Field(strict=True)]
+Port = Annotated[Whole, pydantic.Field(ge=1, le=65535)]
+Vmid = Annotated[Whole, pydantic.Field(ge=100, le=999999999)]
+
+Name = Annotated[str, Form(f"^{_LABEL}$", "a name of lower-case letters, digits and hyphens, at most 63", "win11-igd")]
+LabelKey = Annotated[str, Form(r"^[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$", "a label's key", "site")]
+LabelValue = Annotated[str, Form(r"^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$", "a label's value", "home")]
+NodeGlob = Annotated[str, Form(r"^[a-z0-9*?\[\]!-]+$", "a Node's name or a glob for several", "pve*")]
+
+PveNode = Annotated[str, Form(r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$", "the name of a PVE node", "pve1")]
+Endpoint = Annotated[
+    str,
+    Form(
+        rf"^https://(?:{_HOST}|\[[0-9a-fA-F:]+\]):[0-9]{{1,5}}$",
+        "an https URL with a port and no path",
+        "https://192.0.2.11:8006",
+    ),
+]
+TokenId = Annotated[
+    str,
+    Form(
+        r"^[^\s:/@!=]+@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+$",
+        "user@realm!name (the secret stands apart)",
+        "transom@pve!transom",
+        secret=True,
+    ),
+]
+Fingerprint = Annotated[
+    str,
+    Form(
+        r"^(?:[0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}$",
+        "a SHA-256 fingerprint of 32 hex pairs with colons",
+        "AB:CD:…, which openssl x509 -fingerprint -sha256 prints",
+        fold=_upper,
+    ),
+]
+FilePath = Annotated[
+    str,
+    Form(_TEXT, "the path of a file", "igd.rom", secret=True),
+    pydantic.AfterValidator(_absolute),
+]
+EnvName = Annotated[
+    str, Form("^[A-Za-z_][A-Za-z0-9_]*$", "the name of an environment variable", "PVE_TOKEN", secret=True)
+]
+Address = Annotated[str, Form(rf"^(?:{_HOST}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)$", "a host name or IP address", "192.0.2.11")]
+UserName = Annotated[str, Form(r"^[a-z_][a-z0-9_-]{0,31}$", "a user's name", "root")]
+HostKey = Annotated[
+    str,
+    Form(
+        r"^(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]+={0,2}$",
+        "a public host key, type and base64 with one blank",
+        "ssh-ed25519 AAAAC3Nz…, which ssh-keyscan -t ed25519 HOST prints after the name",
+        fold=_host_key,
+    ),
+]
+
+KernelToken = Annotated[
+    str,
+    Form(
+        r'^(?:[!#-~]|"[ !#-~]*")+$',
+        "one parameter of a kernel command line, plain ASCII, no blank outside double quotes",
+        "intel_iommu=on",
+    ),
+]
+Module = Annotated[str, Form("^[A-Za-z0-9][A-Za-z0-9_-]*$", "the name of a kernel module", "vfio_pci")]
+PciId = Annotated[str, Form(f"^{_HEX4}:{_HEX4}$", "vendor:device in hex", "8086:9bc8", fold=_lower)]
+DeviceId = Annotated[
+    str,
+    Form(
+        f"^{_HEX4}:{_HEX4}(?::{_HEX4}:{_HEX4})?$",
+        "vendor:device in hex",
+        "8086:9bc8",
+        fold=_lower,
+    ),
+]
+PciIdGlob = Annotated[
+    str, Form(r"^[0-9a-fA-F*?]{1,4}:[0-9a-fA-F*?]{1,4}$", "vendor:device or a glob for it", "8086:9b*", fold=_lower)
+]
+PciAddress = Annotated[
+    str,
+    Form(
+        r"^(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]$",
+        "a PCI address with its function",
+        "0000:00:02.0",
+        fold=_with_domain,
+    ),
+]
+Sha256 = Annotated[
+    str, Form("^[0-9a-fA-F]{64}$", "a SHA-256 of 64 hex digits", "what sha256sum prints first", fold=_lower)
+]
+Versions = Annotated[
+    str,
+    Form(
+        r"^(?:<=|>=|<|>)[0-9]+(?:\.[0-9]+)*(?:,(?:<=|>=|<|>)[0-9]+(?:\.[0-9]+)*)*$",
+        "a condition on a version",
+        ">=9.2,<10.0",
+    ),
+]
+
+RawKey = Annotated[str, Form("^[a-z][a-z0-9_-]{0,63}$", "a key of a PVE configuration", "hookscript")]
+RawValue = Annotated[
+    str,
+    Form(_TEXT, "a value in PVE's own syntax, not empty, on one line", "virtio,bridge=vmbr0", limit=16384),
+    pydantic.WithJsonSchema({"type": ["string", "number"], "pattern": _TEXT}),
+]
+HostpciKey = Annotated[
+    str,
+    Form(
+        "^(?:legacy-igd|pcie|rombar|x-vga|device-id|vendor-id|sub-device-id|sub-vendor-id|driver)$",
+        "an option of hostpci (address and romfile come from device and rom)",
+        "legacy-igd",
+    ),
+]
+OptionValue = Annotated[
+    str,
+    Form("^[A-Za-z0-9_.-]+$", "a plain value", "1"),
+    pydantic.WithJsonSchema({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_.-]+$"}),
+]
+
+Cron = Annotated[
+    str, Form(rf"^{_CRON}(?: {_CRON}){{4}}$", "five fields of cron (minute hour day month weekday)", "0 3 * * sun")
+]
+Duration = Annotated[str, Form("^[1-9][0-9]{0,4}[mhd]$", "a duration in minutes, hours or days", "2h")]
+TimeZone = Annotated[
+    str, Form(r"^(?:UTC|[A-Z][A-Za-z_]+(?:/[A-Z0-9][A-Za-z0-9_+-]*)+)$", "a time zone's name", "Europe/Berlin")
+]

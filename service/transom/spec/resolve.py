@@ -1,0 +1,81 @@
+"""Documents → what is wanted of each node: references followed, recipes laid in, hardware in PVE's syntax. Pure."""
+
+from __future__ import annotations
+
+from transom.spec import across, bundle, documents, layers, wish
+
+
+def resolve(docs: bundle.Bundle) -> tuple[wish.NodeWish, ...]:
+    """One wish for each Node document, in their order. ``docs`` comes from ``loader``, which has checked that all fits together."""
+    return tuple(_node(item, node, docs) for item, node in docs.of(documents.Node).values())
+
+
+def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wish.NodeWish:
+    spec = node.spec
+    vms = across.vms(docs, item.name)
+    roms = {name: _rom(loaded, rom) for name, (loaded, rom) in docs.of(documents.Rom).items()}
+    return wish.NodeWish(
+        name=item.name,
+        pve_node=spec.pve_node or item.name,
+        document=item.title,
+        cluster=spec.cluster,
+        access=_access(docs.of(documents.Cluster)[spec.cluster][1].spec, spec.ssh),
+        host=layers.host(item, spec, vms),
+        devices={name: _device(name, device) for name, device in spec.devices.items()},
+        guests=tuple(_guest(vm, roms) for vm in vms),
+        policy=_policy(item, docs),
+        recipes=tuple(dict.fromkeys(vm.recipe_title for vm in vms if vm.recipe)),
+    )
+
+
+def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh) -> wish.Access:
+    return wish.Access(
+        endpoints=cluster.api.endpoints,
+        token_id=cluster.api.token.id,
+        token_secret=_secret(cluster.api.token.secret),
+        fingerprint=cluster.api.fingerprint or "",
+        ca=cluster.api.ca or "",
+        ssh_host=ssh.address,
+        ssh_port=ssh.port or cluster.ssh.port,
+        ssh_user=ssh.user or cluster.ssh.user,
+        ssh_key=_secret(cluster.ssh.key),
+        ssh_host_key=ssh.host_key,
+    )
+
+
+def _secret(secret: documents.Secret) -> wish.SecretRef:
+    return wish.SecretRef(file=secret.file or "", env=secret.env or "")
+
+
+def _device(name: str, device: documents.Device) -> wish.DeviceWish:
+    """``8086:9bc8:1849:9bc8`` holds both identities: four digits, a colon, four digits each."""
+    return wish.DeviceWish(name=name, id=device.id[:9], subsystem=device.id[10:], address=device.address or "")
+
+
+def _rom(item: bundle.Loaded, rom: documents.Rom) -> wish.RomWish:
+    return wish.RomWish(name=item.name, file=rom.spec.file, sha256=rom.spec.sha256, document=item.title)
+
+
+def _guest(vm: layers.Vm, roms: dict[str, wish.RomWish]) -> wish.GuestWish:
+    recipe = vm.recipe.spec if vm.recipe else None
+    return wish.GuestWish(
+        name=vm.item.name,
+        document=vm.item.title,
+        vmid=vm.spec.vmid,
+        config=layers.config(vm),
+        device=_device(vm.spec.device, vm.device) if vm.spec.device and vm.device else None,
+        hostpci=dict(recipe.guest.hostpci) if recipe else {},
+        rom=roms[vm.spec.rom] if vm.spec.rom else None,
+        refusals=tuple(wish.Refusal(line.why, line.qemu or "", line.devices) for line in recipe.refuse)
+        if recipe
+        else (),
+        recipe=vm.recipe_title,
+    )
+
+
+def _policy(item: bundle.Loaded, docs: bundle.Bundle) -> wish.PolicyWish:
+    chosen = layers.policies(item, docs.of(documents.Policy))
+    if not chosen:
+        return wish.PolicyWish()
+    found, policy = chosen[0]
+    return wish.PolicyWish(mode=policy.spec.mode, document=found.title)

@@ -1,0 +1,159 @@
+"""One plain document → its model, or every mistake in it with line, path, reason and hint."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+import pydantic_core
+
+from transom.spec import bundle, documents, problems, yamltree
+
+_NUMBERS = {
+    "greater_than_equal": "is less than {ge}",
+    "less_than_equal": "is more than {le}",
+}
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Whereabouts:
+    """What relative paths are relative to: the folder of the document's file, and the user's home. Absolute paths."""
+
+    folder: str
+    home: str
+
+
+def document(
+    tree: yamltree.Tree, file: str, where: Whereabouts | None = None
+) -> tuple[bundle.Loaded | None, list[problems.Problem]]:
+    """The document of ``tree``, or what is wrong with it."""
+    lines = {problems.dotted(path): line for path, line in tree.lines.items()}
+    kind, wrong = _kind(tree, file)
+    if kind is None:
+        return None, wrong
+    context = dataclasses.asdict(where) if where else None
+    try:
+        return bundle.Loaded(kind.model_validate(tree.data, context=context), file, lines), []
+    except pydantic.ValidationError as error:
+        return None, [_problem(item, kind, tree, file) for item in _causes(error.errors())]
+
+
+def _kind(tree: yamltree.Tree, file: str) -> tuple[type[documents.Document] | None, list[problems.Problem]]:
+    named = tree.data.get("kind")
+    if isinstance(named, str) and named in documents.KINDS:
+        return documents.KINDS[named], []
+    kinds = ", ".join(documents.KINDS)
+    if "kind" not in tree.data:
+        return None, [problems.Problem(file, _line(tree, ()), "kind", f"is missing; it is one of {kinds}")]
+    hint = problems.did_you_mean(named, documents.KINDS) if isinstance(named, str) else ""
+    reason = f"{problems.shown(named)} is none of {kinds}{hint}"
+    return None, [problems.Problem(file, _line(tree, ("kind",)), "kind", reason)]
+
+
+def _causes(found: list[pydantic_core.ErrorDetails]) -> list[pydantic_core.ErrorDetails]:
+    """Without what follows from another mistake: a list is "too short" when its only item is wrong."""
+    return [
+        item
+        for item in found
+        if item["type"] != "too_short" or not any(_below(item["loc"], other["loc"]) for other in found)
+    ]
+
+
+def _below(path: tuple[problems.Part, ...], other: tuple[problems.Part, ...]) -> bool:
+    return len(other) > len(path) and other[: len(path)] == path
+
+
+def _problem(
+    error: pydantic_core.ErrorDetails, kind: type[documents.Document], tree: yamltree.Tree, file: str
+) -> problems.Problem:
+    path = tuple(part for part in error["loc"] if part != "[key]")
+    return problems.Problem(file, _line(tree, path), problems.dotted(path), _reason(error, kind, path))
+
+
+def _line(tree: yamltree.Tree, path: yamltree.Path) -> int:
+    return next((tree.lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in tree.lines), 0)
+
+
+def _reason(error: pydantic_core.ErrorDetails, kind: type[documents.Document], path: yamltree.Path) -> str:
+    said, context = error["type"], error.get("ctx", {})
+    if said == "missing":
+        return "is missing"
+    if said == "extra_forbidden":
+        known = _known(kind, path[:-1])
+        return f"is not a field here{problems.did_you_mean(str(path[-1]), known) or _listed(known)}"
+    if said == "literal_error":
+        return _not_one_of(error["input"], context["expected"])
+    if said in _NUMBERS:
+        return f"{problems.shown(error['input'])} {_NUMBERS[said].format(**context)}"
+    if said in _WANTED:
+        return _not_a(error["input"], _WANTED[said])
+    if said == "too_short":
+        return f"needs at least {context['min_length']} of them"
+    if said == "too_long":
+        return f"holds {context['actual_length']}, at most {context['max_length']} are possible"
+    return error["msg"]
+
+
+def _not_a(value: object, wanted: str) -> str:
+    if isinstance(value, bool) and wanted == "text":
+        return "is true or false where text is wanted; put it in quotes, or write 1 or 0 where PVE wants a number"
+    told = "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else problems.shown(value)
+    return f"{told} is not {wanted}"
+
+
+def _not_one_of(value: object, expected: str) -> str:
+    options = [option.strip("'") for option in expected.replace(" or ", ", ").split(", ")]
+    hint = problems.did_you_mean(value, options) if isinstance(value, str) else ""
+    told = problems.shown(value) if not isinstance(value, dict | list) else "this"
+    return f"{told} is not {options[0]}{hint}" if len(options) == 1 else f"{told} is none of {', '.join(options)}{hint}"
+
+
+def _listed(known: list[str]) -> str:
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def _known(kind: type[documents.Document], path: yamltree.Path) -> list[str]:
+    """The fields of the model at ``path``; follows mappings and lists to what they hold."""
+    holder: Any = kind
+    for part in path:
+        holder = _inside(holder, part)
+    if not _is_model(holder):
+        return []
+    return [field.alias or name for name, field in holder.model_fields.items()]
+
+
+def _inside(holder: Any, part: problems.Part) -> Any:
+    if _is_model(holder):
+        field = holder.model_fields.get(part)
+        return _bare(field.annotation) if field else None
+    arguments = typing.get_args(holder)
+    if typing.get_origin(holder) is dict:
+        return _bare(arguments[1])
+    return _bare(arguments[0]) if typing.get_origin(holder) is tuple else None
+
+
+def _bare(annotation: Any) -> Any:
+    """Without ``Annotated`` and without ``| None``."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _bare(typing.get_args(annotation)[0])
+    options = [option for option in typing.get_args(annotation) if option is not type(None)]
+    if type(None) in typing.get_args(annotation) and len(options) == 1:
+        return _bare(options[0])
+    return annotation
+
+
+def _is_model(holder: Any) -> bool:
+    return isinstance(holder, type) and issubclass(holder, pydantic.BaseModel)
