@@ -141,12 +141,9 @@ def _devices(docs: bundle.Bundle) -> Iterator[problems.Problem]:
 
 
 def _policy(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Problem]:
-    first, *others = layers.policies(node, docs.of(documents.Policy)) or [None]
-    for item, _ in filter(None, others):
-        assert first is not None
-        reason = (
-            f"selects Node {problems.shown(node.name)} as narrowly as {first[0].title}; name the node in one of them"
-        )
+    best = layers.policies(node, docs.of(documents.Policy))
+    for item, _ in best[1:]:
+        reason = f"selects Node {problems.shown(node.name)} as narrowly as {best[0][0].title}; name it in one of them"
         yield item.problem(("spec", "selector"), reason)
 
 

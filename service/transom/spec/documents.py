@@ -16,6 +16,11 @@ from transom.spec import hardware as parts  # "hardware" is also a field here
 API_VERSION = "transom/v1"
 
 
+def _exactly_one(*names: str) -> dict[str, Any]:
+    """For the published schema what the validators below check."""
+    return {"oneOf": [{"required": [name]} for name in names]}
+
+
 class Metadata(base.Base):
     """What a document is called; ``labels`` let policies choose nodes."""
 
@@ -28,6 +33,8 @@ class Metadata(base.Base):
 
 class Secret(base.Base):
     """Where a secret is, never the secret itself: a file, or an environment variable of the daemon."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_exactly_one("file", "env"))
 
     file: fields.FilePath | None = None
     env: fields.EnvName | None = None
@@ -57,6 +64,8 @@ class Token(base.Base):
 
 class Api(base.Base):
     """The cluster's REST API: endpoints are tried in order; its certificate is pinned or comes from a CA of the user's."""
+
+    model_config = pydantic.ConfigDict(json_schema_extra=_exactly_one("fingerprint", "ca"))
 
     endpoints: Annotated[tuple[fields.Endpoint, ...], pydantic.Field(min_length=1)]
     token: Token

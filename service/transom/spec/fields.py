@@ -1,6 +1,7 @@
 """The forms that single values of documents may take: ids, addresses, keys, conditions.
 
-They are strict, because the values end in configuration files and shells. Every text has a form, and no form admits a control character or a line break.
+They are strict, because the values end in configuration files and shells. Every text has a form, and no form admits a
+control character or a line break.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Form:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: pydantic.GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(schema), "pattern": self.pattern}
+        return {**handler(schema), "pattern": self.pattern, "description": f"{self.what}, such as {self.example}"}
 
 
 def _lower(text: str) -> str:
@@ -218,7 +219,7 @@ RawKey = Annotated[str, Form("^[a-z][a-z0-9_-]{0,63}$", "a key of a PVE configur
 RawValue = Annotated[
     str,
     Form(_TEXT, "a value in PVE's own syntax, not empty, on one line", "virtio,bridge=vmbr0", limit=16384),
-    pydantic.WithJsonSchema({"type": ["string", "number"], "pattern": _TEXT}),
+    pydantic.WithJsonSchema({"type": ["string", "number"], "pattern": _TEXT, "description": "PVE's own syntax"}),
 ]
 HostpciKey = Annotated[
     str,

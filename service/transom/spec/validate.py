@@ -110,8 +110,11 @@ def _reason(error: pydantic_core.ErrorDetails, kind: type[documents.Document], p
 def _not_a(value: object, wanted: str) -> str:
     if isinstance(value, bool) and wanted == "text":
         return "is true or false where text is wanted; put it in quotes, or write 1 or 0 where PVE wants a number"
-    told = "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list) else problems.shown(value)
-    return f"{told} is not {wanted}"
+    if isinstance(value, Mapping | list):
+        return f"is {'a list' if isinstance(value, list) else 'a mapping'} where {wanted} is wanted"
+    if wanted in ("a mapping", "a list"):  # the value is not shown: it may be a secret in the wrong place
+        return f"is a single value where {wanted} is wanted"
+    return f"{problems.shown(value)} is not {wanted}"
 
 
 def _not_one_of(value: object, expected: str) -> str:

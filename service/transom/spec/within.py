@@ -50,6 +50,8 @@ def reserved(key: str) -> str:
         return "is written by PVE itself; take the line out"
     if key in _PARAMETERS:
         return "is a parameter of PVE's API, not a key of a VM; take the line out"
+    if key == "cipassword":
+        return "is a secret, and documents hold none; set it in PVE"
     return ""
 
 
