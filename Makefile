@@ -8,6 +8,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
 
+.SILENT:
+
 setup: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock Makefile

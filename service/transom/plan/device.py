@@ -34,10 +34,10 @@ def resolve(device: wish.DeviceWish, facts: model.Facts) -> str | model.Finding:
     )
 
 
-def _finding(
-    id: str, device: wish.DeviceWish, summary: str, remedy: str, seen: list[model.PciDevice]
-) -> model.Finding:
-    evidence = tuple(model.Evidence(f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} {dev.subsystem}".strip()) for dev in seen)
+def _finding(id: str, device: wish.DeviceWish, summary: str, remedy: str, seen: list[model.PciDevice]) -> model.Finding:
+    evidence = tuple(
+        model.Evidence(f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} {dev.subsystem}".strip()) for dev in seen
+    )
     return model.Finding(
         id=id,
         subject=f"device {device.name}",

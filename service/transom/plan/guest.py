@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from transom import model
 from transom.guest import compare, conf, hostpci, identity, registry
@@ -76,8 +77,11 @@ def wanted(guest: wish.GuestWish, facts: model.Facts) -> dict[str, wish.Want] | 
             return address
         value = hostpci.render_hostpci(address, guest.hostpci, guest.rom.filename if guest.rom else None)
         config["hostpci0"] = wish.Want(value, guest.document, f"device {guest.device.name}")
-    tags = [tag for tag in config["tags"].value.replace(",", ";").split(";") if tag] if "tags" in config else []
-    config["tags"] = wish.Want(";".join(sorted({*tags, identity.TAG})), guest.document, "marks the VM as Transom's")
+    if "description" in config:
+        text = identity.mark(config["description"].value, guest.name)
+        config["description"] = wish.Want(text, guest.document, "with Transom's mark")
+    tags = identity.mark_tags(config["tags"].value if "tags" in config else "")
+    config["tags"] = wish.Want(tags, guest.document, "marks the VM as Transom's")
     return config
 
 
@@ -117,13 +121,15 @@ def _not_ours(vmid: int, guest: wish.GuestWish, mark: str | None) -> model.Findi
 def _create(node: wish.NodeWish, guest: wish.GuestWish, wants: Mapping[str, wish.Want], draft: Draft) -> None:
     values = {key: want.value for key, want in wants.items()}
     values["description"] = identity.mark(values.get("description", ""), guest.name)
-    api, root = split(values)
+    api, root = split(values, {})
     subject = f"qemu/{guest.vmid}" if guest.vmid is not None else f"qemu/({guest.name})"
     draft.drifts.append(
         model.Drift(subject, guest.name, None, model.Level.PERSISTED, model.Impact.LIVE, guest.document, "no such VM")
     )
     draft.drifts.extend(
-        model.Drift(f"{subject}/{key}", want.value, None, model.Level.PERSISTED, model.Impact.LIVE, want.document, want.why)
+        model.Drift(
+            f"{subject}/{key}", want.value, None, model.Level.PERSISTED, model.Impact.LIVE, want.document, want.why
+        )
         for key, want in sorted(wants.items())
     )
     draft.actions.append(acts.CreateGuest(guest.vmid, guest.name, api, root))
@@ -133,10 +139,17 @@ def _create(node: wish.NodeWish, guest: wish.GuestWish, wants: Mapping[str, wish
     )
 
 
-def split(values: Config) -> tuple[dict[str, str], dict[str, str]]:
-    """What an API token may write, and what only root may."""
-    api = {key: value for key, value in values.items() if registry.field_for(key).route(value) is Route.API}
-    return api, {key: value for key, value in values.items() if key not in api}
+Change = TypeVar("Change", str, str | None)
+
+
+def split(changes: Mapping[str, Change], present: Config) -> tuple[dict[str, Change], dict[str, Change]]:
+    """What an API token may write or delete, and what only root may, in order of the keys."""
+    api: dict[str, Change] = {}
+    root: dict[str, Change] = {}
+    for key, value in sorted(changes.items()):
+        values = [one for one in (value, present.get(key)) if one is not None]
+        (api if registry.route(key, *values) is Route.API else root)[key] = value
+    return api, root
 
 
 def _change(
@@ -160,12 +173,12 @@ def _change(
         changes[diff.key] = value
     _unwanted(subject, wants, persisted, ledger, changes, draft)
     if identity.marked(parsed) != guest.name:
-        changes["description"] = identity.mark(parsed.description, guest.name)
+        changes["description"] = identity.mark(persisted.get("description", ""), guest.name)
         draft.entries.append(model.Entry(node.name, subject, None, guest.name, guest.document, ""))
     for key, value in sorted(changes.items()):
         _note(node, guest, subject, key, value, persisted.get(key), wants, draft, running=running)
     if changes:
-        draft.actions.append(_action(vmid, found.digest, changes, persisted, parsed.description))
+        draft.actions.append(_action(vmid, found.digest, changes, persisted))
     _effective(guest, subject, parsed, changes, draft, running=running)
 
 
@@ -220,32 +233,23 @@ def _note(
     impact = model.Impact.GUEST_RESTART if restart else model.Impact.LIVE
     document = want.document if want else guest.document
     why = want.why if want else ("no document wants it any more" if key != "description" else "Transom's mark")
-    draft.drifts.append(
-        model.Drift(f"{subject}/{key}", value, observed, model.Level.PERSISTED, impact, document, why)
-    )
+    draft.drifts.append(model.Drift(f"{subject}/{key}", value, observed, model.Level.PERSISTED, impact, document, why))
     if want:
         draft.entries.append(model.Entry(node.name, f"{subject}/{key}", observed, want.value, document, ""))
 
 
-def _action(
-    vmid: int, digest: str, changes: Mapping[str, str | None], persisted: Config, description: str
-) -> acts.ChangeGuest:
-    api, root = split({key: value for key, value in changes.items() if value is not None})
-    deleted = [key for key, value in changes.items() if value is None]
-    root_delete = tuple(sorted(key for key in deleted if _root_only(key, persisted.get(key, ""))))
-    # A token may not replace a root-only value even by one it could write itself.
-    for key in [key for key in api if key in persisted and _root_only(key, persisted[key])]:
-        root[key] = api.pop(key)
+def _action(vmid: int, digest: str, changes: Mapping[str, str | None], persisted: Config) -> acts.ChangeGuest:
+    api, root = split(changes, persisted)
     before = {key: persisted.get(key) for key in changes}
-    if "description" in before:
-        before["description"] = description or None
     return acts.ChangeGuest(
-        vmid, digest, api, root, tuple(sorted(set(deleted) - set(root_delete))), root_delete, before
+        vmid,
+        digest,
+        {key: value for key, value in api.items() if value is not None},
+        {key: value for key, value in root.items() if value is not None},
+        tuple(key for key, value in api.items() if value is None),
+        tuple(key for key, value in root.items() if value is None),
+        before,
     )
-
-
-def _root_only(key: str, value: str) -> bool:
-    return registry.field_for(key).route(value) is Route.ROOT
 
 
 def _effective(

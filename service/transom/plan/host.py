@@ -1,19 +1,19 @@
 """Host settings: wanted items against the merged reading of all files, the ledger and the running system.
 
-Three levels: what the files say (persisted), what the boot reads of them (initramfs, boot configuration), what runs (effective).
-A foreign line that gives a wanted item satisfies it; one that contradicts it holds the plan until it is taken over.
+Here: what the files say; ``boot`` has what the boot reads of them and what runs. A foreign line that gives a wanted item satisfies
+it; one that contradicts it holds the plan until it is taken over.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from transom import model
-from transom.host import derive, grub_cfg, registry
+from transom.host import derive, registry
 from transom.host.setting import HostSetting, Item
 from transom.plan import actions as acts
+from transom.plan import boot
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
@@ -55,8 +55,7 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         _setting(setting, wants, texts, ledger, draft, node=node.name, take_over=take_over)
     _give_back(texts, ledger, wants_by_key, draft)
     changed = _file_actions(texts, draft)
-    _steps(facts, changed, wants_by_key, draft)
-    _effects(facts, wants_by_key, draft)
+    boot.plan(facts, wants_by_key, draft, {path: afterwards(path) for path in changed})
     return draft
 
 
@@ -83,6 +82,9 @@ def _setting(
     if not wants and not owned:
         return
     selection = setting.select(wants, texts.facts)
+    if isinstance(selection, model.Unknown):
+        draft.findings.append(cannot_read(f"what {setting.key} needs on this host", selection.unknown))
+        return
     draft.noops.extend(selection.skipped)
     items = setting.read(texts.view())
     if isinstance(items, model.Unknown):
@@ -90,7 +92,9 @@ def _setting(
         return
     foreign = tuple(item for item in items if item.path != setting.path)
     values = tuple(want.value for want in selection.wants)
-    if not _settle_clashes(setting, values, foreign, texts, draft, node=node, wants=selection.wants, take_over=take_over):
+    if not _settle_clashes(
+        setting, values, foreign, texts, draft, node=node, wants=selection.wants, take_over=take_over
+    ):
         return
     if take_over:  # the foreign lines may be gone now
         items = setting.read(texts.view())
@@ -151,7 +155,9 @@ def _settle_clashes(
 def _difference(old: str, new: str) -> tuple[str, str]:
     """The lines of ``old`` that ``new`` has otherwise, and what stands there instead."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    head = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    head = next(
+        (i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
     tail = 0
     while tail < min(len(before), len(after)) - head and before[-1 - tail] == after[-1 - tail]:
         tail += 1
@@ -173,8 +179,9 @@ def _contradiction(want: str, item: Item, reason: str) -> model.Finding:
 def _provided(setting: HostSetting, values: tuple[str, ...], items: tuple[Item, ...]) -> Mapping[str, Item]:
     """Which wanted items somebody else's line gives already."""
     if not setting.whole:
-        return {item.value: item for item in items if item.path != setting.path}
-    last = [item for item in items if items and item.place == items[-1].place]
+        return {item.value: item for item in items if item.path != setting.path and not item.hides}
+    giving = [item for item in items if not item.hides]
+    last = [item for item in giving if item.place == giving[-1].place]
     given = {item.value: item for item in last if item.path != setting.path}
     return given if set(values) <= set(given) else {}
 
@@ -269,7 +276,7 @@ def _file_actions(texts: Texts, draft: Draft) -> frozenset[str]:
         if text == (before or "") and (old is not None) == bool(text):
             continue
         changed.add(path)
-        after, reboot = _afterwards(path)
+        after, reboot = afterwards(path)
         if text:
             sha = old.sha256 if old else None
             mode = old.mode if old else 0o644
@@ -279,7 +286,7 @@ def _file_actions(texts: Texts, draft: Draft) -> frozenset[str]:
     return frozenset(changed)
 
 
-def _afterwards(path: str) -> tuple[tuple[model.Step, ...], bool]:
+def afterwards(path: str) -> tuple[tuple[model.Step, ...], bool]:
     """What must run after a change of ``path``, by the settings that are read from it."""
     kinds = [setting for setting in registry.SETTINGS if setting.path == path]
     if not kinds:  # a foreign file that was taken over: the settings whose own file lies in the same place
@@ -289,125 +296,3 @@ def _afterwards(path: str) -> tuple[tuple[model.Step, ...], bool]:
     return tuple(step for step in model.Step if step in steps), any(
         setting.impact is model.Impact.HOST_REBOOT for setting in kinds
     )
-
-
-def _steps(
-    facts: model.Facts, changed: frozenset[str], wants: Mapping[str, tuple[wish.Want, ...]], draft: Draft
-) -> None:
-    """The rebuilds that are due: after our own changes, after an interrupted run, and where the result is older than its source."""
-    reasons: dict[model.Step, str] = {}
-    stale = {
-        model.Step.INITRAMFS: _stale_initramfs(facts, wants),
-        model.Step.BOOTCONFIG: _stale_bootconfig(facts, wants),
-    }
-    for step in model.Step:
-        paths = sorted(path for path in changed if step in _afterwards(path)[0])
-        if paths:
-            reasons[step] = f"{', '.join(paths)} changed"
-        elif not isinstance(facts.keeping, model.Unknown) and step in facts.keeping.dirty:
-            reasons[step] = "an earlier change has not been brought to the boot yet"
-        elif reason := stale[step]:
-            reasons[step] = reason
-        else:
-            continue
-        if not paths:
-            draft.drifts.append(_drift(f"host/{step}", "up to date", "stale", "", reasons[step]))
-        draft.actions.append(acts.RunStep(step, reasons[step]))
-        draft.reboot.append(f"{step} is rebuilt")
-
-
-def _files_giving(facts: model.Facts, key: str, wants: Mapping[str, tuple[wish.Want, ...]]) -> Iterable[model.HostFile]:
-    """The observed files in which wanted items of one setting stand."""
-    setting = next(s for s in registry.SETTINGS if s.key == key)
-    items = setting.read(facts)
-    values = {want.value for want in setting.select(wants.get(key, ()), facts).wants}
-    if isinstance(items, model.Unknown):
-        return ()
-    paths = {item.path for item in items if item.value in values}
-    return [file for file in map(facts.file, sorted(paths)) if isinstance(file, model.HostFile)]
-
-
-def _keys_with(step: model.Step) -> tuple[str, ...]:
-    return tuple(setting.key for setting in registry.SETTINGS if step in setting.after)
-
-
-def _stale_initramfs(facts: model.Facts, wants: Mapping[str, tuple[wish.Want, ...]]) -> str:
-    """Why the running kernel's initramfs is out of date, or ``""``: a file that gives a wanted item is newer than it."""
-    image = facts.file(f"/boot/initrd.img-{facts.boot.kernel}")
-    if not isinstance(image, model.HostFile):
-        return ""
-    for key in _keys_with(model.Step.INITRAMFS):
-        for file in _files_giving(facts, key, wants):
-            if file.mtime_ns > image.mtime_ns:
-                return f"{file.path} is newer than {image.path}"
-    return ""
-
-
-def _stale_bootconfig(facts: model.Facts, wants: Mapping[str, tuple[wish.Want, ...]]) -> str:
-    """Why GRUB's configuration is out of date, or ``""``: the files give a wanted token that a boot entry lacks."""
-    file = facts.file("/boot/grub/grub.cfg")
-    if not isinstance(file, model.HostFile) or isinstance(file.text, model.Unknown):
-        return ""
-    setting = next(s for s in registry.SETTINGS if s.key == "kernel_cmdline")
-    items = setting.read(facts)
-    if isinstance(items, model.Unknown):
-        return ""
-    given = {item.value for item in items} & {w.value for w in setting.select(wants.get(setting.key, ()), facts).wants}
-    for entry in grub_cfg.entries(file.text):
-        missing = sorted(given - set(entry.tokens))
-        if missing and not entry.recovery:
-            return f"/boot/grub/grub.cfg lacks {' '.join(missing)}"
-    return ""
-
-
-def _effects(facts: model.Facts, wants: Mapping[str, tuple[wish.Want, ...]], draft: Draft) -> None:
-    """What runs, against what is wanted; a reboot only where one can help."""
-    lacking: list[tuple[str, wish.Want]] = []
-    for setting in registry.SETTINGS:
-        for want in setting.select(wants.get(setting.key, ()), facts).wants:
-            if setting.effective(want.value, facts) is False:
-                lacking.append((ledger_path(setting, want.value), want))
-    keeping = facts.keeping
-    owed = not isinstance(keeping, model.Unknown) and bool(keeping.reboot_from) and keeping.reboot_from == facts.boot.boot_id
-    if draft.actions:
-        draft.reboot.append("the new settings come into effect at boot")
-    elif owed:
-        draft.reboot.append("an earlier change comes into effect at boot")
-        draft.drifts.append(_effective("host/boot", "rebooted", "not since the last change", "", "a reboot is owed"))
-    helps = bool(draft.reboot) or _changed_since_boot(facts, wants)
-    for path, want in lacking:
-        draft.drifts.append(_effective(path, want.value, None, want.document, "not in effect in the running system"))
-    if lacking and helps and not draft.reboot:
-        draft.reboot.append("settings are in the files but not in effect")
-    if lacking and not helps:
-        draft.findings.append(_no_help([path for path, _ in lacking]))
-
-
-def _effective(path: str, desired: str | None, observed: str | None, document: str, why: str) -> model.Drift:
-    return model.Drift(path, desired, observed, model.Level.EFFECTIVE, model.Impact.HOST_REBOOT, document, why)
-
-
-def _changed_since_boot(facts: model.Facts, wants: Mapping[str, tuple[wish.Want, ...]]) -> bool:
-    """Whether a boot now would read other files than the last one did."""
-    if isinstance(facts.boot.time_ns, model.Unknown):
-        return True
-    files = [file for setting in registry.SETTINGS for file in _files_giving(facts, setting.key, wants)]
-    images = (facts.file(f"/boot/initrd.img-{facts.boot.kernel}"), facts.file("/boot/grub/grub.cfg"))
-    files.extend(file for file in images if isinstance(file, model.HostFile))
-    return any(file.mtime_ns >= facts.boot.time_ns for file in files)
-
-
-def _no_help(paths: list[str]) -> model.Finding:
-    return model.Finding(
-        id="not-effective-after-boot",
-        subject=", ".join(paths),
-        summary="the node booted with these settings in its files, and they are still not in effect: rebooting again cannot help",
-        remedy="Look at the other findings; another boot loader, kernel option or driver is in the way.",
-        who=model.Who.REPORT,
-        evidence=tuple(model.Evidence(source=path, says="in the files, not in effect") for path in paths),
-        holds=True,
-    )
-
-
-def sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

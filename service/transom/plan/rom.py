@@ -1,8 +1,8 @@
-"""Option ROM files on a node: there under the name that carries their hash, with exactly those bytes; gone when nobody needs them."""
+"""Option ROMs on a node: there with the right bytes under the name that carries their hash, gone when nobody needs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from transom import model
 from transom.plan import actions as acts
@@ -60,7 +60,7 @@ def _remove(filename: str, entry: model.Entry, facts: model.Facts, draft: Draft)
         draft.forgets.append(path)
 
 
-def _users(filename: str, facts: model.Facts) -> Iterable[str]:
+def _users(filename: str, facts: model.Facts) -> Iterator[str]:
     """Every VM configuration (pending changes and snapshots included) that names the file; an unreadable one counts as one."""
     if isinstance(facts.guests, model.Unknown):
         yield "a VM that could not be read"

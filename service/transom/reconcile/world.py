@@ -10,24 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from transom import model
-
-
-class Completed(Protocol):
-    """What a command left behind."""
-
-    @property
-    def exit(self) -> int: ...
-    @property
-    def stdout(self) -> bytes: ...
-    @property
-    def stderr(self) -> bytes: ...
+from transom.ssh import pump
 
 
 class Host(Protocol):
     """A root shell on the node."""
 
-    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60) -> Completed: ...
-    def script(self, text: str, args: Sequence[str] = (), *, stdin: bytes = b"", timeout: float = 60) -> Completed: ...
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60, read_only: bool = False
+    ) -> pump.Completed: ...
+    def script(
+        self, text: str, args: Sequence[str] = (), *, stdin: bytes = b"", timeout: float = 60, read_only: bool = False
+    ) -> pump.Completed: ...
     def close(self) -> None: ...
 
 

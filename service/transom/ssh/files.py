@@ -112,6 +112,14 @@ def restore(host: Scripted, path: str, *, expect: str | None, backup: str, on_pm
     return _change(host, "restore", path, expect=expect, backup=backup, on_pmxcfs=on_pmxcfs)
 
 
+def keep(host: Scripted, path: str, *, backup: str, on_pmxcfs: bool = False) -> None:
+    """Keep the before-image of ``path`` (or that it is absent) in ``backup``, for a change that somebody else carries out.
+
+    The first image of a path stays. Busy and Rejected as ``write``.
+    """
+    _change(host, "retain", path, expect=None, backup=backup, on_pmxcfs=on_pmxcfs)
+
+
 def kept(host: Scripted, backup: str) -> tuple[Kept, ...]:
     """What ``backup`` keeps, oldest first; empty when there is no such folder."""
     manifest = read(host, f"{backup}/manifest") or b""
@@ -149,7 +157,7 @@ def _change(
 
 
 def _judge(word: str, detail: str, path: str, expect: str | None, stderr: str) -> bool:
-    if word in ("written", "removed", "restored", "same"):
+    if word in ("written", "removed", "restored", "kept", "same"):
         return word != "same"
     if word == "changed":
         raise errors.Void(

@@ -3,6 +3,7 @@
 #   write   LOCK PATH KIND EXPECT BACKUP SHA MODE OWNER     new bytes on standard input
 #   remove  LOCK PATH KIND EXPECT BACKUP
 #   restore LOCK PATH KIND EXPECT BACKUP
+#   retain  LOCK PATH KIND EXPECT BACKUP                    keeps the before-image, whatever is there, and changes nothing
 # KIND: disk, or pmxcfs (/etc/pve: FUSE without modes, owners and fsync; PVE writes there as `file.tmp.PID` and renames).
 # EXPECT: SHA-256 of the present bytes, or `absent`. BACKUP: a folder, or empty for none.
 # The output is one line, `WORD DETAIL`; the caller knows the words.
@@ -103,6 +104,13 @@ swap() {
     flush "$dir" || broke "cannot sync $dir"
     present
     [ "$now" = "$1" ] || say differs "$now"
+}
+
+retain() {
+    present
+    folder "$backup" 0700 silent
+    keep
+    say kept "$now"
 }
 
 discard() {

@@ -1,0 +1,153 @@
+"""What the boot reads of the host's files, and what runs: due rebuilds, effective drift, and whether a reboot can help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from transom import model
+from transom.host import grub_cfg, registry
+from transom.host.setting import HostSetting
+from transom.plan import actions as acts
+from transom.plan.draft import Draft
+from transom.spec import wish
+
+Wants = Mapping[str, tuple[wish.Want, ...]]
+Afterwards = Mapping[str, tuple[tuple[model.Step, ...], bool]]
+"""Path of a file that the plan changes → the steps that makes due, and whether it needs a reboot."""
+
+
+def plan(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) -> None:
+    """Add to ``draft``, which holds the file actions already, the rebuilds and the reasons for a reboot."""
+    _steps(facts, changed, wants, draft)
+    _effects(facts, wants, draft, changed)
+
+
+def _selected(setting: HostSetting, wants: Wants, facts: model.Facts) -> tuple[wish.Want, ...]:
+    """What of the wanted items applies here; nothing when that cannot be told (a finding says so already)."""
+    selection = setting.select(wants.get(setting.key, ()), facts)
+    return () if isinstance(selection, model.Unknown) else selection.wants
+
+
+def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) -> None:
+    """The rebuilds that are due: after our own changes, after an interrupted run, and where the result is older than its source."""
+    reasons: dict[model.Step, str] = {}
+    stale = {
+        model.Step.INITRAMFS: _stale_initramfs(facts, wants),
+        model.Step.BOOTCONFIG: _stale_bootconfig(facts, wants),
+    }
+    for step in model.Step:
+        paths = sorted(path for path, (steps, _) in changed.items() if step in steps)
+        if paths:
+            reasons[step] = f"{', '.join(paths)} changed"
+        elif not isinstance(facts.keeping, model.Unknown) and step in facts.keeping.dirty:
+            reasons[step] = "an earlier change has not been brought to the boot yet"
+        elif reason := stale[step]:
+            reasons[step] = reason
+        else:
+            continue
+        if not paths:
+            draft.drifts.append(_drift(f"host/{step}", model.Level.PERSISTED, "up to date", "stale", "", reasons[step]))
+        draft.actions.append(acts.RunStep(step, reasons[step]))
+        draft.reboot.append(f"{step} is rebuilt")
+
+
+def _files_giving(facts: model.Facts, key: str, wants: Wants) -> Iterable[model.HostFile]:
+    """The observed files in which wanted items of one setting stand."""
+    setting = next(s for s in registry.SETTINGS if s.key == key)
+    items = setting.read(facts)
+    values = {want.value for want in _selected(setting, wants, facts)}
+    if isinstance(items, model.Unknown):
+        return ()
+    paths = {item.path for item in items if item.value in values}
+    return [file for file in map(facts.file, sorted(paths)) if isinstance(file, model.HostFile)]
+
+
+def _keys_with(step: model.Step) -> tuple[str, ...]:
+    return tuple(setting.key for setting in registry.SETTINGS if step in setting.after)
+
+
+def _stale_initramfs(facts: model.Facts, wants: Wants) -> str:
+    """Why the running kernel's initramfs is out of date, or ``""``: a file that gives a wanted item is newer than it."""
+    image = facts.file(f"/boot/initrd.img-{facts.boot.kernel}")
+    if not isinstance(image, model.HostFile):
+        return ""
+    for key in _keys_with(model.Step.INITRAMFS):
+        for file in _files_giving(facts, key, wants):
+            if file.mtime_ns > image.mtime_ns:
+                return f"{file.path} is newer than {image.path}"
+    return ""
+
+
+def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
+    """Why GRUB's configuration is out of date, or ``""``: the files give a wanted token that a boot entry lacks."""
+    file = facts.file("/boot/grub/grub.cfg")
+    if not isinstance(file, model.HostFile) or isinstance(file.text, model.Unknown):
+        return ""
+    setting = next(s for s in registry.SETTINGS if s.key == "kernel_cmdline")
+    items = setting.read(facts)
+    if isinstance(items, model.Unknown):
+        return ""
+    given = {item.value for item in items} & {want.value for want in _selected(setting, wants, facts)}
+    for entry in grub_cfg.entries(file.text):
+        missing = sorted(given - set(entry.tokens))
+        if missing and not entry.recovery:
+            return f"/boot/grub/grub.cfg lacks {' '.join(missing)}"
+    return ""
+
+
+def _effects(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) -> None:
+    """What runs, against what is wanted; a reboot only where one can help."""
+    lacking: list[tuple[str, wish.Want]] = []
+    for setting in registry.SETTINGS:
+        for want in _selected(setting, wants, facts):
+            if setting.effective(want.value, facts) is False:
+                lacking.append((f"host/{setting.key}/{want.value}", want))
+    keeping = facts.keeping
+    owed = (
+        not isinstance(keeping, model.Unknown)
+        and bool(keeping.reboot_from)
+        and keeping.reboot_from == facts.boot.boot_id
+    )
+    if any(reboot for _, reboot in changed.values()):
+        draft.reboot.append("the new settings come into effect at boot")
+    elif owed:
+        draft.reboot.append("an earlier change comes into effect at boot")
+        draft.drifts.append(
+            _drift("host/boot", model.Level.EFFECTIVE, "rebooted", "not since the last change", "", "a reboot is owed")
+        )
+    helps = bool(draft.reboot) or _changed_since_boot(facts, wants)
+    for path, want in lacking:
+        why = "not in effect in the running system"
+        draft.drifts.append(_drift(path, model.Level.EFFECTIVE, want.value, None, want.document, why))
+    if lacking and helps and not draft.reboot:
+        draft.reboot.append("settings are in the files but not in effect")
+    if lacking and not helps:
+        draft.findings.append(_no_help([path for path, _ in lacking]))
+
+
+def _drift(
+    path: str, level: model.Level, desired: str | None, observed: str | None, document: str, why: str
+) -> model.Drift:
+    return model.Drift(path, desired, observed, level, model.Impact.HOST_REBOOT, document, why)
+
+
+def _changed_since_boot(facts: model.Facts, wants: Wants) -> bool:
+    """Whether a boot now would read other files than the last one did."""
+    if isinstance(facts.boot.time_ns, model.Unknown):
+        return True
+    files = [file for setting in registry.SETTINGS for file in _files_giving(facts, setting.key, wants)]
+    images = (facts.file(f"/boot/initrd.img-{facts.boot.kernel}"), facts.file("/boot/grub/grub.cfg"))
+    files.extend(file for file in images if isinstance(file, model.HostFile))
+    return any(file.mtime_ns >= facts.boot.time_ns for file in files)
+
+
+def _no_help(paths: list[str]) -> model.Finding:
+    return model.Finding(
+        id="not-effective-after-boot",
+        subject=", ".join(paths),
+        summary="the node booted with these settings in its files, and they are still not in effect: rebooting again cannot help",
+        remedy="Look at the other findings; another boot loader, kernel option or driver is in the way.",
+        who=model.Who.REPORT,
+        evidence=tuple(model.Evidence(source=path, says="in the files, not in effect") for path in paths),
+        holds=True,
+    )

@@ -1,0 +1,46 @@
+"""What a step leaves behind on a node, written to the journal before the step runs: enough to undo it after any crash."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from transom import model
+
+KEEP = "/var/lib/transom"
+"""Where Transom keeps things on a node: before-images, marks of owed steps, the mirror of the ledger."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """One file that a step changes (a VM's configuration is one too). Hashes are SHA-256 of the bytes; None means no file."""
+
+    path: str = ""
+    """Empty when the step leaves no file changed (a rebuild, a restart)."""
+    before_sha256: str | None = None
+    after_sha256: str | None = None
+    """What the step will leave; for a VM's configuration it is not known before, and ``vmid`` and ``wanted`` stand for it."""
+    after: tuple[model.Step, ...] = ()
+    reboot: bool = False
+    vmid: int | None = None
+    wanted: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    """Keys of the VM that the step sets, None for deleted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The run that a step belongs to."""
+
+    run: str
+    boot_id: str
+    """Of the boot in which the run began."""
+
+    @property
+    def backup(self) -> str:
+        """Folder of before-images on the node."""
+        return f"{KEEP}/backup/{self.run}"
+
+
+def guest_path(vmid: int) -> str:
+    """Where PVE keeps a VM's configuration, seen from its own node."""
+    return f"/etc/pve/qemu-server/{vmid}.conf"

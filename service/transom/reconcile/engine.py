@@ -1,0 +1,61 @@
+"""Carrying a plan out: every step is journalled before and after, and nothing goes on past an error.
+
+Level-triggered: there is no resuming in the middle. After a crash the next run observes and plans again; what the journal holds
+is for undo and for people.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from transom import errors, model
+from transom.plan import actions as acts
+from transom.plan import result
+from transom.reconcile import effect as eff
+from transom.reconcile import world as w
+from transom.reconcile.steps import build, files, guest, reboot, restart, rom
+
+STEPS: Mapping[type, types.ModuleType] = {
+    acts.WriteFile: files,
+    acts.RemoveFile: files,
+    acts.RestoreFile: files,
+    acts.RunStep: build,
+    acts.PlaceRom: rom,
+    acts.RemoveRom: rom,
+    acts.Reboot: reboot,
+    acts.CreateGuest: guest,
+    acts.ChangeGuest: guest,
+    acts.RestartGuest: restart,
+}
+
+
+class Journal(Protocol):
+    """Takes what happens, durably, one entry at a time. ``step`` is 1-based; ``phase`` is before, after or failed."""
+
+    def __call__(self, step: int, phase: str, text: str, data: Any) -> None: ...
+
+
+def carry_out(plan: result.Plan, world: w.World, context: eff.Context, journal: Journal) -> None:
+    """Do every action of ``plan`` in order; the first error is journalled and raised."""
+    for number, action in enumerate(plan.actions, 1):
+        module = STEPS[type(action)]
+        try:
+            effect = module.prepare(action, world)
+            journal(number, "before", action.describe(), model.to_json(effect))
+            said = module.apply(action, effect, world, context)
+        except errors.TransomError as error:
+            journal(number, "failed", str(error), {"error": type(error).__name__})
+            raise
+        journal(number, "after", said, None)
+
+
+def settled(replan: Callable[[], result.Plan]) -> result.Plan:
+    """The plan after the work, which must be empty: the law that everything here is tested by. VerifyFailed when it is not."""
+    plan = replan()
+    if not plan.empty:
+        rest = [f"{drift.path} ({drift.level})" for drift in plan.drifts]
+        rest += [f"{finding.id}: {finding.summary}" for finding in plan.findings if finding.holds]
+        raise errors.VerifyFailed(f"{plan.node}: applied, and still not as declared: {'; '.join(rest)}")
+    return plan

@@ -1,0 +1,43 @@
+"""Reading a node: one compound, read-only shell script over SSH, and a few API calls. What fails is Unknown, never left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
+from transom import errors, model
+from transom.host import facts as host_facts
+from transom.host import probes, stream
+from transom.reconcile import world as w
+
+T = TypeVar("T")
+LIMIT = 60
+"""Seconds for the whole script."""
+
+
+def observe(world: w.World) -> model.Facts:
+    """All facts of the node. Unreachable, Denied or Garbled when the shell itself cannot be used; an API that cannot be asked
+    only leaves its own facts Unknown."""
+    sections = _sections(world)
+    facts = host_facts.facts(world.node, sections)
+    return dataclasses.replace(
+        facts,
+        states=_ask("VM states", lambda: dict(world.api.guests(world.node))),
+        quorate=_ask("quorum", world.api.cluster_status),
+        storages=_ask("storages", lambda: frozenset(world.api.storages(world.node))),
+    )
+
+
+def _sections(world: w.World) -> dict[str, stream.Section]:
+    nonce = world.nonce()
+    script = stream.assemble(probes.all_probes(world.node), nonce)
+    done = world.host.script(script, read_only=True, timeout=LIMIT)
+    return stream.split(done.stdout, nonce)
+
+
+def _ask(what: str, call: Callable[[], T]) -> T | model.Unknown:
+    try:
+        return call()
+    except errors.TransomError as error:
+        return model.Unknown(f"{what} (PVE API): {error}")
