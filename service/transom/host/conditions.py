@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping
+
 from transom import model
 from transom.host import setting, versions
 from transom.spec import wish
 
 
-def select(
-    key: str, wants: tuple[wish.Want, ...], facts: model.Facts, gone: dict[str, tuple[str, str]] | None = None
-) -> setting.Selection | model.Unknown:
-    """The wants whose kernel condition holds.
+@dataclasses.dataclass(frozen=True)
+class Gone:
+    """From which kernel on an item means nothing any more, whatever a document says."""
 
-    ``gone`` maps an item to (condition, reason) for what newer kernels no longer have, whatever the document says.
-    Unknown when a condition has to be judged and the running kernel is not known: leaving an item out would remove it.
+    kernel: str
+    reason: str
+
+
+def selector(
+    key: str, normal: Callable[[str], str] = str, gone: Mapping[str, Gone] | None = None
+) -> Callable[[tuple[wish.Want, ...], model.Facts], setting.Selection | model.Unknown]:
+    """A ``HostSetting.select``: items in the form that ``read`` gives (``normal``), once each, where the kernel's condition holds.
+
+    Its result is Unknown when a condition has to be judged and the running kernel is not known: leaving an item out would
+    remove it.
     """
-    gone = gone or {}
-    kept: list[wish.Want] = []
-    skipped: list[model.Noop] = []
-    for want in wants:
-        condition, reason = gone.get(want.value, ("", ""))
-        if not (want.kernel or condition):
-            kept.append(want)
-            continue
-        kernel = facts.boot.kernel
-        if isinstance(kernel, model.Unknown):
-            return model.Unknown(f"{key}: {want.value} depends on the kernel: {kernel.unknown}")
-        why = _why_not(want, kernel, condition, reason)
-        if why:
-            skipped.append(model.Noop(f"host/{key}/{want.value}", why))
-        else:
-            kept.append(want)
-    return setting.Selection(tuple(kept), tuple(skipped))
+    ends = gone or {}
+
+    def select(wants: tuple[wish.Want, ...], facts: model.Facts) -> setting.Selection | model.Unknown:
+        kept: dict[str, wish.Want] = {}
+        skipped: list[model.Noop] = []
+        for want in wants:
+            item = normal(want.value)
+            why = _why_not(want, ends.get(item), facts.boot.kernel)
+            if isinstance(why, model.Unknown):
+                return model.Unknown(f"{key}: {item} depends on the kernel: {why.unknown}")
+            if why:
+                skipped.append(model.Noop(f"host/{key}/{item}", why))
+            else:
+                kept.setdefault(item, dataclasses.replace(want, value=item))
+        return setting.Selection(tuple(kept.values()), tuple(skipped))
+
+    return select
 
 
-def _why_not(want: wish.Want, kernel: str, condition: str, reason: str) -> str:
+def _why_not(want: wish.Want, gone: Gone | None, kernel: str | model.Unknown) -> str | model.Unknown:
+    if not want.kernel and gone is None:
+        return ""
+    if isinstance(kernel, model.Unknown):
+        return kernel
     if want.kernel and not versions.matches(kernel, want.kernel):
         return f"only for kernel {want.kernel}; running {kernel}"
-    if condition and versions.matches(kernel, condition):
-        return reason
-    return ""
+    return gone.reason if gone is not None and versions.matches(kernel, gone.kernel) else ""

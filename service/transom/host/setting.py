@@ -22,7 +22,7 @@ class Item:
     line: int
     """1-based; 0 when the file is not made of lines."""
     hides: bool = False
-    """True: this line gives no value (``value`` is empty) but takes away what files before it gave; only ``clashes`` looks at it."""
+    """True: this line gives no item (``value`` is none then) but makes what other files give void; only ``clashes`` looks at it."""
 
     @property
     def place(self) -> str:
@@ -57,8 +57,8 @@ class HostSetting:
     wanted go, wanted ones that are missing come, every other line stays to the byte. ``""`` when nothing is left.
     ``effective(item, facts)``: whether the running system shows it; Unknown when that cannot be told.
     ``release(text, line, item)``: a foreign file's text with that line taken over: commented out with a mark, and what else the
-    line gave kept on a line of its own. errors.Void when the line does not give the item (any more). ``item`` is empty for a line
-    that ``hides``: it is made to keep what stands before it.
+    line gave kept on a line of its own. errors.Void when the line does not give the item (any more), errors.Rejected when only
+    a person can edit it. For a line that ``hides``, ``item`` is its value: the line is changed so that it no longer does.
     """
 
     key: str

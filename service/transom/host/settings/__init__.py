@@ -1,0 +1,1 @@
+"""One host setting a file; ``registry`` finds them."""
