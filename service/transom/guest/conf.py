@@ -39,7 +39,10 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class GuestConf:
-    """One VM configuration. ``main`` and ``pending`` hold neither the description nor the list of pending deletions."""
+    """One VM configuration. ``main`` and ``pending`` hold neither the description nor the list of pending deletions.
+
+    They hold values as the file has them; ``current`` and ``persisted`` give them as the API does (an empty one is a blank there).
+    """
 
     main: Mapping[str, str]
     pending: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -69,7 +72,8 @@ class GuestConf:
 
 
 def _with_description(values: Mapping[str, str], description: str) -> dict[str, str]:
-    return {**values, "description": description} if description else dict(values)
+    full = {key: value or " " for key, value in values.items()}
+    return {**full, "description": description} if description else full
 
 
 def parse(text: str) -> GuestConf:
@@ -162,7 +166,8 @@ class _Reader:
         if match[1] == "description":
             self.description = (self.description or "") + decode(match[2])
         else:
-            self.values[_NAMES.get(match[1], match[1])] = match[2]
+            # A created VM has "boot: " with nothing behind it: read as one blank, and written with one more at the next write.
+            self.values[_NAMES.get(match[1], match[1])] = "" if line == f"{match[1]}: " else match[2]
         return True
 
     def end_section(self) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from transom.guest.fields import hostpci
 
 
-def render_hostpci(address: str, options: Mapping[str, str], romfile: str = "") -> str:
-    """``0000:00:02.0,legacy-igd=1,romfile=igd-….rom``; ValueError when ``address`` is not a PCI address."""
-    return hostpci.render(address, options, romfile)
+def render_hostpci(address: str, options: Mapping[str, str], romfile: str | None = None) -> str:
+    """``0000:00:02.0,legacy-igd=1,romfile=igd-….rom``; ``romfile`` replaces one among the options.
+
+    ValueError when ``address`` is not a PCI address.
+    """
+    return hostpci.render(address, options, romfile or "")

@@ -6,30 +6,32 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 
-def create(vmid: int, values: Mapping[str, str]) -> str:
-    """``qm create 112 --name … --memory …``, keys sorted."""
-    return shlex.join(["qm", "create", str(vmid), *_options(values)])
+def create(vmid: int | None, values: Mapping[str, str]) -> tuple[str, ...]:
+    """``qm create 112 --memory … --name …``, keys sorted; without an id the next free one is asked for, as the API does."""
+    line = shlex.join(["qm", "create", "VMID", *_options(values)])
+    if vmid is None:
+        return ("VMID=$(pvesh get /cluster/nextid)", line.replace("VMID", '"$VMID"', 1))
+    return (line.replace("VMID", str(vmid), 1),)
 
 
-def change(
-    vmid: int, values: Mapping[str, str], *, delete: Iterable[str] = (), revert: Iterable[str] = (), digest: str = ""
-) -> str:
-    """``qm set 112 --args … --delete … --digest …``; ValueError when there is nothing to change."""
-    options = [*_options(values), *_list("delete", delete), *_list("revert", revert)]
+def change(vmid: int, values: Mapping[str, str], delete: Iterable[str] = (), digest: str = "") -> tuple[str, ...]:
+    """``qm set 112 --args … --delete … --digest …``; no line when there is nothing to change."""
+    options = [*_options(values), *_list("delete", delete)]
     if not options:
-        raise ValueError(f"nothing to change in VM {vmid}")
-    return shlex.join(["qm", "set", str(vmid), *options, *(["--digest", digest] if digest else [])])
+        return ()
+    return (shlex.join(["qm", "set", str(vmid), *options, *(["--digest", digest] if digest else [])]),)
 
 
-def undo(vmid: int, before: Mapping[str, str | None]) -> str:
-    """The line that brings back ``before``: None was not there and is deleted."""
+def revert(vmid: int, keys: Iterable[str]) -> tuple[str, ...]:
+    """``qm set 112 --revert args,memory``: drops pending changes; no line without keys."""
+    options = _list("revert", keys)
+    return (shlex.join(["qm", "set", str(vmid), *options]),) if options else ()
+
+
+def undo(vmid: int, before: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The line that brings back ``before``, where None was not there and is deleted."""
     kept = {key: value for key, value in before.items() if value is not None}
-    return change(vmid, kept, delete=(key for key, value in before.items() if value is None))
-
-
-def undo_create(vmid: int) -> str:
-    """A comment, no command: taking a VM back would delete its disks, which only a person does."""
-    return f"# VM {vmid} stays: to delete it with its disks, type: qm destroy {vmid}"
+    return change(vmid, kept, (key for key, value in before.items() if value is None))
 
 
 def _options(values: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,8 @@ import re
 from transom.guest import field, props
 from transom.guest.fields import making
 
-_NEW = re.compile(r"([^/:\s,]+):(\d+(?:\.\d+)?)")
+_NEW = re.compile(r"([^/:\s,]+):(?:(\d+(?:\.\d+)?)|cloudinit)")
+_CLOUDINIT = re.compile(r"[^:]+:(?:.*/)?vm-\d+-cloudinit(?:\.\w+)?")
 _GIB = 1 << 30
 # Only said when a disk is made; PVE does not keep them.
 _CREATION_ONLY = frozenset({"format", "import-from"})
@@ -85,7 +86,10 @@ TPM = props.Schema(
 
 @dataclasses.dataclass(frozen=True)
 class Disk:
-    """A disk value taken apart. ``new_bytes`` is set when the value asks for a disk to be made; ``bytes`` is its recorded size."""
+    """A disk value taken apart. ``new_bytes`` is set when the value asks for a disk to be made; ``bytes`` is its recorded size.
+
+    ``new_bytes`` is 0 for a cloud-init drive, which PVE makes and sizes by itself.
+    """
 
     volume: str
     storage: str
@@ -98,12 +102,14 @@ def _read(schema: props.Schema, value: str) -> Disk:
     found = props.split(schema, value)
     if "file" not in found:
         raise ValueError("no volume is named")
-    options = props.complete(schema, {key: given for key, given in found.items() if key not in {"file", "size"}})
     new = _NEW.fullmatch(found["file"])
+    if new and new[2] is None:
+        found = {**found, "media": "cdrom"}
+    options = props.complete(schema, {key: given for key, given in found.items() if key not in {"file", "size"}})
     return Disk(
         volume=found["file"],
         storage=new[1] if new else found["file"].partition(":")[0] if ":" in found["file"] else "",
-        new_bytes=int(decimal.Decimal(new[2]) * _GIB) if new else None,
+        new_bytes=int(decimal.Decimal(new[2] or 0) * _GIB) if new else None,
         bytes=int(props.size(found["size"])) if "size" in found else None,
         options=options,
     )
@@ -116,10 +122,10 @@ def _options(schema: props.Schema, disk: Disk, wanted: Disk) -> dict[str, str]:
     return {key: value for key, value in disk.options.items() if key not in ignored}
 
 
-def obstacle(wanted: str, observed: str) -> str:
+def obstacle(wanted: str, observed: str, *, sized: bool = True) -> str:
     """What a write of the key cannot do for an existing disk: move it or make it larger; empty when nothing stands in the way.
 
-    Shrinking is never asked for: a larger disk than wanted is as wanted.
+    Shrinking is never asked for: a larger disk than wanted is as wanted. ``sized`` False: for EFI and TPM disks, which PVE sizes.
     """
     try:
         want, got = _read(DRIVE, wanted), _read(DRIVE, observed)
@@ -130,7 +136,7 @@ def obstacle(wanted: str, observed: str) -> str:
     if want.new_bytes is not None and want.storage != got.storage:
         return f"the disk lies on {got.storage}, not on {want.storage}: only a move changes that"
     target = want.new_bytes if want.new_bytes is not None else want.bytes
-    if want.storage == got.storage and target is not None and got.bytes is not None and got.bytes < target:
+    if sized and want.storage == got.storage and target is not None and got.bytes is not None and got.bytes < target:
         return f"the disk has {got.bytes / _GIB:g} GiB, not {target / _GIB:g}: only a resize changes that"
     return ""
 
@@ -139,9 +145,10 @@ def _placed(want: Disk, got: Disk, sized: bool) -> bool:
     if want.new_bytes is None or got.new_bytes is not None:
         large_enough = want.bytes is None or got.bytes is None or got.bytes >= want.bytes
         return want.volume == got.volume and (large_enough or not sized or want.options.get("media") == "cdrom")
-    if want.storage != got.storage:
+    if want.storage != got.storage or (want.volume.endswith(":cloudinit") and not _CLOUDINIT.fullmatch(got.volume)):
         return False
-    return not sized or (got.bytes is not None and got.bytes >= want.new_bytes)
+    # No recorded size tells nothing, and nothing acts on what is not known.
+    return not sized or got.bytes is None or got.bytes >= want.new_bytes
 
 
 def _make(name: str, key: str, schema: props.Schema, *, sized: bool, hotplug: bool) -> field.VmField:
@@ -164,16 +171,27 @@ def _make(name: str, key: str, schema: props.Schema, *, sized: bool, hotplug: bo
 
 
 def _keep_volume(schema: props.Schema, want: dict[str, str], got: dict[str, str], wanted: str) -> str:
-    asks_for_new = bool(_NEW.fullmatch(want.get("file", "")))
-    there = "file" in got and not _NEW.fullmatch(got["file"]) and got.get("media") != "cdrom"
-    if not there or (not asks_for_new and want.get("file") != got["file"]):
+    file, there = want.get("file", ""), got.get("file", "")
+    asks_for_new = bool(_NEW.fullmatch(file))
+    if not (_takes_place_of(file, got) if asks_for_new else file == there):
         return wanted
     dropped = {"file", "size", *_CREATION_ONLY} if asks_for_new else {"file"}
     options = {key: value for key, value in want.items() if key not in dropped}
-    for key in ("size", *schema.made):
+    made = ("size", *schema.made, *(("media",) if file.endswith(":cloudinit") else ()))
+    for key in made:
         if key in got:
             options.setdefault(key, got[key])
-    return ",".join([got["file"], *(f"{key}={options[key]}" for key in sorted(options))])
+    return ",".join([there, *(f"{key}={options[key]}" for key in sorted(options))])
+
+
+def _takes_place_of(file: str, got: dict[str, str]) -> bool:
+    """Whether the observed volume is what became of the wish ``file`` for a new one."""
+    there = got.get("file", "")
+    if not there or _NEW.fullmatch(there):
+        return False
+    if file.endswith(":cloudinit"):
+        return bool(_CLOUDINIT.fullmatch(there))
+    return got.get("media") != "cdrom"
 
 
 FIELDS = (

@@ -1,4 +1,4 @@
-"""What people read: ``description`` and ``tags``. Our own mark in them belongs to no document: it neither differs nor gets lost."""
+"""What people read: ``description`` and ``tags``. Our own mark counts only when it is wanted; a rewrite never loses it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,23 @@ from transom.guest.fields import making
 
 
 def _same_description(wanted: str, observed: str) -> bool:
-    return identity.unmark(wanted) == identity.unmark(observed)
+    want = identity.read(wanted)
+    return identity.unmark(wanted) == identity.unmark(observed) and want in (None, identity.read(observed))
 
 
 def _merge_description(wanted: str, observed: str) -> str:
     mark = identity.read(observed)
-    return identity.mark(wanted, mark.name, mark.home) if mark else wanted
+    return identity.mark(wanted, mark.name, mark.home) if mark and not identity.read(wanted) else wanted
 
 
-def _tags(value: str) -> tuple[str, ...]:
+def _tags(value: str) -> frozenset[str]:
     # PVE sorts, drops repeats and lowers the case, unless the datacenter's tag style says otherwise: neither is a difference.
-    return tuple(sorted({tag.lower() for tag in identity.tags(value)} - {identity.TAG}))
+    return frozenset(tag.lower() for tag in identity.tags(value))
+
+
+def _same_tags(wanted: str, observed: str) -> bool:
+    want = _tags(wanted)
+    return want == _tags(observed) - ({identity.TAG} - want)
 
 
 def _merge_tags(wanted: str, observed: str) -> str:
@@ -28,21 +34,21 @@ def _merge_tags(wanted: str, observed: str) -> str:
 
 FIELDS = (
     field.VmField(
-        "description",
-        re.compile("description"),
-        identity.unmark,
-        _same_description,
-        _merge_description,
-        making.api,
+        name="description",
+        key=re.compile("description"),
+        parse=identity.unmark,
+        same=_same_description,
+        merge=_merge_description,
+        route=making.api,
         hotplug=True,
     ),
     field.VmField(
-        "tags",
-        re.compile("tags"),
-        _tags,
-        lambda wanted, observed: _tags(wanted) == _tags(observed),
-        _merge_tags,
-        making.api,
+        name="tags",
+        key=re.compile("tags"),
+        parse=_tags,
+        same=_same_tags,
+        merge=_merge_tags,
+        route=making.api,
         hotplug=True,
     ),
 )
