@@ -1,0 +1,229 @@
+"""The law: apply, observe, plan again: empty. On a node with state, for the seed and for what users do to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import pytest
+
+from transom import model, resources
+from transom.guest import conf
+from transom.plan import actions as acts
+from transom.spec import loader, resolve, wish
+
+EXAMPLES = sorted((resources.recipes_dir().parent / "examples").glob("*.yaml"))
+OWN_GRUB, OWN_MODPROBE = "/etc/default/grub.d/90-transom.cfg", "/etc/modprobe.d/zz-transom.conf"
+
+
+def wanted(name: str = "seed.yaml") -> wish.NodeWish:
+    (path,) = [path for path in EXAMPLES if path.name == name]
+    (node,) = resolve.resolve(loader.load([pathlib.Path(path)]))
+    return node
+
+
+def without(node: wish.NodeWish, key: str, value: str) -> wish.NodeWish:
+    kept = tuple(want for want in node.host[key] if want.value != value)
+    return dataclasses.replace(node, host={**node.host, key: kept})
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_settles(desk, path):
+    (want,) = resolve.resolve(loader.load([path]))
+    first = desk.apply(want)
+    assert first.actions
+    again = desk.plan(want)
+    assert again.empty, (again.drifts, again.gates)
+
+
+def test_seed_touches_only_its_own_files(desk):
+    before = dict(desk.node.files)
+    plan = desk.apply(wanted())
+    written = {action.path for action in plan.actions if isinstance(action, acts.WriteFile)}
+    assert written == {OWN_GRUB, OWN_MODPROBE, "/etc/modules-load.d/transom.conf"}
+    assert all(desk.node.files[path] == was for path, was in before.items() if not path.startswith("/boot"))
+
+
+def test_seed_orders_files_rebuilds_reboot_then_vm(desk):
+    kinds = [type(action).__name__ for action in desk.plan(wanted()).actions]
+    assert kinds == ["WriteFile"] * 3 + ["RunStep"] * 2 + ["PlaceRom", "Reboot", "CreateGuest"]
+
+
+def test_a_foreign_line_that_gives_it_satisfies(desk):
+    plan = desk.plan(wanted())
+    reasons = {noop.path: noop.reason for noop in plan.noops}
+    assert reasons["host/kernel_cmdline/quiet"] == "provided by /etc/default/grub:4"
+    (grub,) = [a for a in plan.actions if isinstance(a, acts.WriteFile) and a.path == OWN_GRUB]
+    assert "quiet" not in grub.text
+
+
+def test_foreign_vfio_ids_satisfy(desk):
+    desk.node.write("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:9bc8\n")
+    plan = desk.plan(wanted())
+    (own,) = [a for a in plan.actions if isinstance(a, acts.WriteFile) and a.path == OWN_MODPROBE]
+    assert "ids=" not in own.text
+
+
+def test_a_contradiction_holds_and_take_over_settles_and_gives_back(desk):
+    original = desk.node.files["/etc/default/grub"][0].replace('"quiet"', '"quiet intel_iommu=off"')
+    desk.node.write("/etc/default/grub", original)
+    held = desk.plan(wanted())
+    assert [finding.id for finding in held.findings if finding.holds] == ["foreign-contradiction"]
+    assert held.findings[0].subject == "/etc/default/grub:4"
+    assert held.actions == ()
+    desk.apply(wanted(), take_over=True)
+    assert "# transom took over" in desk.node.files["/etc/default/grub"][0]
+    assert desk.plan(wanted()).empty
+    calm = wanted()
+    desk.apply(dataclasses.replace(calm, host={}, guests=()))
+    assert desk.node.files["/etc/default/grub"][0] == original
+
+
+def test_an_item_taken_out_of_the_document_goes_and_a_foreign_line_stays(desk):
+    desk.apply(wanted())
+    text, _ = desk.node.files[OWN_MODPROBE]
+    desk.node.write(OWN_MODPROBE, text + "# mine\nblacklist nouveau\n")
+    desk.node.step(model.Step.INITRAMFS)
+    less = without(wanted(), "blacklist", "snd_hda_intel")
+    plan = desk.apply(less)
+    assert ("host/blacklist/snd_hda_intel", None) in [(drift.path, drift.desired) for drift in plan.drifts]
+    text = desk.node.files[OWN_MODPROBE][0]
+    assert "snd_hda_intel" not in text
+    assert text.endswith("# mine\nblacklist nouveau\n")
+    assert desk.plan(less).empty
+
+
+def test_nothing_declared_any_more_leaves_no_file(desk):
+    before = {path: text for path, (text, _) in desk.node.files.items()}
+    desk.apply(wanted())
+    bare = dataclasses.replace(wanted(), host={}, guests=(), devices={})
+    desk.apply(bare)
+    assert {path: text for path, (text, _) in desk.node.files.items()} == before
+    assert desk.node.roms != {}, "the VM still names the ROM, so it stays"
+    assert desk.plan(bare).empty
+
+
+def test_a_dropin_removed_by_somebody_is_written_again(desk):
+    desk.apply(wanted())
+    del desk.node.files[OWN_GRUB]
+    desk.node.step(model.Step.BOOTCONFIG)
+    plan = desk.apply(wanted())
+    assert {drift.path for drift in plan.drifts} >= {"host/kernel_cmdline/iommu=pt"}
+    assert desk.plan(wanted()).empty
+
+
+def test_a_stale_initramfs_is_rebuilt(desk):
+    desk.apply(wanted())
+    text, _ = desk.node.files[OWN_MODPROBE]
+    desk.node.write(OWN_MODPROBE, text)  # newer than the image now
+    plan = desk.plan(wanted())
+    assert [type(action).__name__ for action in plan.actions] == ["RunStep", "Reboot"]
+    desk.apply(wanted())
+    assert desk.plan(wanted()).empty
+
+
+def test_an_interrupted_run_is_finished_by_the_marks_it_left(desk):
+    desk.apply(wanted())
+    desk.node.dirty.add(model.Step.INITRAMFS)
+    plan = desk.plan(wanted())
+    assert any(isinstance(action, acts.RunStep) for action in plan.actions)
+
+
+def test_a_reboot_that_cannot_help_is_a_finding_and_no_action(desk):
+    desk.apply(wanted())
+    desk.node.cmdline = tuple(token for token in desk.node.cmdline if token != "iommu=pt")
+    plan = desk.plan(wanted())
+    assert "not-effective-after-boot" in {finding.id for finding in plan.findings if finding.holds}
+    assert plan.actions == ()
+
+
+def test_unread_files_hold_everything(desk):
+    facts = desk.node.facts()
+    files = {**facts.files, "/etc/default/grub": model.Unknown("permission denied")}
+    from transom.plan import make
+
+    plan = make.make(wanted(), dataclasses.replace(facts, files=files), {})
+    assert plan.actions == ()
+    assert "cannot-read" in {finding.id for finding in plan.findings if finding.holds}
+
+
+@pytest.mark.parametrize("field", ["guests", "states", "pci", "roms"])
+def test_unknown_facts_hold(desk, field):
+    from transom.plan import make
+
+    facts = dataclasses.replace(desk.node.facts(), **{field: model.Unknown("no answer")})
+    plan = make.make(wanted(), facts, {})
+    assert plan.held
+    assert plan.actions == ()
+
+
+def edit(desk, vmid: int, **changes: str | None) -> None:
+    values = dict(conf.parse(desk.node.guests[vmid]).persisted())
+    for key, value in changes.items():
+        if value is None:
+            del values[key]
+        else:
+            values[key] = value
+    desk.node.set_guest(vmid, values)
+
+
+def test_seeds_vm_is_the_seeds_configuration(desk):
+    desk.apply(wanted())
+    (rom,) = desk.node.roms
+    values = conf.parse(desk.node.guests[112]).persisted()
+    assert values["hostpci0"] == f"0000:00:02.0,legacy-igd=1,romfile={rom}"
+    assert values["args"].startswith("-set device.hostpci0.addr=02.0")
+    assert (values["vga"], values["machine"], values["memory"]) == ("none", "pc-i440fx-7.1", "8192")
+
+
+def test_an_edit_in_the_web_ui_is_repaired(desk):
+    desk.apply(wanted())
+    edit(desk, 112, hostpci0="0000:00:02.0", args=None)
+    plan = desk.plan(wanted())
+    (change,) = plan.actions
+    assert isinstance(change, acts.ChangeGuest)
+    assert set(change.root) == {"hostpci0", "args"}
+    assert change.api == {}
+    desk.apply(wanted())
+    assert desk.plan(wanted()).empty
+
+
+def test_the_same_in_other_words_is_no_drift(desk):
+    desk.apply(wanted())
+    values = conf.parse(desk.node.guests[112]).persisted()
+    rom = values["hostpci0"].rpartition("romfile=")[2]
+    edit(desk, 112, hostpci0=f"host=00:02.0,rombar=1,romfile={rom},legacy-igd=on", numa="yes")
+    assert desk.plan(wanted()).empty
+
+
+def test_a_key_no_document_names_any_more_goes_back(desk):
+    node = wanted()
+    desk.apply(node)
+    (guest,) = node.guests
+    config = {key: want for key, want in guest.config.items() if key != "usb1"}
+    less = dataclasses.replace(node, guests=(dataclasses.replace(guest, config=config),))
+    desk.apply(less)
+    assert "usb1" not in conf.parse(desk.node.guests[112]).persisted()
+    assert desk.plan(less).empty
+
+
+def test_somebody_elses_vm_with_our_id_holds(desk):
+    desk.node.set_guest(112, {"name": "router", "memory": "512"})
+    plan = desk.plan(wanted())
+    assert "vm-not-ours" in {finding.id for finding in plan.findings if finding.holds}
+    assert plan.actions == ()
+
+
+def test_a_lost_rom_comes_back(desk):
+    desk.apply(wanted())
+    desk.node.roms.clear()
+    plan = desk.apply(wanted())
+    assert [type(action).__name__ for action in plan.actions] == ["PlaceRom"]
+    assert desk.plan(wanted()).empty
+
+
+def test_hash_names_the_plan_and_moves_with_the_facts(desk):
+    first, same = desk.plan(wanted()), desk.plan(wanted())
+    assert first.hash == same.hash
+    desk.node.write("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:9bc8\n")
+    assert desk.plan(wanted()).hash != first.hash
