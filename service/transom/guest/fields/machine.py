@@ -22,6 +22,25 @@ MACHINE = props.Schema(
 )
 
 
+_UNPINNED = {"pc": "pc-i440fx-", "q35": "pc-q35-"}
+
+
+def _pinned(wanted: str, observed: str) -> str:
+    """``wanted`` with the version that ``observed`` has, when it names none: PVE pins one for Windows when the VM is made."""
+    try:
+        want, got = props.split(MACHINE, wanted), props.split(MACHINE, observed)
+    except ValueError:
+        return wanted
+    kind, there = want.get("type", ""), got.get("type", "")
+    if kind not in _UNPINNED or not there.startswith(_UNPINNED[kind]):
+        return wanted
+    return ",".join(f"{key}={value}" if key != "type" else value for key, value in {**want, "type": there}.items())
+
+
+def _same_machine(wanted: str, observed: str) -> bool:
+    return props.same(MACHINE, _pinned(wanted, observed), observed)
+
+
 def _flags(value: str) -> str:
     return ";".join(sorted(part for part in value.split(";") if part))
 
@@ -92,7 +111,9 @@ def _field(name: str, schema: props.Schema, same: Callable[[str, str], bool] | N
 
 
 FIELDS = (
-    _field("machine", MACHINE),
+    field.VmField(
+        "machine", re.compile("machine"), lambda value: props.parse(MACHINE, value), _same_machine, _pinned, making.api
+    ),
     _field("cpu", CPU),
     _field("vga", VGA, _same_vga),
     _field("memory", MEMORY),
