@@ -95,9 +95,17 @@ def _parse_smbios(value: str) -> dict[str, str]:
     return _plain_text(props.parse(SMBIOS, value))
 
 
+def _comparable(value: str) -> dict[str, str]:
+    found = props.complete(SMBIOS, props.split(SMBIOS, value))
+    try:
+        return _plain_text(found)
+    except ValueError:
+        return found
+
+
 def _same_smbios(wanted: str, observed: str) -> bool:
     try:
-        want, got = _plain_text(props.parse(SMBIOS, wanted)), _plain_text(props.parse(SMBIOS, observed))
+        want, got = _comparable(wanted), _comparable(observed)
     except ValueError:
         return wanted == observed
     if "uuid" not in want:
