@@ -1,0 +1,155 @@
+"""Opening the database, and every query there is, one small method each. Thread-safe; several processes may have it open."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from transom import model
+from transom.store import connect, records, tables
+
+FILE = "transom.db"
+
+
+class Store:
+    """Made by ``open_store``. Each method is one transaction, on disk when it returns."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # --- documents ---
+
+    def put_documents(self, documents: Iterable[Mapping[str, Any]], at: float) -> None:
+        """Store documents in the plain form of ``spec.bundle.dump``, replacing those of the same kind and name; all or none."""
+        rows = [
+            {
+                "kind": plain["document"]["kind"],
+                "name": plain["document"]["metadata"]["name"],
+                "content": json.dumps(plain, sort_keys=True),
+                "stored_at": at,
+            }
+            for plain in documents
+        ]
+        with self._engine.begin() as db:
+            last = db.scalar(sa.select(sa.func.max(tables.documents.c.position))) or 0
+            for number, row in enumerate(rows, last + 1):
+                _upsert(db, tables.documents, row | {"position": number}, keep=("position",))
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Every document in its plain form, in the order in which they first came."""
+        with self._engine.connect() as db:
+            rows = db.execute(sa.select(tables.documents.c.content).order_by(tables.documents.c.position))
+            return [json.loads(content) for (content,) in rows]
+
+    # --- plans ---
+
+    def put_plan(self, hash: str, node: str, content: Mapping[str, Any], at: float) -> None:
+        """Store a plan under its hash; the same hash is the same plan, so a second time changes nothing."""
+        row = {"hash": hash, "node": node, "content": json.dumps(content, sort_keys=True), "made_at": at}
+        with self._engine.begin() as db:
+            db.execute(sqlite.insert(tables.plans).values(row).on_conflict_do_nothing())
+
+    def plan(self, hash: str) -> records.StoredPlan | None:
+        with self._engine.connect() as db:
+            row = db.execute(sa.select(tables.plans).where(tables.plans.c.hash == hash)).mappings().first()
+        return records.StoredPlan(**{**row, "content": json.loads(row["content"])}) if row else None
+
+    # --- runs and their journal ---
+
+    def start_run(self, run: records.Run) -> None:
+        row = {field: getattr(run, field) for field in tables.runs.c.keys()}
+        with self._engine.begin() as db:
+            db.execute(tables.runs.insert().values(row | {"ledger_before": json.dumps(run.ledger_before)}))
+
+    def end_run(self, run: str, state: str, at: float, error: str = "") -> None:
+        with self._engine.begin() as db:
+            db.execute(
+                tables.runs.update().where(tables.runs.c.id == run).values(state=state, ended_at=at, error=error)
+            )
+
+    def mark_undone(self, run: str) -> None:
+        """The run has been taken back; its end stays as it was."""
+        with self._engine.begin() as db:
+            db.execute(tables.runs.update().where(tables.runs.c.id == run).values(state=records.UNDONE))
+
+    def run(self, run: str) -> records.Run | None:
+        with self._engine.connect() as db:
+            row = db.execute(sa.select(tables.runs).where(tables.runs.c.id == run)).mappings().first()
+        return _run(row) if row else None
+
+    def runs(self, node: str | None = None) -> list[records.Run]:
+        """Newest first; of one node, or of all."""
+        query = sa.select(tables.runs).order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
+        with self._engine.connect() as db:
+            rows = db.execute(query.where(tables.runs.c.node == node) if node else query).mappings().all()
+        return [_run(row) for row in rows]
+
+    def append(self, run: str, step: int, phase: str, text: str, data: Any, at: float) -> None:
+        """One more line of the run's journal."""
+        events = tables.events
+        with self._engine.begin() as db:
+            last = db.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.run == run)) or 0
+            db.execute(
+                events.insert().values(
+                    run=run, seq=last + 1, at=at, step=step, phase=phase, text=text, data=json.dumps(data)
+                )
+            )
+
+    def events(self, run: str) -> list[records.Event]:
+        events = tables.events
+        with self._engine.connect() as db:
+            rows = db.execute(sa.select(events).where(events.c.run == run).order_by(events.c.seq)).mappings().all()
+        return [records.Event(**{**row, "data": json.loads(row["data"])}) for row in rows]
+
+    # --- ledger ---
+
+    def ledger(self, node: str) -> dict[str, model.Entry]:
+        """Path → entry of one node, sorted by path."""
+        query = sa.select(tables.ledger).where(tables.ledger.c.node == node).order_by(tables.ledger.c.path)
+        with self._engine.connect() as db:
+            rows = db.execute(query).mappings().all()
+        return {row["path"]: model.Entry(**row) for row in rows}
+
+    def put_ledger(self, entries: Iterable[model.Entry]) -> None:
+        """Write entries. The ``before`` of a path that has one already stays: it is what was there before Transom came."""
+        with self._engine.begin() as db:
+            for entry in entries:
+                row = {field: getattr(entry, field) for field in tables.ledger.c.keys()}
+                _upsert(db, tables.ledger, row, keep=("before",))
+
+    def reset_ledger(self, node: str, entries: Mapping[str, model.Entry | None]) -> None:
+        """Set paths to exactly these entries; None drops the path."""
+        table = tables.ledger
+        with self._engine.begin() as db:
+            for path, entry in entries.items():
+                db.execute(table.delete().where(table.c.node == node, table.c.path == path))
+                if entry is not None:
+                    db.execute(table.insert().values({field: getattr(entry, field) for field in table.c.keys()}))
+
+    def drop_ledger(self, node: str, paths: Sequence[str]) -> None:
+        self.reset_ledger(node, dict.fromkeys(paths))
+
+
+def open_store(folder: pathlib.Path) -> Store:
+    """The store in ``folder``, made or brought up to date when needed. Rejected when it is newer than this program."""
+    return Store(connect.open_engine(folder / FILE))
+
+
+def _upsert(db: sa.Connection, table: sa.Table, row: Mapping[str, Any], *, keep: Sequence[str]) -> None:
+    """Insert, or update all but the key and ``keep``."""
+    key = [column.name for column in table.primary_key]
+    insert = sqlite.insert(table).values(row)
+    changed = {name: insert.excluded[name] for name in row if name not in (*key, *keep)}
+    db.execute(insert.on_conflict_do_update(index_elements=key, set_=changed))
+
+
+def _run(row: sa.RowMapping) -> records.Run:
+    return records.Run(**{**row, "ledger_before": json.loads(row["ledger_before"])})
