@@ -30,7 +30,9 @@ def test_the_registry_keeps_its_order():
 def test_each_setting_has_its_cases_and_its_place_in_the_reference(key):
     stories = [json.loads(path.read_text()) for path in CASES if path.parent.name == key]
     assert any(story["want"]["text"] is not None for story in stories), "a case that changes"
-    assert any(story["want"]["text"] is None and not story["want"].get("clashes") for story in stories), "a case that changes nothing"
+    assert any(story["want"]["text"] is None and not story["want"].get("clashes") for story in stories), (
+        "a case that changes nothing"
+    )
     page = (ROOT / "docs" / "host-settings.md").read_text()
     assert f"## {key}\n" in page
     assert registry.by_key(key).path in page.split(f"## {key}\n")[1].split("\n## ")[0]
@@ -52,7 +54,9 @@ def test_case(path, make_facts):
 
 def outcome(one: setting.HostSetting, facts: model.Facts, given: dict[str, Any]) -> dict[str, Any]:
     """What a plan would find: the whole way through the seam."""
-    wants = tuple(wish.Want(*pair) for pair in ((item, "Node/pve1", "", kernel) for item, kernel in _pairs(given["wants"])))
+    wants = tuple(
+        wish.Want(*pair) for pair in ((item, "Node/pve1", "", kernel) for item, kernel in _pairs(given["wants"]))
+    )
     selection = one.select(wants, facts)
     if isinstance(selection, model.Unknown):
         return {"unknown": selection.unknown, "text": None, "skipped": [], "clashes": [], "effective": {}}

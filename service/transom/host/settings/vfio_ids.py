@@ -154,13 +154,13 @@ def _parts(chars: source.Chars) -> tuple[source.Chars, ...]:
 
 
 def _without(text: str, unwanted: frozenset[str]) -> str:
-    """Our ids out of the last ``ids=``; a line that gave nothing else goes."""
-    option = _own_option(text)
-    if option is None or not unwanted & set(option.ids):
-        return text
-    if set(option.ids) <= unwanted and len(modprobe.option_words(option.directive)) == 1:
-        return lines.drop(text, set(range(option.directive.first, option.directive.last + 1)))
-    return _out_of(text, option, unwanted)
+    """Our ids out of the ``ids=`` that counts; a line that gave nothing else goes, and then the one before it counts."""
+    while (option := _own_option(text)) is not None and unwanted & set(option.ids):
+        if set(option.ids) <= unwanted and len(modprobe.option_words(option.directive)) == 1:
+            text = lines.drop(text, set(range(option.directive.first, option.directive.last + 1)))
+        else:
+            text = _out_of(text, option, unwanted)
+    return text
 
 
 def _out_of(text: str, option: _Option, unwanted: frozenset[str]) -> str:
