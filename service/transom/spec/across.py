@@ -13,19 +13,21 @@ Broken = frozenset[tuple[str, str]]
 def check(docs: bundle.Bundle, broken: Broken = frozenset()) -> list[problems.Problem]:
     """Every mistake between the documents of ``docs``."""
     found = [*_named_twice(docs), *_references(docs, broken), *_hosts_twice(docs), *_vmids(docs), *_devices(docs)]
-    if not found:
-        for node, _ in docs.of(documents.Node).values():
-            found += [*_policy(node, docs), *_recipes(node, docs)]
+    for item, node in docs.of(documents.Node).values():
+        found += [*_policy(item, docs), *_recipes(item, node.spec, docs)]
     return found
 
 
 def vms(docs: bundle.Bundle, node: str) -> list[layers.Vm]:
-    """The VMs of one node with what they refer to, in the order of the documents. References have been checked."""
+    """The VMs of one node with what they refer to, in the order of the documents, without those that refer to nothing."""
     recipes = docs.of(documents.Recipe)
     devices = docs.of(documents.Node)[node][1].spec.devices
     found = []
     for item, vm in docs.of(documents.VirtualMachine).values():
-        if vm.spec.node == node:
+        known = (vm.spec.recipe is None or vm.spec.recipe in recipes) and (
+            vm.spec.device is None or vm.spec.device in devices
+        )
+        if vm.spec.node == node and known:
             recipe = recipes[vm.spec.recipe][1] if vm.spec.recipe else None
             device = devices[vm.spec.device] if vm.spec.device else None
             found.append(layers.Vm(item, vm.spec, device, recipe))
@@ -54,7 +56,7 @@ class _References:
             self.names[item.kind].append(item.name)
 
     def missing(
-        self, item: bundle.Loaded, path: tuple[str, ...], kind: str, name: str | None
+        self, item: bundle.Loaded, path: tuple[problems.Part, ...], kind: str, name: str | None
     ) -> Iterator[problems.Problem]:
         known = self.names[kind]
         if name is None or name in known or (kind, name) in self.broken:
@@ -76,6 +78,10 @@ def _references(docs: bundle.Bundle, broken: Broken) -> Iterator[problems.Proble
                 yield from look.missing(item, ("spec", "recipe"), "Recipe", vm.recipe)
                 if vm.node in nodes:
                     yield from _device(item, vm, nodes[vm.node][1].spec.devices)
+            case documents.Policy(spec=policy):
+                for index, name in enumerate(policy.selector.nodes):
+                    if not set(name) & set("*?["):
+                        yield from look.missing(item, ("spec", "selector", "nodes", index), "Node", name)
             case _:
                 pass
 
@@ -147,7 +153,7 @@ def _policy(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Probl
         yield item.problem(("spec", "selector"), reason)
 
 
-def _recipes(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Problem]:
+def _recipes(node: bundle.Loaded, spec: documents.NodeSpec, docs: bundle.Bundle) -> Iterator[problems.Problem]:
     here = vms(docs, node.name)
     for vm in here:
         if vm.recipe and vm.device is None and (vm.recipe.spec.vfio_ids or vm.recipe.spec.guest.hostpci):
@@ -155,13 +161,12 @@ def _recipes(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Prob
             yield vm.item.problem(("spec", "recipe"), reason)
         for need, value in layers.unmet(vm):
             yield _requirement(vm, need, value)
-    for vm, key, first, want in layers.contradictions(here):
+    for vm, key, first, want in layers.contradictions(node, spec, here):
         reason = (
             f"wants {want.value} of {key} with kernel {want.kernel}, {first.document} with {first.kernel}; "
             f"give it without a condition in {node.title}"
         )
-        if want.value not in getattr(docs.of(documents.Node)[node.name][1].spec.host, key):
-            yield vm.item.problem(("spec", "recipe"), reason)
+        yield vm.item.problem(("spec", "recipe"), reason)
 
 
 def _requirement(vm: layers.Vm, need: documents.Requirement, value: str | None) -> problems.Problem:

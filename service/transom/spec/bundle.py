@@ -67,8 +67,12 @@ class Bundle:
         yield from self.shipped
 
     def of(self, kind: type[D]) -> dict[str, tuple[Loaded, D]]:
-        """Every document of one kind by name, in the order in which they stand."""
-        return {item.name: (item, item.document) for item in self if isinstance(item.document, kind)}
+        """Every document of one kind by name, in the order in which they stand; the first of a name."""
+        found: dict[str, tuple[Loaded, D]] = {}
+        for item in self:
+            if isinstance(item.document, kind):
+                found.setdefault(item.name, (item, item.document))
+        return found
 
 
 def dump(loaded: Loaded) -> dict[str, Any]:

@@ -94,6 +94,39 @@ def _absolute(path: str, info: pydantic.ValidationInfo) -> str:
     return os.path.normpath(os.path.join(info.context["folder"], path))  # noqa: PTH118 - text, no file is touched
 
 
+_PVES_OWN = frozenset(
+    {"digest", "lock", "meta", "vmgenid", "parent", "snaptime", "snapstate", "vmstate", "runningmachine", "runningcpu"}
+)
+"""Keys of a VM's file that only PVE writes (https://pve.proxmox.com/wiki/Manual:_qm.conf and GET config)."""
+_PARAMETERS = frozenset(
+    {
+        "archive",
+        "bwlimit",
+        "delete",
+        "force",
+        "node",
+        "pool",
+        "revert",
+        "skiplock",
+        "start",
+        "storage",
+        "unique",
+        "vmid",
+    }
+)
+"""Parameters of PVE's create and update calls that are no keys of a configuration."""
+
+
+def _settable(key: str) -> str:
+    if key in _PVES_OWN or re.fullmatch(r"unused[0-9]+", key):
+        raise ValueError("is written by PVE itself; take the line out")
+    if key in _PARAMETERS:
+        raise ValueError("is a parameter of PVE's API, not a key of a VM; take the line out")
+    if key == "cipassword":
+        raise ValueError("is a secret, and documents hold none; set it in PVE")
+    return key
+
+
 _SWITCH = {"yes": True, "on": True, "no": False, "off": False, 0: False, 1: True}
 
 
@@ -204,7 +237,7 @@ PciAddress = Annotated[
     ),
 ]
 Sha256 = Annotated[
-    str, Form("^[0-9a-fA-F]{64}$", "a SHA-256 of 64 hex digits", "what sha256sum prints first", fold=_lower)
+    str, Form("^[0-9a-fA-F]{64}$", "a SHA-256 of 64 hex digits", "4ca987b5…, which sha256sum prints", fold=_lower)
 ]
 Versions = Annotated[
     str,
@@ -215,7 +248,7 @@ Versions = Annotated[
     ),
 ]
 
-RawKey = Annotated[str, Form("^[a-z][a-z0-9_-]{0,63}$", "a key of a PVE configuration", "hookscript")]
+RawKey = Annotated[str, Form("^[a-z][a-z0-9_-]{0,63}$", "a key of a PVE configuration", "hookscript", fold=_settable)]
 RawValue = Annotated[
     str,
     Form(_TEXT, "a value in PVE's own syntax, not empty, on one line", "virtio,bridge=vmbr0", limit=16384),

@@ -68,16 +68,17 @@ def host(node: bundle.Loaded, spec: documents.NodeSpec, vms: Iterable[Vm]) -> di
     return {key: _unique([*_nodes(node, spec, key), *_recipes(vms, key)]) for key in SETTINGS}
 
 
-def contradictions(vms: Iterable[Vm]) -> Iterator[tuple[Vm, str, wish.Want, wish.Want]]:
-    """Pairs of recipes that want one item under different conditions: which of the two shall hold cannot be told."""
+def contradictions(
+    node: bundle.Loaded, spec: documents.NodeSpec, vms: Iterable[Vm]
+) -> Iterator[tuple[Vm, str, wish.Want, wish.Want]]:
+    """Recipes that want one item under different conditions, while nothing wants it without: which shall hold cannot be told."""
     vms = list(vms)
-    for key in SETTINGS:
-        seen: dict[str, wish.Want] = {}
-        for vm in vms:
-            for want in _recipes([vm], key):
-                first = seen.setdefault(want.value, want)
-                if want.kernel and first.kernel and want.kernel != first.kernel:
-                    yield vm, key, first, want
+    for key, wants in host(node, spec, vms).items():
+        for first in (want for want in wants if want.kernel):
+            for vm in vms:
+                for want in _recipes([vm], key):
+                    if want.value == first.value and want.kernel != first.kernel:
+                        yield vm, key, first, want
 
 
 def _nodes(node: bundle.Loaded, spec: documents.NodeSpec, key: str) -> Iterator[wish.Want]:

@@ -47,4 +47,7 @@ def _plain(part: Any) -> Any:
 
 
 def _noise(key: str, value: Any) -> bool:
-    return (key == "title" and isinstance(value, str)) or (key == "default" and not isinstance(value, str | int))
+    """``propertyNames`` only repeats in words what ``patternProperties`` says."""
+    if key == "default":
+        return not isinstance(value, str | int)
+    return key == "propertyNames" or (key == "title" and isinstance(value, str))

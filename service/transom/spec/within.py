@@ -8,28 +8,6 @@ from collections.abc import Iterator
 
 from transom.spec import bundle, documents, problems
 
-_PVES_OWN = frozenset(
-    {"digest", "lock", "meta", "vmgenid", "parent", "snaptime", "snapstate", "vmstate", "runningmachine", "runningcpu"}
-)
-"""Keys of a VM's file that only PVE writes (https://pve.proxmox.com/wiki/Manual:_qm.conf and GET config)."""
-_PARAMETERS = frozenset(
-    {
-        "archive",
-        "bwlimit",
-        "delete",
-        "force",
-        "node",
-        "pool",
-        "revert",
-        "skiplock",
-        "start",
-        "storage",
-        "unique",
-        "vmid",
-    }
-)
-"""Parameters of PVE's create and update calls that are no keys of a configuration."""
-
 
 def check(item: bundle.Loaded) -> list[problems.Problem]:
     """Every mistake in ``item`` alone."""
@@ -44,21 +22,7 @@ def check(item: bundle.Loaded) -> list[problems.Problem]:
             return []
 
 
-def reserved(key: str) -> str:
-    """Why a document may not set this key of a VM; empty when it may."""
-    if key in _PVES_OWN or re.fullmatch(r"unused[0-9]+", key):
-        return "is written by PVE itself; take the line out"
-    if key in _PARAMETERS:
-        return "is a parameter of PVE's API, not a key of a VM; take the line out"
-    if key == "cipassword":
-        return "is a secret, and documents hold none; set it in PVE"
-    return ""
-
-
 def _vm(item: bundle.Loaded, vm: documents.VmSpec) -> Iterator[problems.Problem]:
-    for key in vm.raw:
-        if reason := reserved(key):
-            yield item.problem(("spec", "raw", key), reason)
     if vm.device and "hostpci0" in vm.raw:
         reason = "is made from spec.device, spec.rom and the recipe; take the line out, or spec.device"
         yield item.problem(("spec", "raw", "hostpci0"), reason)
@@ -88,8 +52,6 @@ def _recipe(item: bundle.Loaded, recipe: documents.RecipeSpec) -> Iterator[probl
     seen: set[str] = set()
     for index, line in enumerate(recipe.guest.config):
         path = ("spec", "guest", "config", index, "key")
-        if reason := reserved(line.key):
-            yield item.problem(path, f"{problems.shown(line.key)} {reason}")
         if re.fullmatch("hostpci[0-9]+", line.key):
             yield item.problem(path, "is made from the VM's device; give its options in spec.guest.hostpci")
         if line.key in seen:
