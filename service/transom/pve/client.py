@@ -1,0 +1,232 @@
+"""The calls of the Proxmox VE API that Transom needs, typed and small. Every error is one of ``transom.errors``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+import httpx
+from proxmoxer.core import ProxmoxResource, ResourceException
+
+from transom import errors, model
+from transom.pve import answers, session, tasks, translate
+from transom.spec import wish
+
+Value = str | int | float | bool | Sequence[str] | None
+"""What a parameter may be: True and False become 1 and 0, None and empty lists are left out."""
+
+_NODE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+
+
+class Pve:
+    """One cluster's or node's API; thread-safe. Made by ``connect``.
+
+    All methods: Unreachable, Denied, Garbled as it comes; those with a node and a vmid also Rejected and Busy in PVE's words.
+    """
+
+    def __init__(self, line: session.Session) -> None:
+        self._session = line
+        self._api = ProxmoxResource(base_url="/api2/json", session=line, serializer=session.Serializer())
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._session.close()
+
+    def __enter__(self) -> Pve:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- what is there ---
+
+    def version(self) -> str:
+        """As in ``9.2.11``."""
+        return str(answers.mapping(self._get("version"), "version")["version"])
+
+    def nodes(self) -> tuple[answers.Node, ...]:
+        """By name."""
+        rows = answers.rows(self._get("nodes"), "node")
+        found = (answers.Node(str(row["node"]), row.get("status") == "online") for row in rows)
+        return tuple(sorted(found, key=lambda node: node.name))
+
+    def cluster_status(self) -> answers.ClusterStatus:
+        """Needs ``Sys.Audit`` on ``/``."""
+        for row in answers.rows(self._get("cluster", "status"), "type"):
+            if row["type"] == "cluster":
+                return answers.ClusterStatus(str(row.get("name", "")), answers.flag(row.get("quorate")))
+        return answers.ClusterStatus("", True)
+
+    def guests(self, node: str) -> dict[int, model.GuestState]:
+        """The VMs on ``node`` that the token may see; Denied rather than empty when it may see none."""
+        rows = answers.rows(self._get("nodes", _node(node), "qemu"), "vmid", "status")
+        if not rows:
+            self._require("VM.Audit")
+        return {state.vmid: state for state in map(answers.parse_state, rows)}
+
+    def storages(self, node: str) -> frozenset[str]:
+        """Names of the storages that are active on ``node``; Denied rather than empty when the token may see none."""
+        rows = answers.rows(self._get("nodes", _node(node), "storage"), "storage")
+        if not rows:
+            self._require("Datastore.Audit", "Datastore.AllocateSpace")
+        return frozenset(str(row["storage"]) for row in rows if answers.flag(row.get("active")))
+
+    def permissions(self) -> dict[str, frozenset[str]]:
+        """Path → privileges of our own token."""
+        data = answers.mapping(self._get("access", "permissions"))
+        return {path: frozenset(answers.mapping(granted)) for path, granted in data.items()}
+
+    def nextid(self) -> int:
+        """A VMID that is free now; nothing reserves it."""
+        return answers.number(self._get("cluster", "nextid"))
+
+    # --- one VM ---
+
+    def config(self, node: str, vmid: int, *, current: bool = False) -> tuple[dict[str, str], str]:
+        """The values as text, pending changes merged in (``current``: without them), and the digest of the file."""
+        data = answers.mapping(
+            self._get(*_vm(node, vmid), "config", params={"current": 1} if current else {}), "digest"
+        )
+        return {key: str(value) for key, value in data.items() if key != "digest"}, str(data["digest"])
+
+    def pending(self, node: str, vmid: int) -> tuple[tuple[answers.Pending, ...], str]:
+        """Every key with what a restart would change, and the digest of the file."""
+        rows = answers.rows(self._get(*_vm(node, vmid), "pending"), "key")
+        found = [answers.parse_pending(row) for row in rows]
+        digest = next((item.value for item in found if item.key == "digest"), None)
+        if not digest:
+            raise errors.Garbled(f"pending of VM {vmid} on {node}: no digest")
+        return tuple(item for item in found if item.key != "digest"), digest
+
+    def status(self, node: str, vmid: int) -> model.GuestState:
+        """Whether it runs, its lock, and the version of its QEMU."""
+        data = answers.mapping(self._get(*_vm(node, vmid), "status", "current"), "status")
+        return answers.parse_state({"vmid": vmid, **data})
+
+    def create(self, node: str, vmid: int, values: Mapping[str, Value]) -> str:
+        """Start to make a VM; the UPID. Rejected when the VMID is taken."""
+        return self._task("POST", "nodes", _node(node), "qemu", data={"vmid": int(vmid), **values})
+
+    def update(
+        self,
+        node: str,
+        vmid: int,
+        *,
+        digest: str,
+        values: Mapping[str, Value] | None = None,
+        delete: Sequence[str] = (),
+        revert: Sequence[str] = (),
+    ) -> None:
+        """Set, delete and revert keys at once; what a running VM cannot take is left pending, without a word.
+
+        Void when the file is not the one of ``digest``. A failed hotplug is Rejected although the other keys were applied.
+        """
+        data: dict[str, Value] = {**(values or {}), "digest": digest}
+        data["delete"] = ",".join(delete) or None
+        data["revert"] = ",".join(revert) or None
+        self._call("PUT", *_vm(node, vmid), "config", data=data)
+
+    def start(self, node: str, vmid: int) -> str:
+        """The UPID; that it starts is not said before the task ends."""
+        return self._task("POST", *_vm(node, vmid), "status", "start")
+
+    def stop(self, node: str, vmid: int) -> str:
+        """Pull the plug; the UPID."""
+        return self._task("POST", *_vm(node, vmid), "status", "stop")
+
+    def shutdown(self, node: str, vmid: int, *, seconds: int | None = None, force: bool = False) -> str:
+        """Ask the guest to end, for ``seconds`` (PVE's own default: 180); ``force`` stops it then. The UPID."""
+        data = {"timeout": seconds, "forceStop": force or None}
+        return self._task("POST", *_vm(node, vmid), "status", "shutdown", data=data)
+
+    def reboot(self, node: str, vmid: int, *, seconds: int | None = None) -> str:
+        """Shut down and start with pending changes applied; the UPID."""
+        return self._task("POST", *_vm(node, vmid), "status", "reboot", data={"timeout": seconds})
+
+    # --- tasks ---
+
+    def task(self, upid: str) -> tasks.Task:
+        """A task with the tail of its log."""
+        state = self.task_state(upid)
+        return dataclasses.replace(state, log=tuple(self.task_log(upid, 0, 0)[-tasks.TAIL :]))
+
+    def task_state(self, upid: str) -> tasks.Task:
+        """A task without its log."""
+        return tasks.parse_state(upid, self._get("nodes", tasks.node(upid), "tasks", upid, "status"))
+
+    def task_log(self, upid: str, start: int, limit: int) -> list[str]:
+        """Up to ``limit`` lines from the 0-based ``start``; limit 0 means all."""
+        params = {"start": start, "limit": limit}
+        return tasks.parse_log(upid, self._get("nodes", tasks.node(upid), "tasks", upid, "log", params=params))
+
+    def wait(
+        self,
+        upid: str,
+        *,
+        timeout: float = 300,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+        on_log: Callable[[str], None] | None = None,
+    ) -> tasks.Task:
+        """Follow a task to its end, as ``tasks.wait`` says."""
+        return tasks.wait(self, upid, timeout=timeout, sleep=sleep, now=now, on_log=on_log)
+
+    # --- below ---
+
+    def _get(self, *path: str, params: Mapping[str, Value] | None = None) -> Any:
+        return self._call("GET", *path, data=params)
+
+    def _task(self, method: str, *path: str, data: Mapping[str, Value] | None = None) -> str:
+        upid = str(self._call(method, *path, data=data))
+        tasks.node(upid)
+        return upid
+
+    def _call(self, method: str, *path: str, data: Mapping[str, Value] | None = None) -> Any:
+        resource = self._api(list(path))
+        send = {"GET": resource.get, "POST": resource.post, "PUT": resource.put}[method]
+        try:
+            return send(**_plain(data or {}))
+        except ResourceException as error:
+            raise translate.from_answer(error, f"{method} /{'/'.join(path)}", writes=method != "GET") from error
+
+    def _require(self, *privileges: str) -> None:
+        granted = self.permissions().values()
+        if not any(set(privileges) & held for held in granted):
+            raise errors.Denied(f"the API token may see none: it lacks {' and '.join(privileges)} everywhere")
+
+
+def connect(access: wish.Access, *, timeout: float = 30, transport: httpx.BaseTransport | None = None) -> Pve:
+    """The API as ``access`` says; nothing is sent yet. ``timeout`` in seconds for each wait: PVE itself waits 10 for a lock.
+
+    ``transport`` takes the place of the network (tests). Denied when the token, the CA file or the endpoints cannot be used.
+    """
+    return Pve(session.Session(access, timeout, transport))
+
+
+def _plain(data: Mapping[str, Value]) -> dict[str, Any]:
+    """PVE's parameters: it refuses ``True`` as a boolean, and an empty list becomes a 501."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, bool):
+            found[key] = int(value)
+        elif isinstance(value, str | int | float):
+            found[key] = value
+        elif value:
+            found[key] = list(value)
+    return found
+
+
+def _node(name: str) -> str:
+    if not _NODE.fullmatch(name):
+        raise ValueError(f"not a node's name: {name!r}")
+    return name
+
+
+def _vm(node: str, vmid: int) -> tuple[str, ...]:
+    return ("nodes", _node(node), "qemu", str(int(vmid)))

@@ -1,0 +1,63 @@
+"""Whom we talk to: the certificate of each connection, against a pinned fingerprint or a CA file."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+
+from transom import errors
+from transom.spec import wish
+
+
+class _Pinned(ssl.SSLContext):
+    """Checks the certificate of the very connection that was made, before anything is sent on it."""
+
+    fingerprint = ""
+
+    def wrap_socket(
+        self,
+        sock: socket.socket,
+        server_side: bool = False,
+        do_handshake_on_connect: bool = True,
+        suppress_ragged_eofs: bool = True,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLSocket:
+        tls = super().wrap_socket(
+            sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
+        )
+        shown = fingerprint(tls.getpeercert(binary_form=True) or b"")
+        if shown != self.fingerprint:
+            tls.close()
+            raise errors.Denied(
+                f"the API shows certificate {shown}, pinned is {self.fingerprint}",
+                hint="renewed, or another machine answers: compare with `pvenode cert info` before pinning anew",
+            )
+        return tls
+
+
+def fingerprint(certificate: bytes) -> str:
+    """SHA-256 of a DER certificate as PVE prints it: upper-case hex with colons."""
+    return _colons(hashlib.sha256(certificate).hexdigest())
+
+
+def _colons(digest: str) -> str:
+    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2)).upper()
+
+
+def context(access: wish.Access) -> ssl.SSLContext:
+    """The check that ``access`` asks for. Denied when it asks for none, or its CA file cannot be used."""
+    if access.fingerprint:
+        pinned = _Pinned(ssl.PROTOCOL_TLS_CLIENT)
+        pinned.fingerprint = _colons(access.fingerprint.replace(":", "").lower())
+        # PVE's own certificate is signed by its own CA: the pin takes the place of the chain and of the name.
+        pinned.check_hostname = False
+        pinned.verify_mode = ssl.CERT_NONE
+        return pinned
+    if not access.ca:
+        raise errors.Denied("neither a fingerprint nor a CA says whom to trust as the API")
+    try:
+        return ssl.create_default_context(cafile=access.ca)
+    except OSError as error:
+        raise errors.Denied(f"cannot use CA file {access.ca}: {error}") from error

@@ -1,0 +1,89 @@
+"""What PVE and the line to it answer, as the project's errors. The only place that knows PVE's wording of failures.
+
+PVE has few statuses: 400 is parameters (with a map, all at once), 401 the login, 403 a privilege, 501 a path that does not
+exist, 595-599 the proxy between nodes, and 500 everything else, so there the text decides.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+
+import httpx
+from proxmoxer.core import ResourceException
+
+from transom import errors
+
+_WRITE_HINT = "it may have happened: read before doing it again"
+_GATEWAY = frozenset({502, 503, 504, 595, 596, 597, 598, 599})
+
+# First match wins. Texts as PVE 9.2 prints them.
+_TEXTS: tuple[tuple[re.Pattern[str], type[errors.TransomError], str], ...] = (
+    (re.compile(r"no quorum", re.I), errors.Rejected, "/etc/pve is read-only: write nothing to this cluster"),
+    (
+        re.compile(r"checksum mismatch|detected modified configuration", re.I),
+        errors.Void,
+        "changed meanwhile: plan again",
+    ),
+    (re.compile(r"is locked \([\w-]+\)", re.I), errors.Busy, "never unlocked by force"),
+    (
+        re.compile(r"can't lock file|can't acquire lock|got timeout", re.I),
+        errors.Busy,
+        "another writer or a slow guest",
+    ),
+    (re.compile(r"hotplug problem", re.I), errors.Rejected, "left pending by PVE; the other keys were applied"),
+    (re.compile(r"^only root can|only root@pam can|only root may", re.I), errors.Rejected, "root over SSH may"),
+)
+
+
+def from_answer(error: ResourceException, what: str, *, writes: bool) -> errors.TransomError:
+    """The error for an answer of 400 and above; ``what`` names the request, ``writes`` whether it may have changed something."""
+    status = int(error.status_code)
+    text = " ".join(str(error.content or error.status_message or "").split())
+    fields = _fields(error.errors)
+    said = f"{what}: {status} {text}".rstrip()
+    if status in (401, 403):
+        return errors.Denied(said)
+    if status in _GATEWAY:
+        return errors.Unreachable(said, hint=_WRITE_HINT if writes else "")
+    if fields:
+        said += "".join(f"; {name}: {reason}" for name, reason in sorted(fields.items()))
+    kind, hint = judge(" ".join([text, *fields.values()]))
+    if kind is errors.Rejected:
+        return errors.Rejected(said, hint=hint, fields=fields)
+    return kind(said, hint=hint)
+
+
+def judge(text: str) -> tuple[type[errors.TransomError], str]:
+    """The class and the hint for a failure that PVE told in words: an answer's message or a task's exit status."""
+    for pattern, kind, hint in _TEXTS:
+        if pattern.search(text):
+            return kind, hint
+    return errors.Rejected, ""
+
+
+def from_line(error: httpx.RequestError, what: str, *, writes: bool) -> errors.TransomError:
+    """The error for a request without an answer."""
+    refused = certificate_error(error)
+    if refused is not None:
+        return errors.Denied(f"{what}: certificate refused: {refused.verify_message or refused}")
+    if isinstance(error, httpx.DecodingError):
+        return errors.Garbled(f"{what}: {error}")
+    sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    reason = str(error) or type(error).__name__
+    return errors.Unreachable(f"{what}: {reason}", hint=_WRITE_HINT if writes and sent else "")
+
+
+def certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    """The refusal of a certificate behind ``error``, if that is what it is."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _fields(told: object) -> dict[str, str]:
+    if not isinstance(told, dict):
+        return {}
+    return {str(name): " ".join(str(reason).split()) for name, reason in told.items()}

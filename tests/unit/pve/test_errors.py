@@ -1,0 +1,168 @@
+"""Each way in which PVE or the line to it can fail, as recorded, and the error it becomes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import pathlib
+
+import httpx
+import pytest
+
+from transom import errors, pve
+from transom.spec import wish
+
+GOLDEN = pathlib.Path(__file__).parents[2] / "golden/pve/answers.json"
+ANSWERS = json.loads(GOLDEN.read_text())
+CONFIG = "/nodes/pve1/qemu/700/config"
+READ_FIRST = "it may have happened: read before doing it again"
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: f"{case['status']} {case['reason'][:40]}")
+def test_answers(api, fake, make_answer, case):
+    fake.answers[f"GET {CONFIG}"] = make_answer(case["status"], case["reason"], case["body"])
+    with pytest.raises(errors.TransomError) as caught:
+        api.config("pve1", 700)
+    assert type(caught.value).__name__ == case["error"]
+    assert case["says"] in str(caught.value)
+    assert "\n" not in str(caught.value)
+    if "fields" in case:
+        assert sorted(caught.value.fields) == case["fields"]
+
+
+def test_every_class_of_failure_is_in_the_golden_list():
+    assert {case["error"] for case in ANSWERS} == {"Denied", "Rejected", "Busy", "Void", "Unreachable", "Garbled"}
+
+
+@pytest.mark.parametrize("status", [595, 596])
+def test_after_a_lost_write_one_reads_first(api, fake, make_answer, status):
+    for method in ("GET", "PUT"):
+        fake.answers[f"{method} {CONFIG}"] = make_answer(status, "Connection timed out")
+    with pytest.raises(errors.Unreachable) as write:
+        api.update("pve1", 700, values={"name": "x"}, digest="d")
+    with pytest.raises(errors.Unreachable) as read:
+        api.config("pve1", 700)
+    assert write.value.hint == READ_FIRST
+    assert read.value.hint == ""
+    assert len(fake.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ReadTimeout("slow"),
+        httpx.WriteTimeout("slow"),
+        httpx.ReadError("reset"),
+        httpx.WriteError("reset"),
+        httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_write_is_sent_once_whatever_happens(api, fake, error):
+    fake.answers[f"PUT {CONFIG}"] = error
+    with pytest.raises(errors.Unreachable) as caught:
+        api.update("pve1", 700, values={"name": "x"}, digest="d")
+    assert len(fake.asked) == 1
+    assert caught.value.hint == READ_FIRST
+
+
+def test_a_read_on_a_connection_just_closed_is_sent_again(api, fake, turns):
+    fake.answers[f"GET {CONFIG}"] = turns(httpx.RemoteProtocolError("closed"), {"digest": "d", "name": "x"})
+    assert api.config("pve1", 700) == ({"name": "x"}, "d")
+
+
+def test_a_read_is_sent_again_once_only(api, fake):
+    fake.answers[f"GET {CONFIG}"] = httpx.ReadError("reset")
+    with pytest.raises(errors.Unreachable):
+        api.config("pve1", 700)
+    assert len(fake.asked) == 2
+
+
+def test_a_slow_read_is_not_repeated(api, fake):
+    fake.answers[f"GET {CONFIG}"] = httpx.ReadTimeout("slow")
+    with pytest.raises(errors.Unreachable):
+        api.config("pve1", 700)
+    assert len(fake.asked) == 1
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")])
+def test_what_was_not_connected_goes_to_the_next_endpoint(api, fake, error):
+    def only_second(request):
+        if request.url.host == "pve1":
+            raise error
+        return httpx.Response(200, json={"data": None})
+
+    fake.answers[f"PUT {CONFIG}"] = only_second
+    api.update("pve1", 700, values={"name": "x"}, digest="d")
+    api.update("pve1", 700, values={"name": "y"}, digest="d")
+    assert fake.hosts == ["pve1", "pve2", "pve2"]
+
+
+def test_other_failures_stay_at_their_endpoint(api, fake, make_refused):
+    fake.answers[f"GET {CONFIG}"] = make_refused("VM is locked (backup)")
+    with pytest.raises(errors.Busy):
+        api.config("pve1", 700)
+    assert fake.hosts == ["pve1"]
+
+
+def test_no_endpoint_answers(api, fake):
+    fake.answers[f"PUT {CONFIG}"] = httpx.ConnectError("refused")
+    with pytest.raises(errors.Unreachable, match="refused") as caught:
+        api.update("pve1", 700, values={"name": "x"}, digest="d")
+    assert fake.hosts == ["pve1", "pve2"]
+    assert caught.value.hint == ""
+
+
+def test_an_answer_without_end_is_garbled(api, fake):
+    fake.answers[f"GET {CONFIG}"] = httpx.Response(200, content=(b"x" * (1 << 20) for _ in range(100)))
+    with pytest.raises(errors.Garbled, match="more than"):
+        api.config("pve1", 700)
+
+
+def test_a_broken_encoding_is_garbled(api, fake):
+    fake.answers[f"GET {CONFIG}"] = lambda request: httpx.Response(
+        200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"not gzip"), request=request
+    )
+    with pytest.raises(errors.Garbled):
+        api.config("pve1", 700)
+
+
+def _with(access: wish.Access, **changes: object) -> wish.Access:
+    return dataclasses.replace(access, **changes)  # type: ignore[arg-type]
+
+
+def test_credentials_that_cannot_be_used_are_denied_at_once(access, tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_TOKEN", raising=False)
+    monkeypatch.setenv("ODD_TOKEN", "two words")
+    (tmp_path / "binary").write_bytes(b"\xff\0")
+    for changes, says in (
+        ({"token_secret": wish.SecretRef(file=str(tmp_path / "none"))}, "cannot read"),
+        ({"token_secret": wish.SecretRef(file=str(tmp_path / "binary"))}, "cannot read"),
+        ({"token_secret": wish.SecretRef(env="NO_SUCH_TOKEN")}, "NO_SUCH_TOKEN does not hold"),
+        ({"token_secret": wish.SecretRef(env="ODD_TOKEN")}, "ODD_TOKEN does not hold"),
+        ({"endpoints": ("http://pve1:8006",)}, "over https only"),
+        ({"endpoints": ()}, "no endpoint"),
+        ({}, "neither a fingerprint nor a CA"),
+        ({"ca": str(tmp_path / "none.pem")}, "cannot use CA file"),
+    ):
+        with pytest.raises(errors.Denied, match=says) as caught:
+            pve.connect(_with(access, **changes))
+        assert "two words" not in str(caught.value)
+
+
+def test_no_secret_reaches_the_logs_or_the_errors(access, fake, make_refused, caplog):
+    fake.answers[f"PUT {CONFIG}"] = make_refused("VM is locked (backup)")
+    fake.answers[f"GET {CONFIG}"] = {"digest": "d", "cipassword": "hunter2"}
+    with caplog.at_level(logging.DEBUG):
+        for name in ("proxmoxer.core", "httpx", "httpcore"):
+            caplog.set_level(logging.DEBUG, logger=name)
+        with pve.connect(access, transport=httpx.MockTransport(fake)) as api:
+            api.config("pve1", 700)
+            with pytest.raises(errors.Busy) as caught:
+                api.update("pve1", 700, values={"cipassword": "hunter2"}, digest="d")
+    assert caplog.records
+    secret = pathlib.Path(access.token_secret.file).read_text().strip()
+    for text in (caplog.text, str(caught.value), repr(caught.value)):
+        assert secret not in text
+        assert "hunter2" not in text
