@@ -24,7 +24,7 @@ def observe(world: w.World) -> model.Facts:
     return dataclasses.replace(
         facts,
         states=_ask("VM states", lambda: dict(world.api.guests(world.node))),
-        quorate=_ask("quorum", world.api.cluster_status),
+        quorate=_ask("quorum", lambda: world.api.cluster_status().quorate),
         storages=_ask("storages", lambda: frozenset(world.api.storages(world.node))),
     )
 

@@ -65,7 +65,7 @@ class Store:
     # --- runs and their journal ---
 
     def start_run(self, run: records.Run) -> None:
-        row = {field: getattr(run, field) for field in tables.runs.c.keys()}
+        row = _row(tables.runs, run)
         with self._engine.begin() as db:
             db.execute(tables.runs.insert().values(row | {"ledger_before": json.dumps(run.ledger_before)}))
 
@@ -122,7 +122,7 @@ class Store:
         """Write entries. The ``before`` of a path that has one already stays: it is what was there before Transom came."""
         with self._engine.begin() as db:
             for entry in entries:
-                row = {field: getattr(entry, field) for field in tables.ledger.c.keys()}
+                row = _row(tables.ledger, entry)
                 _upsert(db, tables.ledger, row, keep=("before",))
 
     def reset_ledger(self, node: str, entries: Mapping[str, model.Entry | None]) -> None:
@@ -132,7 +132,7 @@ class Store:
             for path, entry in entries.items():
                 db.execute(table.delete().where(table.c.node == node, table.c.path == path))
                 if entry is not None:
-                    db.execute(table.insert().values({field: getattr(entry, field) for field in table.c.keys()}))
+                    db.execute(table.insert().values(_row(table, entry)))
 
     def drop_ledger(self, node: str, paths: Sequence[str]) -> None:
         self.reset_ledger(node, dict.fromkeys(paths))
@@ -153,3 +153,8 @@ def _upsert(db: sa.Connection, table: sa.Table, row: Mapping[str, Any], *, keep:
 
 def _run(row: sa.RowMapping) -> records.Run:
     return records.Run(**{**row, "ledger_before": json.loads(row["ledger_before"])})
+
+
+def _row(table: sa.Table, value: object) -> dict[str, Any]:
+    """The columns of ``table`` from the attributes of the same names."""
+    return {column.name: getattr(value, column.name) for column in table.columns}

@@ -65,7 +65,7 @@ def _change(action: acts.ChangeGuest, world: w.World) -> None:
         raise errors.Void(f"VM {action.vmid} was changed by somebody else since the plan was made", hint="plan again")
     digest = action.digest
     if action.api or action.api_delete:
-        world.api.update(world.node, action.vmid, action.api, delete=action.api_delete, digest=digest)
+        world.api.update(world.node, action.vmid, digest=digest, values=action.api, delete=action.api_delete)
         between = _read(action.vmid, world) or b""
         _only_ours(before, between, {**action.api, **dict.fromkeys(action.api_delete)}, action.vmid)
         digest = hashlib.sha1(between).hexdigest()

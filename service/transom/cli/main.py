@@ -1,0 +1,55 @@
+"""The entry: finds the command and loads only its module, so that light commands start light."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+COMMANDS = {
+    "validate": "transom.cli.documents:validate",
+    "schema": "transom.cli.documents:schema",
+    "plan": "transom.cli.plan:plan",
+    "apply": "transom.cli.plan:apply",
+    "adopt": "transom.cli.plan:adopt",
+    "run": "transom.cli.runs:run",
+    "undo": "transom.cli.runs:undo",
+    "node": "transom.cli.nodes:node",
+    "rom": "transom.cli.rom:rom",
+    "lab": "transom.cli.lab:lab",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands by name; a command's module is imported when it is called or its help is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="transom")
+def transom() -> None:
+    """Gives GPUs to virtual machines on Proxmox VE nodes, and keeps it so.
+
+    Exit codes: 0 done or nothing to do; 1 failed; 2 there are changes (with --detailed-exitcode); 3 held by a finding;
+    64 wrong usage; 65 wrong document; 69 not reachable; 75 busy, try again; 77 not permitted.
+    """
+
+
+def main() -> None:
+    """The console script. Wrong usage ends with 64, as sysexits has it."""
+    click.UsageError.exit_code = 64
+    transom(prog_name="transom")
+    sys.exit(0)

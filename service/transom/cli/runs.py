@@ -1,0 +1,70 @@
+"""``run`` and ``undo``: what was done, and taking it back."""
+
+from __future__ import annotations
+
+import pathlib
+
+import click
+
+from transom import daemon
+from transom.cli import common
+from transom.cli import plan as plans
+from transom.report import plan_text, run_text
+
+
+@click.group()
+def run() -> None:
+    """What was done to the nodes."""
+
+
+@run.command("ls")
+@common.node_option
+@common.json_option
+@common.state_option
+def ls(only: str | None, as_json: bool, state: pathlib.Path) -> None:
+    """List runs, newest first."""
+    with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
+        rows = service.runs(only)
+    if as_json:
+        common.show_json([run_text.as_data(row) for row in rows])
+    else:
+        click.echo(run_text.table(rows), nl=False)
+
+
+@run.command("show")
+@click.argument("run_id", metavar="RUN")
+@common.json_option
+@common.state_option
+def show(run_id: str, as_json: bool, state: pathlib.Path) -> None:
+    """Show one run with every step of its journal."""
+    with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
+        row, events = service.run(run_id)
+    if as_json:
+        common.show_json(run_text.as_data(row) | {"events": [run_text.event_data(event) for event in events]})
+    else:
+        click.echo(run_text.journal(row, events), nl=False)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
+@click.option("--dry-run", is_flag=True, help="Stop after showing the plan.")
+@common.json_option
+@common.state_option
+def undo(run_id: str, yes: bool, dry_run: bool, as_json: bool, state: pathlib.Path) -> None:
+    """Put back every file that RUN changed, to the byte. Never deletes a disk."""
+    with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
+        proposed = service.propose_undo(run_id)
+        if not as_json:
+            click.echo(plan_text.text(proposed), nl=False)
+        data: dict[str, object] = {"plan": plans.as_data(proposed), "run": None}
+        code = common.HELD if proposed.held else 0
+        if not proposed.held and not dry_run:
+            if common.confirmed(f"Undo {run_id} on {proposed.node}?", yes=yes):
+                data["run"] = service.undo(run_id, approved=proposed.hash)
+                common.progress(f"{proposed.node}: {run_id} is undone; its documents still declare it")
+            else:
+                click.echo("Nothing was changed.", err=True)
+    if as_json:
+        common.show_json(data)
+    raise SystemExit(code)

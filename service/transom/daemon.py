@@ -1,0 +1,149 @@
+"""Puts everything together: the only place that builds adapters and hands out clock, sleep and randomness."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import pathlib
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from transom import errors, model
+from transom.plan import result
+from transom.pve import client as pve
+from transom.reconcile import job, observe
+from transom.reconcile import world as w
+from transom.spec import bundle, loader, resolve
+from transom.spec import wish as desired
+from transom.ssh import client as ssh
+from transom.store import records, store
+
+
+class Service:
+    """What the commands call. ``say`` takes progress, one line each."""
+
+    def __init__(self, folder: pathlib.Path, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._store = store.open_store(folder)
+
+    def close(self) -> None:
+        self._store.close()
+
+    # --- documents ---
+
+    def put(self, paths: Sequence[pathlib.Path]) -> None:
+        """Check documents together with those stored, and store them. SpecError with every mistake; nothing is stored then."""
+        own = loader.load(paths).own
+        self._merged(own)
+        self._store.put_documents([bundle.dump(item) for item in own], time.time())
+
+    def wishes(self, paths: Sequence[pathlib.Path] = ()) -> tuple[desired.NodeWish, ...]:
+        """What the stored documents want, with those of ``paths`` laid over them (and not stored)."""
+        over = loader.load(paths).own if paths else ()
+        return resolve.resolve(self._merged(over))
+
+    def wish(self, name: str) -> desired.NodeWish:
+        """Of one node; Rejected when no document declares it."""
+        found = [node for node in self.wishes() if node.name == name]
+        if not found:
+            raise errors.Rejected(f"no document declares node {name!r}", hint="transom node ls lists those that are")
+        return found[0]
+
+    def _merged(self, over: Sequence[bundle.Loaded]) -> bundle.Bundle:
+        merged = {item.title: item for item in map(bundle.from_plain, self._store.documents())}
+        merged |= {item.title: item for item in over}
+        return loader.assemble(merged.values(), loader.shipped_recipes())
+
+    # --- nodes ---
+
+    def facts(self, node: desired.NodeWish) -> model.Facts:
+        with self._world(node) as world:
+            return observe.observe(world)
+
+    def propose(self, node: desired.NodeWish, *, take_over: bool = False) -> result.Plan:
+        """Observe and plan; writes nothing on the node."""
+        with self._world(node) as world:
+            return job.Job(node, world, self._store).propose(take_over=take_over)
+
+    def apply(self, node: desired.NodeWish, *, approved: str, take_over: bool = False) -> str:
+        """Carry out exactly the plan ``approved``; the run's id."""
+        with self._turn(node), self._world(node) as world:
+            return job.Job(node, world, self._store).apply(approved, take_over=take_over)
+
+    # --- runs ---
+
+    def runs(self, node: str | None = None) -> list[records.Run]:
+        return self._store.runs(node)
+
+    def run(self, run_id: str) -> tuple[records.Run, list[records.Event]]:
+        """A run with its journal; Rejected when there is no such run."""
+        run = self._store.run(run_id)
+        if run is None:
+            raise errors.Rejected(f"there is no run {run_id!r}", hint="transom run ls lists them")
+        return run, self._store.events(run_id)
+
+    def propose_undo(self, run_id: str) -> result.Plan:
+        run, _ = self.run(run_id)
+        node = self.wish(run.node)
+        with self._turn(node), self._world(node) as world:
+            return job.Job(node, world, self._store).propose_undo(run)
+
+    def undo(self, run_id: str, *, approved: str) -> str:
+        run, _ = self.run(run_id)
+        node = self.wish(run.node)
+        with self._turn(node), self._world(node) as world:
+            return job.Job(node, world, self._store).undo(run, approved)
+
+    @contextlib.contextmanager
+    def _turn(self, node: desired.NodeWish) -> Iterator[None]:
+        """One writer a node, among all processes that share this state; given back when the process dies. Busy otherwise."""
+        folder = self._folder / "turns"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with (folder / node.name).open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise errors.Busy(f"another run is at work on {node.name}", hint="transom run ls shows it") from None
+            yield
+
+    @contextlib.contextmanager
+    def _world(self, node: desired.NodeWish) -> Iterator[w.World]:
+        api = pve.connect(node.access)
+        try:
+            world = w.World(
+                node=node.pve_node,
+                host=ssh.connect(node.access),
+                api=api,
+                connect=lambda: ssh.connect(node.access),
+                now=time.time,
+                sleep=time.sleep,
+                nonce=lambda: secrets.token_hex(16),
+                say=self._say,
+                read=lambda path: _read(pathlib.Path(path)),
+            )
+            try:
+                yield world
+            finally:
+                world.host.close()
+        finally:
+            api.close()
+
+
+@contextlib.contextmanager
+def open_service(folder: pathlib.Path, *, say: Callable[[str], None]) -> Iterator[Service]:
+    service = Service(folder, say)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+def _read(path: pathlib.Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.Rejected(
+            f"cannot read {path}: {error.strerror}", hint="the Rom document names this file"
+        ) from error

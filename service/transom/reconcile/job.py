@@ -1,0 +1,220 @@
+"""One node's turn: observe, plan, and with approval apply, verify, record; and the way back from a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from transom import errors, model
+from transom.plan import actions as acts
+from transom.plan import make, result
+from transom.reconcile import effect as eff
+from transom.reconcile import engine, mirror, observe, undo
+from transom.reconcile import world as w
+from transom.reconcile.steps import reboot
+from transom.spec import wish
+from transom.ssh import files as remote
+from transom.store import records, store
+
+
+@dataclasses.dataclass
+class Job:
+    """A node with its documents' wish, its world and the store. Its user holds the node's lock while anything is written."""
+
+    node: wish.NodeWish
+    world: w.World
+    store: store.Store
+
+    # --- forward ---
+
+    def propose(self, *, take_over: bool = False) -> result.Plan:
+        """Observe and plan; the plan is stored under its hash."""
+        facts = observe.observe(self.world)
+        plan = make.make(self.node, facts, self.store.ledger(self.node.name), take_over=take_over)
+        self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
+        return plan
+
+    def apply(self, approved: str, *, take_over: bool = False) -> str:
+        """Carry out the plan whose hash is ``approved``; the run's id. Void when the facts or documents give another plan now;
+        VerifyFailed when everything was done and the node still is not as declared."""
+        self.close_interrupted()
+        plan = self.propose(take_over=take_over)
+        if plan.hash != approved:
+            raise errors.Void(
+                f"{plan.node}: the plan is {plan.hash} now, approved was {approved}", hint="look at it again"
+            )
+        if plan.held:
+            raise errors.Void(f"{plan.node}: a finding holds the plan: {result.summary(plan)}")
+        run = self._start(plan, "adopt" if take_over else "apply")
+        self.store.put_ledger(_entries(plan.entries, run.id))
+        self._carry_out(plan, run)
+        return run.id
+
+    def _carry_out(self, plan: result.Plan, run: records.Run) -> None:
+        total = len(plan.actions)
+
+        def journal(step: int, phase: str, text: str, data: Any) -> None:
+            self.store.append(run.id, step, phase, text, data, self.world.now())
+            if phase == "before":
+                self._settle_vmid(plan.actions[step - 1], data, run.id)
+            sign = {"before": "…", "after": "✓", "failed": "✗"}[phase]
+            self.world.say(f"[{step}/{total}] {sign} {text}")
+
+        try:
+            engine.carry_out(plan, self.world, eff.Context(run.id, run.boot_id), journal)
+            self.store.drop_ledger(self.node.name, plan.forgets)
+            mirror.write(self.world.host, self.store.ledger(self.node.name))
+            engine.settled(self._replan)
+        except errors.TransomError as error:
+            self.store.end_run(run.id, records.FAILED, self.world.now(), str(error))
+            self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")
+            raise
+        self.store.end_run(run.id, records.APPLIED, self.world.now())
+
+    def _replan(self) -> result.Plan:
+        self.world.say("verifying: observing the node again")
+        return make.make(self.node, observe.observe(self.world), self.store.ledger(self.node.name))
+
+    def _settle_vmid(self, action: acts.Action, data: Mapping[str, Any], run: str) -> None:
+        """The ledger lines of a VM whose id was still open get their path now, before it is created."""
+        if not isinstance(action, acts.CreateGuest) or action.vmid is not None:
+            return
+        old, new = f"qemu/({action.name})", f"qemu/{data['vmid']}"
+        found = {path: entry for path, entry in self.store.ledger(self.node.name).items() if path.startswith(old)}
+        moved = [dataclasses.replace(entry, path=path.replace(old, new, 1)) for path, entry in found.items()]
+        self.store.put_ledger(moved)
+        self.store.drop_ledger(self.node.name, list(found))
+        self.store.append(
+            run, 0, "vmid", f"{action.name} gets VM id {data['vmid']}", {"was": old, "is": new}, self.world.now()
+        )
+
+    def _start(self, plan: result.Plan, kind: str, *, undoes: str = "") -> records.Run:
+        ledger = self.store.ledger(self.node.name)
+        touched = {entry.path for entry in plan.entries} | set(plan.forgets)
+        now = self.world.now()
+        run = records.Run(
+            id=_run_id(now, self.node.name, self.world.nonce()),
+            node=self.node.name,
+            plan=plan.hash,
+            kind=kind,
+            undoes=undoes,
+            state=records.RUNNING,
+            error="",
+            boot_id=reboot.boot_id(self.world.host),
+            ledger_before={path: model.to_json(ledger[path]) if path in ledger else None for path in sorted(touched)},
+            started_at=now,
+            ended_at=None,
+        )
+        self.store.start_run(run)
+        return run
+
+    def close_interrupted(self) -> None:
+        """Runs that were cut off (the node's lock is ours, so nobody is at them) are marked so; planning again goes on from
+        what is there."""
+        for run in self.store.runs(self.node.name):
+            if run.state == records.RUNNING:
+                self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
+
+    # --- back ---
+
+    def propose_undo(self, run: records.Run) -> result.Plan:
+        """The plan that takes ``run`` back. Rejected when a later run stands on it."""
+        self.close_interrupted()
+        self._refuse_undo(run)
+        effects = self._effects(run)
+        facts = observe.observe(self.world)
+        backup = eff.Context(run.id, "").backup
+        present, images = {}, {}
+        for path in dict.fromkeys(effect.path for effect in effects if effect.path):
+            data = remote.read(self.world.host, path)
+            known = data is not None and path.startswith("/etc/pve/")
+            present[path] = undo.Present(
+                remote.sha256(data) if data is not None else None, data.decode() if known and data is not None else None
+            )
+        for effect in effects:
+            if effect.vmid is not None and effect.path not in images:
+                images[effect.path] = self._image(backup, effect.before_sha256)
+        plan = undo.plan(
+            self.node.name, run.id, effects, present, images, facts, same_boot=facts.boot.boot_id == run.boot_id
+        )
+        self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
+        return plan
+
+    def undo(self, run: records.Run, approved: str) -> str:
+        """Take ``run`` back by the plan whose hash is ``approved``; the id of the undoing run."""
+        plan = self.propose_undo(run)
+        if plan.hash != approved:
+            raise errors.Void(
+                f"{plan.node}: the way back is {plan.hash} now, approved was {approved}", hint="look again"
+            )
+        if plan.held:
+            raise errors.Void(f"{plan.node}: {result.summary(plan)}")
+        undoing = self._start(plan, "undo", undoes=run.id)
+        self._carry_out_undo(plan, undoing, run)
+        return undoing.id
+
+    def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run) -> None:
+        def journal(step: int, phase: str, text: str, data: Any) -> None:
+            self.store.append(undoing.id, step, phase, text, data, self.world.now())
+            sign = {"before": "…", "after": "✓", "failed": "✗"}[phase]
+            self.world.say(f"[{step}/{len(plan.actions)}] {sign} {text}")
+
+        try:
+            engine.carry_out(plan, self.world, eff.Context(undoing.id, undoing.boot_id), journal)
+            self.store.reset_ledger(self.node.name, self._ledger_before(run))
+            mirror.write(self.world.host, self.store.ledger(self.node.name))
+        except errors.TransomError as error:
+            self.store.end_run(undoing.id, records.FAILED, self.world.now(), str(error))
+            raise
+        self.store.end_run(undoing.id, records.APPLIED, self.world.now())
+        self.store.mark_undone(run.id)
+
+    def _refuse_undo(self, run: records.Run) -> None:
+        if run.kind == "undo":
+            raise errors.Rejected(f"{run.id} is itself an undo", hint="apply the documents again to have its opposite")
+        if run.state == records.UNDONE:
+            raise errors.Rejected(f"{run.id} has been undone already")
+        later = [
+            other.id
+            for other in self.store.runs(run.node)
+            if other.started_at > run.started_at and other.kind != "undo" and other.state != records.UNDONE
+            and any(effect.path for effect in self._effects(other))
+        ]  # fmt: skip
+        if later:
+            raise errors.Rejected(f"later runs stand on {run.id}: {', '.join(later)}", hint=f"undo {later[0]} first")
+
+    def _effects(self, run: records.Run) -> list[eff.Effect]:
+        """From the journal, in order; a step that was begun counts as done, for it may have been."""
+        events = self.store.events(run.id)
+        return [model.from_json(eff.Effect, event.data) for event in events if event.phase == "before"]
+
+    def _image(self, backup: str, sha256: str | None) -> str | None:
+        if sha256 is None:
+            return None
+        data = remote.read(self.world.host, f"{backup}/{sha256}")
+        if data is None:
+            raise errors.VerifyFailed(f"the before-image {backup}/{sha256} is gone from the node")
+        return data.decode()
+
+    def _ledger_before(self, run: records.Run) -> dict[str, model.Entry | None]:
+        back = {
+            path: model.from_json(model.Entry, entry) if entry is not None else None
+            for path, entry in run.ledger_before.items()
+        }
+        for event in self.store.events(run.id):
+            if event.phase == "vmid":
+                paths = [path for path in self.store.ledger(self.node.name) if path.startswith(event.data["is"])]
+                back |= dict.fromkeys(paths)
+        return back
+
+
+def _entries(entries: tuple[model.Entry, ...], run: str) -> list[model.Entry]:
+    return [dataclasses.replace(entry, run=run) for entry in entries]
+
+
+def _run_id(now: float, node: str, nonce: str) -> str:
+    """``20261122-104501-pve1-3f2a``: sorts by time, says where, and is unique."""
+    stamp = datetime.datetime.fromtimestamp(now, tz=datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{stamp}-{node}-{nonce[:4]}"

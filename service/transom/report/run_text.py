@@ -1,0 +1,43 @@
+"""How runs and their journals read."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterable
+from typing import Any
+
+from transom.store import records
+
+
+def table(runs: Iterable[records.Run]) -> str:
+    """One line a run, newest first as given; a sentence when there is none."""
+    lines = [f"{run.id:34} {run.kind:6} {run.state:12} {_when(run.started_at)}  plan {run.plan}" for run in runs]
+    return "\n".join(lines) + "\n" if lines else "No runs yet.\n"
+
+
+def journal(run: records.Run, events: Iterable[records.Event]) -> str:
+    lines = [f"Run {run.id}: {run.kind} of plan {run.plan} on {run.node}, {run.state}"]
+    if run.undoes:
+        lines.append(f"  takes back {run.undoes}")
+    lines += [f"  {_when(event.at)}  {event.step or '-':>2} {event.phase:7} {event.text}" for event in events]
+    if run.error:
+        lines.append(f"  error: {run.error}")
+    return "\n".join(lines) + "\n"
+
+
+def as_data(run: records.Run) -> dict[str, Any]:
+    """For ``--json``; without the ledger's copy, which is for undo only."""
+    data = dataclasses.asdict(run)
+    del data["ledger_before"]
+    return data
+
+
+def event_data(event: records.Event) -> dict[str, Any]:
+    data = dataclasses.asdict(event)
+    del data["run"]
+    return data
+
+
+def _when(at: float) -> str:
+    return datetime.datetime.fromtimestamp(at, tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
