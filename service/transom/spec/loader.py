@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os.path
 import pathlib
 from collections.abc import Iterable, Sequence
 
@@ -64,19 +65,20 @@ def _refuse(wrong: Iterable[problems.Problem], files: Iterable[str]) -> None:
 
 
 def _files(paths: Sequence[pathlib.Path]) -> tuple[list[pathlib.Path], list[problems.Problem]]:
-    files: dict[pathlib.Path, pathlib.Path] = {}
+    files: dict[str, pathlib.Path] = {}
     wrong: list[problems.Problem] = []
     for path in paths:
         inside = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
         if not inside:
             wrong.append(problems.Problem(str(path), 0, "", "this folder holds no *.yaml file"))
         for file in inside:
-            files.setdefault(file.resolve(), file)  # a file that is named twice is read once
+            files.setdefault(os.path.realpath(file), file)  # a file that is named twice is read once
     return list(files.values()), wrong
 
 
 def _read(path: pathlib.Path) -> _Scan:
-    where = validate.Whereabouts(str(path.resolve().parent), str(pathlib.Path.home()))
+    # os.path rather than pathlib: it does not raise for a loop of links or a user without a home
+    where = validate.Whereabouts(os.path.realpath(path.parent), os.path.expanduser("~"))  # noqa: PTH111
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
