@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 _NEAR = 0x400  # the table of ids stood 0x80 to 0x140 bytes behind the name in every driver measured
 _FEWEST_NEAR, _FEWEST_FAR = 4, 8
-_STRANGERS = 3
+_SHORTEST, _STRANGERS = 3, 3
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", re.DOTALL)
 _DIGITS = re.compile(rb"((?:[0-9]\0){1,5})\0\0")
 _CALLS_BETWEEN = 0x200  # the joining code is 100 to 160 bytes long
@@ -98,21 +98,20 @@ def _devices(image: span.Span, header: pe.Pe, name: int) -> tuple[int, ...]:
 
 
 def _runs(image: span.Span, start: int, end: int, fewest: int) -> list[tuple[int, ...]]:
-    """Runs of at least ``fewest`` different known ids, one after another, on even places. A few words that are no known id
-    may stand between: simulators' ids (FF20, 9940, CAFE in Tiger Lake's) and hardware newer than this list."""
+    """Runs of at least ``fewest`` different known ids, one after another, on even places. Two runs with up to three other
+    words between them are one: simulators' ids stand there (FF20, 9940, CAFE in Tiger Lake's)."""
     words = memoryview(image.cut(start, (end - start) & ~1)).cast("H")
-    runs: list[tuple[int, ...]] = []
-    run: list[int] = []
-    strangers = 0
-    for word in [*words, 0]:
-        strangers = 0 if graphics.known(word) else strangers + 1
-        if not strangers:
-            run.append(word)
-        elif run and (not word or strangers > _STRANGERS):
-            if len(set(run)) >= fewest:
-                runs.append(tuple(dict.fromkeys(run)))
-            run = []
-    return runs
+    runs: list[tuple[int, list[int]]] = []  # where each ends, and its ids
+    for known, group in itertools.groupby(enumerate(words), key=lambda pair: graphics.known(pair[1])):
+        if not known:
+            continue
+        places, ids = zip(*group, strict=True)
+        if len(ids) < _SHORTEST:
+            continue
+        if runs and places[0] - runs[-1][0] <= _STRANGERS and all(words[runs[-1][0] : places[0]]):
+            ids = (*runs.pop()[1], *ids)
+        runs.append((places[-1] + 1, list(ids)))
+    return [tuple(dict.fromkeys(ids)) for _, ids in runs if len(set(ids)) >= fewest]
 
 
 def _even_steps(run: tuple[int, ...]) -> bool:

@@ -58,6 +58,8 @@ def file_body(
     if is_program(body):
         reader.program(body, "raw file", unit, area)
         return ()
+    # an FSP starts with its header, as a section inside a raw file
+    reader.fsp = reader.fsp or body.startswith(b"FSPH", 4)
     return scan(reader, area, body, depth, quiet=True)
 
 

@@ -12,7 +12,10 @@ from transom.rom import layout, span
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """One image as its headers tell; the EFI fields are -1 for other code types. ``offset`` counts from the ROM's start."""
+    """One image as its headers tell; the EFI fields are -1 for other code types. ``offset`` counts from the ROM's start.
+
+    ``checksum_ok`` covers what a BIOS sums, the initialization size, and means nothing for EFI images.
+    """
 
     offset: int
     size: int
@@ -98,7 +101,7 @@ def _image(window: span.Span, at: int, pcir: int) -> Image:
         revision=window.u16(pcir + layout.CODE_REVISION),
         last=bool(window.u8(pcir + layout.INDICATOR) & layout.LAST),
         initialization_size=window.u8(2) * layout.BLOCK,
-        checksum_ok=not window.sum8(),
+        checksum_ok=not window.sub(0, min(window.u8(2) * layout.BLOCK, len(window))).sum8(),
         sha256=hashlib.sha256(window.view()).hexdigest(),
     )
     if code_type != layout.TYPE_EFI:

@@ -114,8 +114,6 @@ def _data(
     if raw.is_program(body):
         reader.program(body, _NAMES[kind], unit, area)
         return label, ()
-    if body.startswith(b"FSPH"):
-        reader.fsp = True
     return label, raw.scan(reader, area, body, depth + 1, quiet=True)
 
 
