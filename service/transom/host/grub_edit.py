@@ -40,7 +40,8 @@ def release(text: str, line: int, find: Callable[[str], Span | None]) -> str:
     ``find(token)`` gives the part of the token that goes (all of it: its whole length) or None. errors.Void when nothing on the
     line is found; errors.Rejected when the token is put together from elsewhere.
     """
-    one = _assignment(text, line)
+    now = lines.behind_taken_over(text, line)
+    one = _assignment(text, now)
     for word in grub_words.words(one.value, lenient=True):
         span = find(word.token)
         if span is None:
@@ -53,14 +54,17 @@ def release(text: str, line: int, find: Callable[[str], Span | None]) -> str:
                 f"line {line}: {word.token} is put together from elsewhere", hint="edit the file by hand"
             )
         start, end = chars[0].start, chars[-1].end
-        return _block(text, one, source.cut(text, start, end) if whole else text[:start] + text[end:])
+        edited = source.cut(text, start, end) if whole else text[:start] + text[end:]
+        return _taken_over(text, one, edited, again=now != line)
     raise errors.Void(f"line {line} no longer gives what was to be taken over")
 
 
 def keep_earlier(text: str, line: int) -> str:
     """The file with the assignment on ``line`` made to keep what stands before it."""
-    one = _assignment(text, line)
-    return _block(text, one, text[: one.value_start] + f'"${one.name} "' + text[one.value_start :])
+    now = lines.behind_taken_over(text, line)
+    one = _assignment(text, now)
+    edited = text[: one.value_start] + f'"${one.name} "' + text[one.value_start :]
+    return _taken_over(text, one, edited, again=now != line)
 
 
 def _with(text: str, wanted: tuple[str, ...]) -> str:
@@ -141,8 +145,10 @@ def _assignment(text: str, line: int) -> shell.Assignment:
     raise errors.Void(f"line {line} sets no kernel command line any more")
 
 
-def _block(text: str, one: shell.Assignment, edited: str) -> str:
-    """``edited`` with the old physical lines of the assignment before it, commented out."""
+def _taken_over(text: str, one: shell.Assignment, edited: str, *, again: bool) -> str:
+    """``edited`` with the old physical lines of the assignment before it, each commented out: a comment ends with its line here."""
+    if again:
+        return edited
     start = text.rfind("\n", 0, one.start) + 1
     end = text.find("\n", one.end)
     old = text[start:] if end < 0 else text[start:end]

@@ -42,19 +42,18 @@ def edit(form: Form, text: str, owned: frozenset[str], wanted: tuple[str, ...]) 
 
 def release(form: Form, text: str, line: int, item: str) -> str:
     """``HostSetting.release`` for one item a line: the line becomes a comment. A continued line is one comment to kmod as well."""
+    now = lines.behind_taken_over(text, line)
     for place in form.places(text):
-        if place.first <= line <= place.last and place.value == item:
-            physical = lines.split(text)
-            physical[place.first - 1] = lines.TAKEN_OVER + physical[place.first - 1]
-            return "".join(physical)
+        if place.first <= now <= place.last and place.value == item:
+            return replaced(text, place.first, place.last, "", again=now != line)
     raise errors.Void(f"line {line} no longer gives {item}")
 
 
-def replaced(text: str, one: modprobe.Directive, edited: str) -> str:
-    """``edited`` (``text`` with this one directive changed) with the old directive before it, commented out."""
+def replaced(text: str, first: int, last: int, new: str, *, again: bool) -> str:
+    """``text`` with ``new`` (whole lines, or nothing) for the lines ``first`` to ``last``, which stay as one comment."""
     physical = lines.split(text)
-    before, old = "".join(physical[: one.first - 1]), "".join(physical[one.first - 1 : one.last])
-    return f"{before}{lines.TAKEN_OVER}{old.removesuffix(chr(10))}\n{edited[len(before) :]}"
+    before, old, behind = physical[: first - 1], physical[first - 1 : last], physical[last:]
+    return "".join([*before, lines.taken_over("".join(old), new, again=again), *behind])
 
 
 def modprobe_form(value: Callable[[modprobe.Directive], str], line: Callable[[str], str]) -> Form:

@@ -38,3 +38,35 @@ def drop(text: str, numbers: Collection[int]) -> str:
 def tidy(text: str) -> str:
     """Empty when ``text`` is our header alone: a file that only says that it is ours goes."""
     return "" if text.strip() == HEADER else text
+
+
+def between(text: str, edited: str, first: int, last: int) -> str:
+    """What ``edited`` has in place of the lines ``first`` to ``last`` of ``text``, the only ones in which it differs."""
+    physical = split(text)
+    start, rest = len("".join(physical[: first - 1])), len("".join(physical[last:]))
+    return edited[start : len(edited) - rest]
+
+
+def behind_taken_over(text: str, number: int) -> int:
+    """The line to look at for what stood on line ``number``: behind the comments that earlier take-overs left of it."""
+    physical = split(text)
+    while number <= len(physical):
+        first = number
+        while first > 1 and _continued(physical[first - 2]):
+            first -= 1
+        if not physical[first - 1].startswith(TAKEN_OVER):
+            return number
+        while number < len(physical) and _continued(physical[number - 1]):
+            number += 1
+        number += 1
+    return number
+
+
+def taken_over(old: str, new: str, *, again: bool) -> str:
+    """``new`` behind ``old`` as a comment; without the comment when this line was taken over before (``again``)."""
+    return new if again else TAKEN_OVER + old.removesuffix("\n") + ("\n" + new if new else old[len(old.rstrip("\n")) :])
+
+
+def _continued(physical: str) -> bool:
+    ending = physical.removesuffix("\n")
+    return physical.endswith("\n") and (len(ending) - len(ending.rstrip("\\"))) % 2 == 1

@@ -18,6 +18,8 @@ HOLE = "\x00"
 """Stands in a value for text that cannot be told; no sh value holds this byte."""
 
 _BRACED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_HARMLESS = re.compile(r"\$\(|\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-+]|%%?|##?)")
+"""Expansions that give a value and nothing else; ``${x=y}`` sets x, ``${x?y}`` may stop the shell."""
 _BACKTICKS = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
 _NAMED = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _ASSIGN = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=")
@@ -72,6 +74,8 @@ class _Reader:
         fresh = True
         while self.at < len(self.text):
             here = self.text[self.at]
+            if here == ";" and fresh:
+                raise self._fault("';' ends nothing here: the shell stops")
             if here in "\n;":
                 self.at, fresh = self.at + 1, True
             elif here in _BLANKS:
@@ -162,9 +166,11 @@ class _Reader:
         if named := _BRACED.match(self.text, start) or _NAMED.match(self.text, start):
             self.at = named.end()
             return list(self.known[named.group(1)]) if named.group(1) in self.known else self._hole(start)
-        if self.text[start + 1 : start + 2] in {"(", "{"}:
+        if _HARMLESS.match(self.text, start):
             self._skip_brackets()
             return self._hole(start)
+        if self.text.startswith("${", start):
+            raise self._fault("an expansion that cannot be judged without running it")
         self.at += 1
         if self.text[self.at : self.at + 1] and self.text[self.at] in "@*#?-$!0123456789":
             self.at += 1

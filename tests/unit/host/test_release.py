@@ -95,3 +95,23 @@ def test_a_token_from_another_line_is_left_to_a_person():
     text = 'GRUB_CMDLINE_LINUX="intel_iommu=off"\nGRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX quiet"\n'
     with pytest.raises(errors.Rejected, match="by hand"):
         registry.by_key("kernel_cmdline").release(text, 2, "intel_iommu=off")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "line", "items", "after"),
+    [
+        ("kernel_cmdline", 'GRUB_CMDLINE_LINUX="a b c"\n', 1, ["a", "b"],
+         f'{TAKEN}GRUB_CMDLINE_LINUX="a b c"\nGRUB_CMDLINE_LINUX="c"\n'),
+        ("kernel_cmdline", "X=1\nGRUB_CMDLINE_LINUX_DEFAULT=a\n", 2, ["", "a"],
+         f'X=1\n{TAKEN}GRUB_CMDLINE_LINUX_DEFAULT=a\nGRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT "\n'),
+        ("vfio_ids", "options vfio-pci ids=1:2,3:4,5:6\n", 1, ["1:2", "5:6"],
+         f"{TAKEN}options vfio-pci ids=1:2,3:4,5:6\noptions vfio-pci ids=3:4\n"),
+        ("vfio_ids", "options vfio-pci ids=1:2,3:4\nx\n", 1, ["1:2", "3:4"], f"{TAKEN}options vfio-pci ids=1:2,3:4\nx\n"),
+        ("vfio_ids", "options vfio-pci \\\n ids=1:2,3:4,5:6\n", 2, ["1:2", "3:4"],
+         f"{TAKEN}options vfio-pci \\\n ids=1:2,3:4,5:6\noptions vfio-pci \\\n ids=5:6\n"),
+    ],
+)  # fmt: skip
+def test_several_items_of_one_line_one_after_the_other(key, text, line, items, after):
+    for item in items:
+        text = registry.by_key(key).release(text, line, item)
+    assert text == after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transom import model
-from transom.host import cmdline_lists, conditions, line_items, modprobe, module_names, setting
+from transom.host import cmdline_lists, conditions, line_items, lines, modprobe, module_names, setting
 
 _FORM = line_items.modprobe_form(lambda one: one.names("blacklist"), lambda item: f"blacklist {item}")
 _KEYS = frozenset({"module_blacklist", "modprobe.blacklist"})
@@ -44,7 +44,8 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
 
 def release(text: str, line: int, item: str) -> str:
     """The line as a comment; on GRUB's command line the name taken out of the list."""
-    if any(place.first <= line <= place.last for place in _FORM.places(text)):
+    now = lines.behind_taken_over(text, line)
+    if any(place.first <= now <= place.last for place in _FORM.places(text)):
         return line_items.release(_FORM, text, line, item)
     return cmdline_lists.release(text, line, item, _KEYS, module_names.normal)
 

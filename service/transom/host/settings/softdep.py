@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transom import errors, model
-from transom.host import conditions, line_items, modprobe, module_names, setting
+from transom.host import conditions, line_items, lines, modprobe, module_names, setting
 
 _FORM = line_items.modprobe_form(lambda one: _after_vfio(one), lambda item: f"softdep {item} pre: vfio-pci")
 
@@ -61,9 +61,10 @@ def effective(_item: str, _facts: model.Facts) -> bool | model.Unknown:
 
 def release(text: str, line: int, item: str) -> str:
     """The line as a comment; one that hides ours is kept with vfio-pci put first."""
+    now = lines.behind_taken_over(text, line)
     for one in modprobe.directives(text, ""):
-        if one.first <= line <= one.last and item == _without(one.names("softdep")):
-            return _with_vfio(text, one)
+        if one.first <= now <= one.last and item == _without(one.names("softdep")):
+            return _with_vfio(text, one, again=now != line)
     return line_items.release(_FORM, text, line, item)
 
 
@@ -71,11 +72,12 @@ def _without(driver: str) -> str:
     return f"{driver} without vfio-pci"
 
 
-def _with_vfio(text: str, one: modprobe.Directive) -> str:
+def _with_vfio(text: str, one: modprobe.Directive, *, again: bool) -> str:
     if _after_vfio(one):
         raise errors.Void(f"line {one.first} now loads vfio-pci first")
     at = one.words[1][-1].end
-    return line_items.replaced(text, one, text[:at] + " pre: vfio-pci" + text[at:])
+    kept = lines.between(text, text[:at] + " pre: vfio-pci" + text[at:], one.first, one.last)
+    return line_items.replaced(text, one.first, one.last, kept, again=again)
 
 
 SETTING = setting.HostSetting(

@@ -99,16 +99,16 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
 
 def release(text: str, line: int, item: str) -> str:
     """The line with the id taken out of its list, on GRUB's command line too; without an item: with its empty ``ids=`` gone."""
+    now = lines.behind_taken_over(text, line)
     for option in _options(text, ""):
-        if not option.directive.first <= line <= option.directive.last:
+        one = option.directive
+        if not one.first <= now <= one.last:
             continue
         if item not in option.ids and (item or option.ids):
             raise errors.Void(f"line {line} no longer gives {item}")
-        if set(option.ids) <= {item} and len(modprobe.option_words(option.directive)) == 1:
-            physical = lines.split(text)
-            physical[option.directive.first - 1] = lines.TAKEN_OVER + physical[option.directive.first - 1]
-            return "".join(physical)
-        return line_items.replaced(text, option.directive, _out_of(text, option, frozenset({item})))
+        empty = set(option.ids) <= {item} and len(modprobe.option_words(one)) == 1
+        kept = "" if empty else lines.between(text, _out_of(text, option, frozenset({item})), one.first, one.last)
+        return line_items.replaced(text, one.first, one.last, kept, again=now != line)
     return cmdline_lists.release(text, line, item, _KEYS, normal)
 
 
