@@ -120,7 +120,7 @@ class Job:
     # --- back ---
 
     def propose_undo(self, run: records.Run) -> result.Plan:
-        """The plan that takes ``run`` back. Rejected when a later run stands on it."""
+        """The plan that takes ``run`` back. What was changed after it, by a later run or by anybody, holds the plan."""
         self.close_interrupted()
         self._refuse_undo(run)
         effects = self._effects(run)
@@ -176,14 +176,6 @@ class Job:
             raise errors.Rejected(f"{run.id} is itself an undo", hint="apply the documents again to have its opposite")
         if run.state == records.UNDONE:
             raise errors.Rejected(f"{run.id} has been undone already")
-        later = [
-            other.id
-            for other in self.store.runs(run.node)
-            if other.started_at > run.started_at and other.kind != "undo" and other.state != records.UNDONE
-            and any(effect.path for effect in self._effects(other))
-        ]  # fmt: skip
-        if later:
-            raise errors.Rejected(f"later runs stand on {run.id}: {', '.join(later)}", hint=f"undo {later[0]} first")
 
     def _effects(self, run: records.Run) -> list[eff.Effect]:
         """From the journal, in order; a step that was begun counts as done, for it may have been."""
