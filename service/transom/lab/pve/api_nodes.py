@@ -1,0 +1,138 @@
+"""The API of a node besides its VMs: versions, status, hardware, network."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from transom.lab.pve import hardware, pcinames, perljson, replies, scalars, status
+from transom.lab.pve.formats import Fields, Prop
+from transom.lab.pve.routing import Request, Right, Route
+
+HIDDEN_CLASSES: Final = "05;06;0b"
+FLAG: Final = Prop("boolean")
+
+
+def version(request: Request) -> object:
+    world = request.node.world
+    return {"version": world.manager, "release": world.release, "repoid": world.repoid}
+
+
+def nodes(request: Request) -> object:
+    here = request.node
+    rows = [status.node_row(name, here.sibling(name) is not None) for name in here.world.nodes]
+    full = [name for name in here.world.nodes if here.access.may(request.caller, f"/nodes/{name}", ("Sys.Audit",))]
+    short = ("node", "id", "type", "status", "level")
+    return [row if row["node"] in full else {key: row[key] for key in short if key in row} for row in rows]
+
+
+def post_status(request: Request) -> object:
+    """A reboot of the lab's node is the fleet's business: VMs stop, and the run folder goes."""
+    for path in request.node.place.run.glob("*.json"):
+        path.unlink()
+    return None
+
+
+def post_execute(request: Request) -> object:
+    text = request.text("commands")
+    try:
+        json.loads(text)
+    except ValueError as error:
+        wrong = perljson.complaint(text, error)
+        replies.bad_parameters({
+            "commands": "invalid format - commands param did not contain valid JSON: "
+                        f"{wrong} at /usr/share/perl5/PVE/API2/Nodes.pm line 99.\n"})  # fmt: skip
+    replies.die("the lab does not run several commands at once")
+
+
+def versions(request: Request) -> object:
+    """GET apt/versions, of the packages that matter to a VM with a passed-through device."""
+    world = request.node.world
+    packages = {"proxmox-ve": world.release, "pve-manager": world.manager, "qemu-server": world.qemu_server,
+                "pve-qemu-kvm": f"{world.qemu}-1"}  # fmt: skip
+    return [{"Package": name, "OldVersion": text, "Version": text, "CurrentState": "Installed", "Arch": "amd64",
+             **({"RunningKernel": world.kernel, "ManagerVersion": f"{world.manager}/{world.repoid}"}
+                if name in ("proxmox-ve", "pve-manager") else {})} for name, text in packages.items()]  # fmt: skip
+
+
+def machines(request: Request) -> object:
+    major, minor = (int(part) for part in request.node.world.qemu.split(".")[:2])
+    numbers = [(one, two) for one in range(4, major + 1) for two in range(3 if one < major else minor + 1)]
+    return [{"id": f"pc-{kind}-{one}.{two}", "type": kind, "version": f"{one}.{two}"}
+            for kind in ("i440fx", "q35") for one, two in numbers]  # fmt: skip
+
+
+def network(request: Request) -> object:
+    return [{"iface": name, "type": "bridge", "active": 1, "autostart": 1, "method": "static", "method6": "manual",
+             "bridge_ports": "eno1", "bridge_stp": "off", "bridge_fd": "0", "families": ["inet"], "priority": number}
+            for number, name in enumerate(request.node.world.bridges, 3)]  # fmt: skip
+
+
+# -- hardware
+
+
+def get_pci(request: Request) -> object:
+    """Bridges, memory controllers and processors are hidden unless another list of classes is asked for."""
+    asked = request.text("pci-class-blacklist", HIDDEN_CLASSES)
+    hidden = [one.lower() for one in scalars.split_list(asked)]
+    verbose = request.text("verbose", "1") == "1"
+    names = request.node.hardware.names()
+    rows = []
+    for one in request.node.hardware.pci():
+        if any(one.pci_class.startswith(prefix) for prefix in hidden):
+            continue
+        row: dict[str, object] = {"id": one.address, "class": f"0x{one.pci_class}", "vendor": f"0x{one.vendor}",
+                                  "device": f"0x{one.device}", "iommugroup": one.group}  # fmt: skip
+        if verbose:
+            row |= {key: text for key, text in described(one, names).items() if text}
+        rows.append(row)
+    return rows
+
+
+def described(one: hardware.Pci, names: pcinames.Names) -> dict[str, str]:
+    found = {"vendor_name": names.vendor(one.vendor), "device_name": names.device(one.id)}
+    if one.subsystem != "0000:0000":
+        found |= {"subsystem_vendor": f"0x{one.subvendor}", "subsystem_device": f"0x{one.subdevice}",
+                  "subsystem_vendor_name": names.vendor(one.subvendor)}  # fmt: skip
+    return found
+
+
+def get_usb(request: Request) -> object:
+    rows = []
+    for one in request.node.hardware.usb():
+        bus, _, port = one.port.partition("-")
+        rows.append({"busnum": int(bus.removeprefix("usb")), "devnum": 1, "level": port.count(".") + bool(port),
+                     "port": int(port.split(".")[-1] or 1) if port else 0, "vendid": one.vendor, "prodid": one.product,
+                     "class": 9 if one.port.startswith("usb") else 0, "speed": "480", "usbpath": port,
+                     "manufacturer": "", "product": ""})  # fmt: skip
+    return rows
+
+
+AUDIT: Final = Right("/", ("Sys.Audit", "Sys.Modify"), any_of=True)
+NODE_AUDIT: Final = Right("/nodes/{node}", ("Sys.Audit",))
+BLACKLIST: Final[Fields] = {"pci-class-blacklist": Prop(), "verbose": FLAG}
+INDEX: Final = ("apt", "capabilities", "config", "execute", "hardware", "lxc", "network", "qemu", "status", "storage",
+                "tasks", "version")  # fmt: skip
+NODE: Final = "/nodes/{node}"
+ROUTES: Final = (
+    Route("GET", "/", lambda _: [{"subdir": name} for name in ("access", "cluster", "nodes", "storage", "version")]),
+    Route("GET", "/version", version),
+    Route("GET", "/nodes", nodes),
+    Route("GET", NODE, lambda _: [{"name": name} for name in INDEX]),
+    Route("GET", f"{NODE}/version", version),
+    Route("GET", f"{NODE}/status", status.node_status, {}, NODE_AUDIT),
+    Route("POST", f"{NODE}/status", post_status, {"command": Prop(optional=False, enum=("reboot", "shutdown"))},
+          Right("/nodes/{node}", ("Sys.PowerMgmt",))),
+    Route("POST", f"{NODE}/execute", post_execute, {"commands": Prop(optional=False)}, NODE_AUDIT),
+    Route("GET", f"{NODE}/time", lambda _: status.now(), {}, NODE_AUDIT),
+    Route("GET", f"{NODE}/apt/versions", versions, {}, NODE_AUDIT),
+    Route("GET", f"{NODE}/network", network, {"type": Prop()}),
+    Route("GET", f"{NODE}/capabilities", lambda _: [{"name": "qemu"}]),
+    Route("GET", f"{NODE}/capabilities/qemu", lambda _: [{"name": name} for name in ("cpu", "machines")]),
+    Route("GET", f"{NODE}/capabilities/qemu/machines", machines, {"arch": Prop()}),
+    Route("GET", f"{NODE}/hardware", lambda _: [{"type": "pci"}, {"type": "usb"}]),
+    Route("GET", f"{NODE}/hardware/pci", get_pci, BLACKLIST, AUDIT),
+    Route("GET", f"{NODE}/hardware/pci/{{pciid}}", lambda _: [{"method": "mdev"}]),
+    Route("GET", f"{NODE}/hardware/pci/{{pciid}}/mdev", lambda _: []),
+    Route("GET", f"{NODE}/hardware/usb", get_usb, {}, Right("/", ("Sys.Modify",))),
+)  # fmt: skip

@@ -1,0 +1,197 @@
+"""The files of one node: where they are, atomic writes, PVE's locks, and the counters of pmxcfs.
+
+`etc/pve/.vmlist` carries for every VM a counter that moves at each write of its file by anybody; `refresh` brings it up
+to date after looking at the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from transom.lab.pve import replies
+
+LOCK_WAIT = 10.0  # seconds that qemu-server waits for a VM's lock
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """The layout below one root."""
+
+    root: Path
+    node: str
+
+    @property
+    def etc(self) -> Path:
+        return self.root / "etc/pve"
+
+    @property
+    def configs(self) -> Path:
+        return self.etc / "nodes" / self.node / "qemu-server"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run/qemu-server"
+
+    @property
+    def tasks(self) -> Path:
+        return self.root / "var/log/pve/tasks"
+
+    @property
+    def state(self) -> Path:
+        """What a real node keeps elsewhere: the world's description, volumes, answers of guest agents."""
+        return self.root / "var/lib/transom-lab"
+
+    def config(self, vmid: int) -> Path:
+        return self.configs / f"{vmid}.conf"
+
+    def locked(self, vmid: int, timeout: float = LOCK_WAIT, on_wait: Callable[[], None] | None = None) -> _Lock:
+        name = f"/var/lock/qemu-server/lock-{vmid}.conf"
+        return _Lock(self.root / name.lstrip("/"), name, timeout, on_wait)
+
+    def lay_out(self) -> None:
+        """Makes the folders; `etc/pve/qemu-server` is a link, as pmxcfs shows it."""
+        for path in (self.configs, self.etc / "priv", self.etc / "mapping", self.run, self.tasks, self.state,
+                     self.root / "var/lock/qemu-server", self.root / "var/lib/vz"):  # fmt: skip
+            path.mkdir(parents=True, exist_ok=True)
+        link = self.etc / "qemu-server"
+        if not link.is_symlink() and not link.exists():
+            with contextlib.suppress(FileExistsError):
+                link.symlink_to(f"nodes/{self.node}/qemu-server")
+
+    def vmids(self) -> list[int]:
+        try:
+            names = os.listdir(self.configs)
+        except FileNotFoundError:
+            return []
+        return sorted(int(name[:-5]) for name in names if name.endswith(".conf") and name[:-5].isdigit())
+
+
+class _Lock:
+    """flock on a file, as PVE and `flock(1)` hold it; 500 after `timeout` seconds."""
+
+    def __init__(self, path: Path, shown: str, timeout: float, on_wait: Callable[[], None] | None) -> None:
+        self.path, self.shown, self.timeout, self.on_wait = path, shown, timeout, on_wait
+        self.handle = -1
+
+    def __enter__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.handle = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
+        end, waited = time.monotonic() + self.timeout, False
+        while True:
+            try:
+                fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if not waited and self.on_wait:
+                    self.on_wait()
+                waited = True
+            if time.monotonic() >= end:
+                os.close(self.handle)
+                replies.die(f"can't lock file '{self.shown}' - got timeout")
+            time.sleep(0.02)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.handle)
+
+
+def locked_file(path: Path, timeout: float = LOCK_WAIT) -> _Lock:
+    return _Lock(path, str(path), timeout, None)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Whole or not at all: readers never see half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+        os.chmod(name, 0o640)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: object) -> None:
+    write(path, json.dumps(value, sort_keys=True).encode())
+
+
+def read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def read_text(path: Path) -> str:
+    """'' when the file is not there."""
+    return (read(path) or b"").decode("utf-8", "replace")
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """{} when the file is not there or holds something else."""
+    try:
+        value = json.loads(read_text(path) or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def count(path: Path, start: int = 1) -> int:
+    """The next number of a counter that all processes share."""
+    with locked_file(path.with_name(f"{path.name}.lock")):
+        number = int(read_text(path).strip() or start) + 1
+        write(path, str(number).encode())
+    return number
+
+
+def refresh(files: NodeFiles) -> None:
+    """Brings .vmlist and .version up to date with the folder of configurations.
+
+    A file counts as written when its inode, size or time of change differs from what was last seen.
+    """
+    seen_path = files.root / "run/pmxcfs/seen.json"
+    with locked_file(files.root / "run/pmxcfs/lock"):
+        seen = read_json(seen_path)
+        if not seen:
+            seen = {"starttime": int(time.time()), "counter": 0, "files": {}}
+        old = seen["files"] if isinstance(seen["files"], dict) else {}
+        now = dict(_stamps(files))
+        changed = [vmid for vmid, stamp in now.items() if stamp != (old.get(vmid) or [None])[0]]
+        if not changed and old.keys() == now.keys() and (files.etc / ".vmlist").exists():
+            return
+        counter = int(str(seen["counter"]))
+        for vmid in sorted(changed, key=int):
+            counter += 1
+            old[vmid] = [now[vmid], counter]
+        gone = old.keys() - now.keys()
+        counter += bool(gone)
+        seen |= {"counter": counter, "files": {vmid: old[vmid] for vmid in now}}
+        _write_lists(files, seen, counter)
+        write_json(seen_path, seen)
+
+
+def _stamps(files: NodeFiles) -> Iterator[tuple[str, str]]:
+    for vmid in files.vmids():
+        with contextlib.suppress(FileNotFoundError):
+            stat = files.config(vmid).stat()
+            yield str(vmid), f"{stat.st_ino}.{stat.st_size}.{stat.st_mtime_ns}"
+
+
+def _write_lists(files: NodeFiles, seen: dict[str, object], counter: int) -> None:
+    """VMs of other nodes stay as they stand: their nodes count them."""
+    entries = seen["files"] if isinstance(seen["files"], dict) else {}
+    listed = read_json(files.etc / ".vmlist").get("ids")
+    others = {vmid: row for vmid, row in (listed if isinstance(listed, dict) else {}).items()
+              if row.get("node") != files.node}  # fmt: skip
+    mine = {vmid: {"node": files.node, "type": "qemu", "version": entry[1]} for vmid, entry in entries.items()}
+    write_json(files.etc / ".vmlist", {"version": counter, "ids": {**others, **mine}})
+    write_json(files.etc / ".version", {"starttime": seen["starttime"], "clinfo": 1, "vmlist": counter})

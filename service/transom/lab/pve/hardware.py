@@ -1,0 +1,108 @@
+"""The devices of a node, read from its own sysfs: PCI devices with group and driver, USB devices, option ROMs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from transom.lab.pve import files, pcinames
+
+
+@dataclass(frozen=True)
+class Pci:
+    """Identifiers in hex without 0x; `group` is -1 without an IOMMU, `driver` '' when unbound."""
+
+    address: str
+    vendor: str
+    device: str
+    pci_class: str
+    subvendor: str
+    subdevice: str
+    group: int
+    driver: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.vendor}:{self.device}"
+
+    @property
+    def subsystem(self) -> str:
+        return f"{self.subvendor}:{self.subdevice}"
+
+    @property
+    def bridge(self) -> bool:
+        return self.pci_class.startswith("06")
+
+
+@dataclass(frozen=True)
+class Usb:
+    port: str
+    vendor: str
+    product: str
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the node below `root` has; every question looks again."""
+
+    root: Path
+
+    @property
+    def iommu(self) -> bool:
+        folder = self.root / "sys/class/iommu"
+        return folder.is_dir() and any(folder.iterdir())
+
+    def pci(self) -> list[Pci]:
+        folder = self.root / "sys/bus/pci/devices"
+        return [self._device(folder / name) for name in sorted(os.listdir(folder))] if folder.is_dir() else []
+
+    def _device(self, folder: Path) -> Pci:
+        def number(name: str) -> str:
+            return files.read_text(folder / name).strip().removeprefix("0x")
+
+        group, driver = link_name(folder / "iommu_group"), link_name(folder / "driver")
+        return Pci(folder.name, number("vendor"), number("device"), number("class"), number("subsystem_vendor"),
+                   number("subsystem_device"), int(group) if group.isdigit() else -1, driver)  # fmt: skip
+
+    def find(self, address: str) -> list[Pci]:
+        """The devices of `00:02.0`, or all functions of `0000:00:02`."""
+        full = address if address.count(":") > 1 else f"0000:{address}"
+        return [one for one in self.pci() if one.address == full or one.address.rsplit(".", 1)[0] == full]
+
+    def group_of(self, device: Pci) -> list[Pci]:
+        return [one for one in self.pci() if one.group == device.group and one.group >= 0]
+
+    def vfio_ready(self, device: Pci) -> str:
+        """'' when QEMU can open the device's group, else QEMU's complaint."""
+        if device.driver != "vfio-pci":
+            return f"failed to open /dev/vfio/{device.group}: No such file or directory"
+        if any(one.driver not in ("vfio-pci", "") for one in self.group_of(device) if not one.bridge):
+            return (f"group {device.group} is not viable\nPlease ensure all devices within the iommu_group are bound to "
+                    "their vfio bus driver.")  # fmt: skip
+        return ""
+
+    def rom(self, shown: str) -> str:
+        """'' when the option ROM at this path (as the node sees it) can be loaded, else QEMU's complaint."""
+        path = self.root / shown.lstrip("/")
+        if not path.is_file():
+            return f'failed to find romfile "{shown}"'
+        return f'romfile "{shown}" is empty' if path.stat().st_size == 0 else ""
+
+    def usb(self) -> list[Usb]:
+        folder = self.root / "sys/bus/usb/devices"
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        return [Usb(name, files.read_text(folder / name / "idVendor").strip(),
+                    files.read_text(folder / name / "idProduct").strip())
+                for name in names if (folder / name / "idVendor").exists()]  # fmt: skip
+
+    def names(self) -> pcinames.Names:
+        return pcinames.load(self.root)
+
+
+def link_name(path: Path) -> str:
+    """The last part of a symbolic link's target, '' when there is none."""
+    try:
+        return Path(os.readlink(path)).name
+    except OSError:
+        return ""

@@ -1,0 +1,103 @@
+"""Mapped devices: what a mapping says for this node, and whether the hardware is still what it names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from transom.lab.pve import files, formats, hardware, node, replies, sections
+from transom.lab.pve.formats import Fields, Prop
+
+PATH = r"[a-f0-9]{4,}:[a-f0-9]{2}:[a-f0-9]{2}(?:\.[a-f0-9])?"
+ID = Prop(optional=False, pattern=r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}")
+NODE = Prop(optional=False, format="pve-node")
+ENTRY: dict[str, Fields] = {
+    "pci": {
+        "node": NODE,
+        "id": ID,
+        "path": Prop(optional=False, pattern=rf"{PATH}(?:;{PATH})*"),
+        "subsystem-id": Prop(pattern=r"[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}"),
+        "iommugroup": Prop("integer"),
+        "description": Prop(max_length=4096),
+    },
+    "usb": {"node": NODE, "id": ID, "path": Prop(pattern=r"\d+-\d+(?:\.\d+)*"), "description": Prop(max_length=4096)},
+}
+
+
+@dataclass(frozen=True)
+class Mapping:
+    id: str
+    entries: tuple[str, ...]
+    options: dict[str, str]
+
+    def on(self, kind: str, name: str) -> list[dict[str, str]]:
+        """The entries for a node, as properties."""
+        parsed = [formats.parse_property_string(ENTRY[kind], entry) for entry in self.entries]
+        return [one for one in parsed if one["node"] == name]
+
+
+def load(here: node.Node, kind: str) -> dict[str, Mapping]:
+    found = sections.parse(files.read_text(here.place.etc / f"mapping/{kind}.cfg"))
+    return {
+        name: Mapping(name, tuple(values.get("map", ())), {key: one[0] for key, one in values.items() if key != "map"})
+        for name, values in found.items()
+    }
+
+
+def save(here: node.Node, kind: str, mappings: dict[str, Mapping]) -> None:
+    text = sections.render({
+        name: {"map": list(one.entries), **{key: [value] for key, value in one.options.items()}}
+        for name, one in mappings.items()
+    })  # fmt: skip
+    here.write_cluster_file(f"mapping/{kind}.cfg", text)
+
+
+def check_pci(here: node.Node, name: str, entry: dict[str, str]) -> str:
+    """What is wrong with an entry, '' when the devices are as it says."""
+    for path in entry["path"].split(";"):
+        whole = not re.search(r"\.[a-f0-9]$", path)
+        address = f"{path}.0" if whole else path
+        devices = here.hardware.find(address)
+        if not devices:
+            return f"pci device '{address}' not found"
+        if complaint := differs(name, address, entry, devices[0], whole):
+            return complaint
+    return ""
+
+
+def differs(name: str, address: str, entry: dict[str, str], device: hardware.Pci, whole: bool) -> str:
+    real = {"id": device.id, "iommugroup": str(device.group), "subsystem-id": device.subsystem}
+    if device.subsystem == "0000:0000":
+        real.pop("subsystem-id")
+    for key in ("id", "iommugroup", "subsystem-id"):
+        if key == "iommugroup" and whole:
+            continue
+        want, have = entry.get(key), real.get(key)
+        if want is None and have is not None:
+            return f"missing expected property '{key}' for device '{address}'"
+        if want is not None and have is None:
+            return f"unexpected property '{key}' configured for device '{address}'"
+        if want != have:
+            return f"'{key}' does not match for '{name}' ({have} != {want})"
+    return ""
+
+
+def check_usb(here: node.Node, name: str, entry: dict[str, str]) -> str:
+    devices = here.hardware.usb()
+    path, wanted = entry.get("path"), entry["id"]
+    if path:
+        at = [one for one in devices if one.port == path]
+        if not at:
+            return f"usb device '{path}' not found"
+        if (real := f"{at[0].vendor}:{at[0].product}") != wanted:
+            return f"'id' does not match for '{name}' ({real} != {wanted})"
+    elif not any(f"{one.vendor}:{one.product}" == wanted for one in devices):
+        return f"usb device '{wanted}' not found"
+    return ""
+
+
+def need(here: node.Node, kind: str, name: str) -> Mapping:
+    found = load(here, kind).get(name)
+    if found is None:
+        replies.die(f"mapping '{name}' not found")
+    return found

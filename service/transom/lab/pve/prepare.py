@@ -1,0 +1,106 @@
+"""What PVE does to the values of a request before it stores them: drives, MAC addresses, ids, hook scripts."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from transom.lab.pve import conf, devices, drives, formats, node, replies, schema, storage
+
+MAC_PREFIX = "BC:24:11"
+
+
+def random_mac() -> str:
+    tail = secrets.token_hex(3).upper()
+    return f"{MAC_PREFIX}:{tail[:2]}:{tail[2:4]}:{tail[4:]}"
+
+
+def new_uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def net(value: str) -> str:
+    """With a MAC address, in PVE's order of properties."""
+    parts = formats.parse_property_string(devices.NET, value)
+    parts.setdefault("macaddr", random_mac())
+    return devices.print_string(devices.NET, parts)
+
+
+def cdrom_alias(params: dict[str, str]) -> None:
+    if "cdrom" in params:
+        value = params.pop("cdrom")
+        if "ide2" in params:
+            replies.bad_parameters({"cdrom": "conflicting parameter 'ide2'"})
+        params["ide2"] = value if "media=" in value else f"{value},media=cdrom"
+
+
+def drive_params(here: node.Node, params: dict[str, str]) -> None:
+    for name in sorted(filter(drives.is_drive, params)):
+        drive = drives.parse(name, params[name])
+        if drive is None:
+            replies.bad_parameters({name: "unable to parse drive options"})
+        if drive.storage and not drive.new_size and not drive.cdrom and storage.parse(here, drive.file).kind == "iso":
+            replies.bad_parameters({name: "explicit 'media=cdrom' is required for iso images"})
+        params[name] = drives.render(drive)
+
+
+def hookscript(here: node.Node, volid: str) -> None:
+    def wrong(text: str) -> None:
+        replies.bad_parameters({"hookscript": f"{text}\n"})
+
+    try:
+        volume = storage.parse(here, volid)
+    except replies.Refused as error:
+        wrong(error.text)
+        return
+    if volume.kind != "snippets":
+        wrong(f"hookscript '{volid}' is not in the snippets directory")
+    if storage.size_of(here, volume) is None:
+        wrong(f"hookscript '{volid}' does not exist")
+    if not storage.file_of(here, volume).stat().st_mode & 0o111:
+        wrong(f"hookscript '{volid}' is not executable")
+
+
+def values(here: node.Node, params: dict[str, str]) -> None:
+    """Normalises the parameters of a change in place."""
+    drive_params(here, params)
+    for name, value in list(params.items()):
+        if schema.of_kind(name, "net"):
+            params[name] = net(value)
+        elif name == "vmgenid" and value == "1":
+            params[name] = new_uuid()
+        elif name == "hookscript":
+            hookscript(here, value)
+
+
+def machine(value: str) -> None:
+    """What the format alone does not catch."""
+    parts = formats.parse_property_string(devices.MACHINE_FIELDS, value)
+    q35 = "q35" in parts.get("type", "")
+    if parts.get("viommu") == "intel" and not q35:
+        replies.die("to use Intel vIOMMU please set the machine type to q35")
+    if parts.get("viommu") == "intel" and parts.get("aw-bits", "48") not in ("39", "48"):
+        replies.die("Intel vIOMMU supports only 39 or 48 bits as address width")
+    if "aw-bits" in parts and "viommu" not in parts:
+        replies.die("cannot set aw-bits if no vIOMMU is configured")
+
+
+def pinned_machine(here: node.Node, machine_value: str, ostype: str) -> str:
+    """The machine with a version, which Windows guests get at creation; '' when nothing is to be pinned."""
+    parts = formats.parse_property_string(devices.MACHINE_FIELDS, machine_value) if machine_value else {}
+    kind = parts.get("type", "pc")
+    if not ostype.startswith("w") or kind not in ("pc", "q35"):
+        return ""
+    version = ".".join(here.world.qemu.split(".")[:2])
+    parts["type"] = f"pc-i440fx-{version}" if kind == "pc" else f"pc-q35-{version}"
+    return devices.print_string(devices.MACHINE_FIELDS, parts)
+
+
+def default_boot(main: conf.Section) -> str:
+    """`order=` of the first disk, the first CD-ROM and the first network card."""
+    found = [(name, drives.parse(name, str(main[name]))) for name in drives.ORDER if name in main]
+    disks = [name for name, drive in found if drive and not drive.cdrom and name not in ("efidisk0", "tpmstate0")]
+    cdroms = [name for name, drive in found if drive and drive.cdrom]
+    nets = [f"net{index}" for index in range(32) if f"net{index}" in main]
+    order = [*disks[:1], *cdroms[:1], *nets[:1]]
+    return f"order={';'.join(order)}" if order else ""

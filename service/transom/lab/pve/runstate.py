@@ -1,0 +1,64 @@
+"""Which VMs run: one file a VM below run/qemu-server, gone with the reboot of the node.
+
+The file holds the configuration and the command line at start, so everybody sees whether the running machine is the
+configured one.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from transom.lab.pve import files
+
+
+@dataclass(frozen=True)
+class Running:
+    pid: int
+    started: float
+    qemu: str
+    machine: str
+    config: dict[str, str] = field(default_factory=dict)
+    argv: tuple[str, ...] = ()
+    paused: bool = False
+
+    @property
+    def uptime(self) -> int:
+        return max(1, int(time.time() - self.started))
+
+
+def path(place: files.NodeFiles, vmid: int) -> Path:
+    return place.run / f"{vmid}.json"
+
+
+def read(place: files.NodeFiles, vmid: int) -> Running | None:
+    """None when the VM does not run."""
+    raw = files.read_json(path(place, vmid))
+    if not raw:
+        return None
+    config, argv = raw["config"], raw["argv"]
+    return Running(
+        pid=int(str(raw["pid"])),
+        started=float(str(raw["started"])),
+        qemu=str(raw["qemu"]),
+        machine=str(raw["machine"]),
+        config={key: str(value) for key, value in config.items()} if isinstance(config, dict) else {},
+        argv=tuple(argv) if isinstance(argv, list) else (),
+        paused=bool(raw["paused"]),
+    )
+
+
+def write(place: files.NodeFiles, vmid: int, state: Running) -> None:
+    files.write_json(path(place, vmid), asdict(state))
+
+
+def remove(place: files.NodeFiles, vmid: int) -> bool:
+    """True when it ran."""
+    running = path(place, vmid).exists()
+    path(place, vmid).unlink(missing_ok=True)
+    return running
+
+
+def new_pid(place: files.NodeFiles) -> int:
+    return files.count(place.root / "run/pve-pid", 2000)

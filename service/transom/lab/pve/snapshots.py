@@ -1,0 +1,85 @@
+"""Snapshots: sections of the configuration file. A rollback brings back what stood there, `args` too, whoever asks."""
+
+from __future__ import annotations
+
+import time
+
+from transom.lab.pve import change, conf, node, replies, runstate
+
+NOT_SAVED = ("lock", "parent", "snaptime", "vmstate", "snapstate", "template", "digest")
+
+
+def create(here: node.Node, vmid: int, name: str, description: str) -> None:
+    """The task `qmsnapshot`."""
+    with here.place.locked(vmid):
+        current = here.load(vmid)
+        if current.main.get("template"):
+            replies.die("you can't take a snapshot if it's a template")
+        change.check_lock(current)
+        if name in current.snapshots:
+            replies.die(f"snapshot name '{name}' already used")
+        section = {key: value for key, value in current.main.items()
+                   if key not in NOT_SAVED and not key.startswith("unused")}  # fmt: skip
+        if parent := current.main.get("parent"):
+            section["parent"] = parent
+        section["snaptime"] = int(time.time())
+        section.pop("description", None)
+        if description:
+            section["description"] = description
+        current.snapshots[name] = section
+        current.main["parent"] = name
+        here.save(vmid, current)
+
+
+def rollback(here: node.Node, vmid: int, name: str) -> None:
+    """The task `qmrollback`; a running VM is stopped."""
+    with here.place.locked(vmid):
+        current = here.load(vmid)
+        if current.main.get("template"):
+            replies.die(f"unable to rollback template '{vmid}'")
+        change.check_lock(current)
+        source = need(current, name)
+        runstate.remove(here.place, vmid)
+        kept = {key: value for key, value in current.main.items() if key.startswith("unused") or key == "description"}
+        main = {key: value for key, value in source.items() if key not in ("snaptime", "description", "vmstate")}
+        current.main = {**kept, **main, "parent": name}
+        here.save(vmid, current)
+
+
+def delete(here: node.Node, vmid: int, name: str) -> None:
+    """The task `qmdelsnapshot`: its children hang themselves under its parent."""
+    with here.place.locked(vmid):
+        current = here.load(vmid)
+        source = need(current, name)
+        change.check_lock(current)
+        del current.snapshots[name]
+        for section in (current.main, *current.snapshots.values()):
+            if section.get("parent") == name:
+                section.pop("parent")
+                if parent := source.get("parent"):
+                    section["parent"] = parent
+        here.save(vmid, current)
+
+
+def need(current: conf.Conf, name: str) -> conf.Section:
+    section = current.snapshots.get(name)
+    if section is None:
+        replies.die(f"snapshot '{name}' does not exist")
+    return section
+
+
+def rows(current: conf.Conf, running: bool) -> list[dict[str, object]]:
+    """The list of the API, `current` included."""
+    found: list[dict[str, object]] = []
+    for name, section in current.snapshots.items():
+        row: dict[str, object] = {"name": name, "description": section.get("description") or "",
+                                  "snaptime": section.get("snaptime") or 0,
+                                  "vmstate": int("vmstate" in section)}  # fmt: skip
+        if parent := section.get("parent"):
+            row["parent"] = parent
+        found.append(row)
+    now: dict[str, object] = {"name": "current", "digest": current.digest, "running": int(running),
+                              "description": "You are here!"}  # fmt: skip
+    if parent := current.main.get("parent"):
+        now["parent"] = parent
+    return [*found, now]

@@ -1,0 +1,187 @@
+"""Storages and their volumes: allocation, existence, size, and who may use them.
+
+A file storage has its files below the root, a block storage a record a volume below var/lib/transom-lab/volumes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from transom.lab.pve import access, drives, files, node, replies, sections, world
+
+FOLDERS = {"iso": "template/iso", "vztmpl": "template/cache", "snippets": "snippets", "backup": "dump",
+           "import": "import"}  # fmt: skip
+DISK_FILE = re.compile(r"(\d+)/((?:vm|base)-\d+-\S+)\.(raw|qcow2|vmdk|subvol)")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume id taken apart. `owner` is the VM of a disk image, 0 otherwise."""
+
+    storage: world.Storage
+    name: str
+    kind: str
+    owner: int = 0
+    format: str = "raw"
+
+    @property
+    def id(self) -> str:
+        return f"{self.storage.id}:{self.name}"
+
+
+def storages(here: node.Node) -> dict[str, world.Storage]:
+    found: dict[str, world.Storage] = {}
+    for header, values in sections.parse(files.read_text(here.place.etc / "storage.cfg")).items():
+        kind, _, name = header.partition(": ")
+
+        def first(key: str, default: str = "", values: dict[str, list[str]] = values) -> str:
+            return values.get(key, [default])[0]
+
+        found[name] = world.Storage(name, kind, first("path"), first("content", "images,rootdir"),
+                                    first("shared") == "1", int(first("size", str(100 * 2**30))))  # fmt: skip
+    return found or {"local": world.Storage("local", path="/var/lib/vz")}
+
+
+def get(here: node.Node, name: str) -> world.Storage:
+    found = storages(here).get(name)
+    if found is None:
+        replies.die(f"storage '{name}' does not exist")
+    return found
+
+
+def parse(here: node.Node, volid: str) -> Volume:
+    """500 in PVE's words for an unknown storage or a name that the storage cannot have."""
+    name, sign, rest = volid.partition(":")
+    if not sign:
+        replies.die(f"unable to parse volume ID '{volid}'")
+    store = get(here, name)
+    if store.path:
+        for kind in FOLDERS:
+            if re.fullmatch(rf"{kind}/[^/]+", rest) and (kind != "iso" or re.search(r"\.(iso|img)$", rest, re.I)):
+                return Volume(store, rest, kind, format=kind)
+        if found := DISK_FILE.fullmatch(rest):
+            return Volume(store, rest, "images", int(found[1]), found[3])
+        replies.die(f"unable to parse directory volume name '{rest}'")
+    if found := re.fullmatch(r"(?:vm|base)-(\d+)-\S+", rest):
+        return Volume(store, rest, "images", int(found[1]))
+    replies.die(f"unable to parse lvm volume name '{rest}'")
+
+
+def file_of(here: node.Node, volume: Volume) -> Path:
+    """Where the volume is recorded."""
+    if not volume.storage.path:
+        return here.place.state / "volumes" / volume.storage.id / volume.name
+    folder = here.place.root / volume.storage.path.lstrip("/")
+    kind, _, name = volume.name.partition("/")
+    return folder / FOLDERS[kind] / name if kind in FOLDERS else folder / "images" / volume.name
+
+
+def size_of(here: node.Node, volume: Volume) -> int | None:
+    """Bytes, None when there is no such volume."""
+    path = file_of(here, volume)
+    if volume.storage.path:
+        return path.stat().st_size if path.is_file() else None
+    return int(files.read_text(path).strip() or 0) if path.is_file() else None
+
+
+def need_size(here: node.Node, volume: Volume) -> int:
+    size = size_of(here, volume)
+    if size is None:
+        replies.die(f"volume '{volume.id}' does not exist")
+    return size
+
+
+def allocate(here: node.Node, storage_id: str, vmid: int, size: int) -> tuple[Volume, str]:
+    """A new disk image of `size` bytes; returns it with the line that the tool behind it prints."""
+    store = get(here, storage_id)
+    with files.locked_file(here.place.root / "run/pve-storage.lock"):
+        for index in range(1000):
+            plain = f"vm-{vmid}-disk-{index}"
+            volume = Volume(store, f"{vmid}/{plain}.raw" if store.path else plain, "images", vmid)
+            path = file_of(here, volume)
+            if path.exists():
+                continue
+            if not store.path:
+                files.write(path, str(size).encode())
+                return volume, f'  Logical volume "{plain}" created.'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            os.truncate(path, size)
+            shown = f"{store.path}/images/{volume.name}"
+            return volume, f"Formatting '{shown}', fmt=raw size={size} preallocation=off"
+    replies.die(f"unable to allocate an image name for VM {vmid} in storage '{storage_id}'")
+
+
+def free(here: node.Node, volid: str) -> None:
+    file_of(here, parse(here, volid)).unlink(missing_ok=True)
+
+
+def check_use(here: node.Node, caller: access.Caller, vmid: int, volid: str) -> None:
+    """May the caller attach this volume to this VM?"""
+    if volid.startswith("/"):
+        if not caller.root:
+            replies.die("Only root can pass arbitrary filesystem paths.")
+        return
+    volume = parse(here, volid)
+    where = f"/storage/{volume.storage.id}"
+    if here.access.may(caller, where, ("Datastore.Allocate",)):
+        return
+    if volume.kind in ("iso", "vztmpl", "import"):
+        here.access.check(caller, where, "Datastore.AllocateSpace", "Datastore.Audit", any_of=True)
+    elif volume.kind == "images" and volume.owner == vmid:
+        return
+    elif volume.kind == "images":
+        here.access.check(caller, where, "Datastore.Audit")
+        here.access.check_vm(caller, volume.owner, "VM.Config.Disk")
+    else:
+        replies.die(f"missing privileges to access {volid}")
+
+
+def create_disk(here: node.Node, vmid: int, drive: drives.Drive, log: list[str]) -> drives.Drive:
+    """The drive with its volume allocated, or with the size of the volume it names."""
+    if drive.file in ("none", "cdrom") or drive.file.startswith("/"):
+        return drive
+    if drive.new_size is None:
+        volume = parse(here, drive.file)
+        return drive.but(size=drives.format_size(need_size(here, volume)))
+    name, gigabytes = drive.new_size
+    size = int(gigabytes * 2**30)
+    if drive.key == "efidisk0":
+        small = 540672 if drive.values.get("efitype") == "4m" else 131072
+        size = small if get(here, name).path else 4 * 2**20
+    elif drive.key == "tpmstate0":
+        size = 4 * 2**20
+    volume, line = allocate(here, name, vmid, size)
+    made = drive.without("format", "import-from").but(file=volume.id, size=drives.format_size(size))
+    log += [line, f"{drive.key}: successfully created disk '{drives.render(made)}'"]
+    return made
+
+
+def content(here: node.Node, store: world.Storage) -> list[dict[str, object]]:
+    """The volumes of a storage as the API lists them."""
+    rows: list[dict[str, object]] = []
+    if not store.path:
+        folder = here.place.state / "volumes" / store.id
+        paths = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [_image_row(here, parse(here, f"{store.id}:{path.name}")) for path in paths]
+    base = here.place.root / store.path.lstrip("/")
+    for kind, sub in FOLDERS.items():
+        if kind not in store.content.split(","):
+            continue
+        for path in sorted((base / sub).iterdir()) if (base / sub).is_dir() else []:
+            stat = path.stat()
+            rows.append({"volid": f"{store.id}:{kind}/{path.name}", "content": kind, "size": stat.st_size,
+                         "format": kind if kind == "iso" else path.suffix.lstrip("."),
+                         "ctime": int(stat.st_ctime)})  # fmt: skip
+    for path in sorted((base / "images").glob("*/*")):
+        if DISK_FILE.fullmatch(f"{path.parent.name}/{path.name}"):
+            rows.append(_image_row(here, parse(here, f"{store.id}:{path.parent.name}/{path.name}")))
+    return rows
+
+
+def _image_row(here: node.Node, volume: Volume) -> dict[str, object]:
+    return {"volid": volume.id, "content": "images", "format": volume.format, "size": size_of(here, volume) or 0,
+            "vmid": volume.owner, "ctime": int(file_of(here, volume).stat().st_ctime)}  # fmt: skip
