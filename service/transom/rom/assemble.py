@@ -76,7 +76,7 @@ def _driver(source: Source, request: Request, parts: list[Part], warnings: list[
         found = contents.read(source.data, wanted=wanted)
         choice = _choice(found, request, helper=helper)
     except errors.RomError as wrong:
-        raise errors.RomError(f"{source.name}: {wrong.message}", offset=wrong.offset, hint=wrong.hint) from wrong
+        raise errors.RomError(f"{source.name}: {span.reason(wrong)}", offset=wrong.offset, hint=wrong.hint) from wrong
     # a file that is a driver is wrapped whole, as EfiRom does, padding behind it included
     data = source.data if found.kind == "efi" else choice.driver.data
     if helper and (doubt := role.doubt(span.Span.of(data))):

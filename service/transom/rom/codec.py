@@ -122,7 +122,7 @@ def efi_or_tiano(part: span.Span, budget: budgets.Budget, fits: Callable[[Buffer
             "neither EFI 1.1 nor Tiano decompression gives sections", offset=part.start
         )
     raise errors.RomError(
-        failure.message if failure else f"cannot decompress {packed} bytes", offset=part.start
+        span.reason(failure) if failure else f"cannot decompress {packed} bytes", offset=part.start
     ) from failure
 
 

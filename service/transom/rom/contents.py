@@ -91,7 +91,7 @@ def _rom(one: reader.Reader, data: bytes) -> tuple[tree.Node, ...]:
     except budgets.LimitError:
         raise
     except errors.RomError as wrong:
-        one.problem(tree.Level.DAMAGE, wrong.message, area, wrong.offset or 0)
+        one.problem(tree.Level.DAMAGE, span.reason(wrong), area, wrong.offset or 0)
     one.vbts.extend(vbt.find(area.whole))
     return tuple(nodes)
 

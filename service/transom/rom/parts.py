@@ -10,11 +10,13 @@ from transom.rom import span
 @dataclasses.dataclass
 class Area:
     """One buffer: the input itself, or a part that was expanded. ``programs`` are the executables that structures announce,
-    as pairs of offsets in the buffer."""
+    as pairs of offsets in the buffer. ``hidden`` says that the bytes are in a form that is not unpacked: nothing is looked for.
+    """
 
     whole: span.Span
     where: str
     depth: int
+    hidden: bool = False
     programs: list[tuple[int, int]] = dataclasses.field(default_factory=list)
 
 

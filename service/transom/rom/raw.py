@@ -43,6 +43,7 @@ def blob(reader: readers.Reader, area: parts.Area, part: span.Span, depth: int) 
     hidden = vendor.hidden(part)
     if hidden:
         reader.problem(tree.Level.UNREAD, hidden, area, part.start)
+        area.hidden = True
         return (tree.Node("unread", hidden.split(":")[0], part.start, len(part)),)
     if flash.is_image(part):
         return flash.read(reader, area, part, depth)

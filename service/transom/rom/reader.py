@@ -60,6 +60,8 @@ class Reader:
 
     def sweep(self, area: parts.Area) -> None:
         """What lies anywhere in a buffer: tables, legacy images, and GOP drivers that no structure led to."""
+        if area.hidden:
+            return
         self.vbts.extend(vbt.find(area.whole))
         self.images.extend(oprom.find(area.whole))
         at = area.whole.find(gop.NAME_BYTES)
@@ -104,7 +106,7 @@ def pe_driver(part: span.Span, facts: tree.Driver) -> tree.Driver:
     try:
         header = pe.parse(part)
     except errors.RomError as wrong:
-        return dataclasses.replace(facts, damaged=wrong.message, sha256=_digest(part))
+        return dataclasses.replace(facts, damaged=span.reason(wrong), sha256=_digest(part))
     behind = part.sub(header.size)
     # padding behind the PE is the container's, anything else may belong to the driver
     part = part.sub(0, header.size) if len(behind) and behind.blank() else part

@@ -187,7 +187,7 @@ def _open(
     except budgets.LimitError:
         raise
     except errors.RomError as wrong:
-        reader.problem(tree.Level.DAMAGE, wrong.message, area, packed.start)
+        reader.problem(tree.Level.DAMAGE, span.reason(wrong), area, packed.start)
         return ()
     return reader.expanded(data, area, f"{name} at 0x{packed.start:X}", unit)
 

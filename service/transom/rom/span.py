@@ -85,3 +85,8 @@ class Span:
             raise errors.RomError(
                 f"{size} bytes wanted, {max(0, len(self) - at)} are there", offset=self.start + max(at, 0)
             )
+
+
+def reason(wrong: errors.RomError) -> str:
+    """An error's text without the offset that it starts with: for results that carry the offset beside it."""
+    return wrong.message if wrong.offset is None else wrong.message.removeprefix(f"at 0x{wrong.offset:X}: ")

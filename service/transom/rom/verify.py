@@ -75,7 +75,7 @@ def _walk(rom: span.Span, wanted: tuple[tuple[int, int], ...]) -> tuple[list[Che
         for image in rominfo.walk(rom):
             checked.append(_check(rom, image, wanted))
     except errors.RomError as wrong:
-        return checked, [Finding(wrong.offset or 0, wrong.message)]
+        return checked, [Finding(wrong.offset or 0, span.reason(wrong))]
     return checked, []
 
 
@@ -110,7 +110,7 @@ def _check_efi(rom: span.Span, image: rominfo.Image, problems: list[Finding]) ->
         header = pe.parse(body)
     except errors.RomError as wrong:
         where = image.offset + (layout.BODY_OFFSET if image.body_offset < 0 else image.body_offset)
-        return Checked(image, (*problems, Finding(where, wrong.message)), ())
+        return Checked(image, (*problems, Finding(where, span.reason(wrong))), ())
     problems += _disagreements(image, header)
     facts = tree.Driver("", "", "ROM image", "", "", len(body), "", f"image at 0x{image.offset:X}")
     driver = readers.pe_driver(body, facts)

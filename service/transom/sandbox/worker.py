@@ -54,11 +54,12 @@ def _limit(limits: dict[str, int]) -> None:
 
 def _answer(job: Job) -> None:
     from transom import errors
+    from transom.rom import span
 
     try:
         result, payload = _VERBS[job["verb"]](job)
     except errors.RomError as wrong:
-        _say({"error": {"message": wrong.message, "offset": wrong.offset, "hint": wrong.hint}})
+        _say({"error": {"message": span.reason(wrong), "offset": wrong.offset, "hint": wrong.hint}})
         return
     _say({"result": result, "bytes": len(payload)})
     sys.stdout.buffer.write(payload)
