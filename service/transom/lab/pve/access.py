@@ -210,7 +210,7 @@ class Access:
             return {}
         found: dict[str, bool] = {}
         for role, spread in current.items():
-            for privilege in accounts.roles.get(role) or roles.PRIVILEGES_OF.get(role, ()):
+            for privilege in accounts.roles.get(role) or roles.PRIVILEGES_OF.get(role, frozenset()):
                 found[privilege] = spread or found.get(privilege, False)
         return found
 

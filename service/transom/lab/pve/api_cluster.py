@@ -112,7 +112,7 @@ def options_of(request: Request) -> dict[str, str]:
 
 
 def post_mapping(kind: str) -> Handler:
-    def handler(request: Request) -> object:
+    def handler(request: Request) -> None:
         name = request.text("id")
         with files.locked_file(request.node.place.root / f"run/mapping-{kind}.lock"):
             known = mapping.load(request.node, kind)
@@ -125,7 +125,7 @@ def post_mapping(kind: str) -> Handler:
 
 
 def put_mapping(kind: str) -> Handler:
-    def handler(request: Request) -> object:
+    def handler(request: Request) -> None:
         name, failed = request.path["id"], "update hardware mapping failed:"
         with files.locked_file(request.node.place.root / f"run/mapping-{kind}.lock"):
             known = mapping.load(request.node, kind)
@@ -145,7 +145,7 @@ def put_mapping(kind: str) -> Handler:
 
 
 def delete_mapping(kind: str) -> Handler:
-    def handler(request: Request) -> object:
+    def handler(request: Request) -> None:
         with files.locked_file(request.node.place.root / f"run/mapping-{kind}.lock"):
             known = mapping.load(request.node, kind)
             known.pop(request.path["id"], None)

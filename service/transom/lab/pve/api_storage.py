@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Final
 
 from transom.lab.pve import drives, files, replies, scalars, storage, world
@@ -153,6 +150,10 @@ def post_download(request: Request) -> object:
 
 def fetch(url: str) -> bytes:
     """The content behind an http(s) address; 500 in the words of wget."""
+    import urllib.error  # here, because `qm` starts faster without them
+    import urllib.parse
+    import urllib.request
+
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):
         replies.die(f"download failed: {url}: unsupported scheme")

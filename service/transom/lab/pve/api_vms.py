@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from transom.lab.pve import change, clusterlog, conf, create, power, replies, runstate, schema, snapshots
-from transom.lab.pve import status
+from transom.lab.pve import change, clusterlog, conf, create, power, replies, runstate, schema, snapshots, status
 from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import LOGGED_IN, Request, Route, vm_right
+from transom.lab.pve.tasks import Log
 
 FLAG: Final = Prop("boolean")
 SKIPLOCK: Final[Fields] = {"skiplock": FLAG}
@@ -107,7 +107,7 @@ def put_config(request: Request) -> object:
 def post_config(request: Request) -> object:
     todo = prepared(request)
 
-    def work(log: power.Log) -> None:
+    def work(log: Log) -> None:
         todo.run(log, on_wait=lambda: power.lock_notice(log))
         clusterlog.add(request.node, request.caller, todo.line)
 
@@ -126,7 +126,7 @@ def post_create(request: Request) -> object:
     here, caller = request.node, request.caller
     made = create.check(here, caller, request.number("vmid"), given)
 
-    def work(log: power.Log) -> None:
+    def work(log: Log) -> None:
         create.create(here, caller, made, log)
         if made.start:
             log("Execute autostart")
@@ -156,7 +156,7 @@ def post_stop(request: Request) -> object:
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
     overrule = request.flag("overrule-shutdown")
 
-    def work(log: power.Log) -> None:
+    def work(log: Log) -> None:
         if overrule:
             end_shutdowns(request, log)
         power.stop(here, vmid, log, skiplock=skiplock)
@@ -164,7 +164,7 @@ def post_stop(request: Request) -> object:
     return here.tasks.start("qmstop", str(vmid), request.caller, work)
 
 
-def end_shutdowns(request: Request, log: power.Log) -> None:
+def end_shutdowns(request: Request, log: Log) -> None:
     ended = []
     for one in request.node.tasks.newest_first():
         if (one.type, one.id) == ("qmshutdown", str(request.vmid)) and request.node.tasks.end(one.text) is None:
@@ -245,7 +245,7 @@ def post_rollback(request: Request) -> object:
     here, vmid, name = request.node, request.vmid, request.path["snapname"]
     start = request.flag("start")
 
-    def work(log: power.Log) -> None:
+    def work(log: Log) -> None:
         snapshots.rollback(here, vmid, name)
         if start:
             power.start(here, vmid, log)
@@ -278,7 +278,7 @@ def post_clone(request: Request) -> object:
 def post_template(request: Request) -> object:
     here, vmid = request.node, request.vmid
 
-    def work(_log: power.Log) -> None:
+    def work(_log: Log) -> None:
         with here.place.locked(vmid):
             current = here.load(vmid)
             change.check_lock(current)

@@ -9,8 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from transom.lab.pve import access, conf, devices, drives, formats, hotplug, node, permit, prepare, replies, runstate
-from transom.lab.pve import scalars, schema, storage
+from transom.lab.pve import (
+    access,
+    conf,
+    devices,
+    drives,
+    formats,
+    hotplug,
+    node,
+    permit,
+    prepare,
+    replies,
+    runstate,
+    scalars,
+    schema,
+    storage,
+)
 
 Params = dict[str, "str | None"]  # None: JSON null
 DROPPED = ("node", "vmid", "digest", "background_delay", "skip_cloud_init", "import-working-storage")
@@ -37,7 +51,7 @@ class Change:
             self.check(update=True)
             log(self.line)
             self.write_pending(log)
-            self.apply(log)
+            self.apply()
 
     # -- before the lock
 
@@ -167,7 +181,7 @@ class Change:
             if "bootdisk" in current.main:
                 current.delete_later("bootdisk")
 
-    def apply(self, log: Callable[[str], None]) -> None:
+    def apply(self) -> None:
         current = self.here.load(self.vmid)
         if current.cleanup_pending():
             current = self.here.save(self.vmid, current)

@@ -5,8 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 
-from transom.lab.pve import change, conf, devices, drives, formats, mapping, node, passthrough, permit, qemuargs
-from transom.lab.pve import replies, storage
+from transom.lab.pve import (
+    change,
+    conf,
+    devices,
+    drives,
+    formats,
+    mapping,
+    node,
+    passthrough,
+    permit,
+    qemuargs,
+    replies,
+    storage,
+)
 
 
 def build(here: node.Node, vmid: int, current: conf.Conf, log: list[str]) -> list[str]:
@@ -14,7 +26,7 @@ def build(here: node.Node, vmid: int, current: conf.Conf, log: list[str]) -> lis
     check_host(here, current)
     if current.text("bios") == "ovmf" and "efidisk0" not in current.main:
         log.append("WARN: no efidisk configured! Using temporary efivars disk.")
-    words = head(here, vmid, current)
+    words = head(vmid, current)
     chosen = passthrough.choose(here, vmid, passthrough.judge(here, current))
     for given, group in chosen:
         words += passthrough.device_words(current, given, group)
@@ -35,7 +47,7 @@ def check_host(here: node.Node, current: conf.Conf) -> None:
                     f"'{machine(here, current)}', please upgrade node '{here.name}'")  # fmt: skip
 
 
-def head(here: node.Node, vmid: int, current: conf.Conf) -> list[str]:
+def head(vmid: int, current: conf.Conf) -> list[str]:
     sockets, cores = int(current.main.get("sockets") or 1), int(current.main.get("cores") or 1)
     cpu = formats.parse_property_string(devices.CPU, current.text("cpu") or "kvm64").get("cputype", "kvm64")
     vga = formats.parse_property_string(devices.VGA, current.text("vga")).get("type", "std")
@@ -91,9 +103,10 @@ def usb_device(here: node.Node, index: int, options: dict[str, str]) -> list[str
         host = mapped_usb(here, name)
     if found := re.fullmatch(r"(?:0x)?([0-9A-Fa-f]{4}):(?:0x)?([0-9A-Fa-f]{4})", host):
         return ["-device", f"usb-host,vendorid=0x{found[1]},productid=0x{found[2]},id=usb{index}"]
-    if found := re.fullmatch(r"(\d+)-(.+)", host):
-        return ["-device", f"usb-host,hostbus={found[1]},hostport={found[2]},id=usb{index}"]
-    replies.die("no usb id or path given")
+    found = re.fullmatch(r"(\d+)-(.+)", host)
+    if not found:
+        replies.die("no usb id or path given")
+    return ["-device", f"usb-host,hostbus={found[1]},hostport={found[2]},id=usb{index}"]
 
 
 def mapped_usb(here: node.Node, name: str) -> str:

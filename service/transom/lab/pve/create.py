@@ -5,8 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from transom.lab.pve import access, change, conf, devices, drives, files, formats, node, permit, prepare, replies
-from transom.lab.pve import runstate, schema, storage
+from transom.lab.pve import (
+    access,
+    change,
+    conf,
+    devices,
+    drives,
+    files,
+    formats,
+    node,
+    permit,
+    prepare,
+    replies,
+    runstate,
+    schema,
+    storage,
+)
 from transom.lab.pve.tasks import Log
 
 NOT_KEYS = ("node", "vmid", "archive", "storage", "force", "unique", "live-restore", "pool", "bwlimit", "start",
@@ -156,8 +170,9 @@ def check_clone(here: node.Node, caller: access.Caller, request: Clone) -> conf.
             check_mapped(here, caller, name, str(source[name]))
         elif schema.of_kind(name, "net"):
             permit.check_bridge(here, caller, str(source[name]))
-        elif drives.is_drive(name) and (drive := drives.parse(name, str(source[name]))) and drive.storage:
-            if not drive.cdrom:
+        elif drives.is_drive(name):
+            drive = drives.parse(name, str(source[name]))
+            if drive and drive.storage and not drive.cdrom:
                 here.access.check(caller, f"/storage/{drive.storage}", "Datastore.AllocateSpace")
     if here.where(request.newid):
         replies.die(f"unable to create VM {request.newid}: config file already exists")

@@ -110,7 +110,7 @@ CPU: Final[Fields] = {
 }
 SMBIOS1: Final[Fields] = {
     "uuid": Prop(pattern=r"[a-fA-F0-9]{8}(?:-[a-fA-F0-9]{4}){3}-[a-fA-F0-9]{12}"),
-    **{name: BASE64 for name in ("version", "serial", "manufacturer", "product", "sku", "family")},
+    **dict.fromkeys(("version", "serial", "manufacturer", "product", "sku", "family"), BASE64),
     "base64": FLAG,
 }
 WATCHDOG: Final[Fields] = {
@@ -141,7 +141,7 @@ VIRTIOFS: Final[Fields] = {
 META: Final[Fields] = {"ctime": Prop("integer", minimum=0), "creation-qemu": Prop(pattern=r"\d+(?:\.\d+)+")}
 AMD_SEV: Final[Fields] = {
     "type": Prop(optional=False, default_key=True, enum=("std", "es", "snp")),
-    **{name: FLAG for name in ("no-debug", "no-key-sharing", "allow-smt", "kernel-hashes")},
+    **dict.fromkeys(("no-debug", "no-key-sharing", "allow-smt", "kernel-hashes"), FLAG),
 }
 INTEL_TDX: Final[Fields] = {
     "type": Prop(optional=False, default_key=True, enum=("tdx",)),

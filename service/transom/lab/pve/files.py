@@ -67,11 +67,7 @@ class NodeFiles:
                 link.symlink_to(f"nodes/{self.node}/qemu-server")
 
     def vmids(self) -> list[int]:
-        try:
-            names = os.listdir(self.configs)
-        except FileNotFoundError:
-            return []
-        return sorted(int(name[:-5]) for name in names if name.endswith(".conf") and name[:-5].isdigit())
+        return sorted(int(path.stem) for path in self.configs.glob("*.conf") if path.stem.isdigit())
 
 
 class _Lock:
@@ -113,8 +109,8 @@ def write(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as out:
             out.write(content)
-        os.chmod(name, 0o640)
-        os.replace(name, path)
+        Path(name).chmod(0o640)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

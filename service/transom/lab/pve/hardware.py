@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +54,7 @@ class Hardware:
 
     def pci(self) -> list[Pci]:
         folder = self.root / "sys/bus/pci/devices"
-        return [self._device(folder / name) for name in sorted(os.listdir(folder))] if folder.is_dir() else []
+        return [self._device(one) for one in sorted(folder.iterdir())] if folder.is_dir() else []
 
     def _device(self, folder: Path) -> Pci:
         def number(name: str) -> str:
@@ -91,10 +90,11 @@ class Hardware:
 
     def usb(self) -> list[Usb]:
         folder = self.root / "sys/bus/usb/devices"
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        return [Usb(name, files.read_text(folder / name / "idVendor").strip(),
-                    files.read_text(folder / name / "idProduct").strip())
-                for name in names if (folder / name / "idVendor").exists()]  # fmt: skip
+        found = [one for one in sorted(folder.iterdir()) if (one / "idVendor").exists()] if folder.is_dir() else []
+        return [
+            Usb(one.name, files.read_text(one / "idVendor").strip(), files.read_text(one / "idProduct").strip())
+            for one in found
+        ]
 
     def names(self) -> pcinames.Names:
         return pcinames.load(self.root)
@@ -103,6 +103,6 @@ class Hardware:
 def link_name(path: Path) -> str:
     """The last part of a symbolic link's target, '' when there is none."""
     try:
-        return Path(os.readlink(path)).name
+        return path.readlink().name
     except OSError:
         return ""

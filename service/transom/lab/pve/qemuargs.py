@@ -10,25 +10,25 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Final
 
-FLAGS: Final = frozenset(
-    """
-S audio-help daemonize enable-kvm enable-sync-profile full-screen mem-prealloc no-acpi no-fd-bootchk no-hpet no-
-reboot no-shutdown no-user-config nodefaults nographic only-migratable portrait s singlestep snapshot usb
-win2k-hack xen-attach xen-domid-restrict
-""".split()
-)
-OPTIONS: Final = frozenset(
-    """
-D L accel acpitable action add-fd append async-teardown audio audiodev bios blockdev boot cdrom chardev chroot
-compat cpu d debugcon device dfilter display drive dtb dump-vmstate echr fda fdb fsdev fw_cfg gdb global hda hdb
-hdc hdd icount incoming initrd iscsi k kernel loadvm m machine mem-path mon monitor msg mtdblock name net netdev
-nic numa object option-rom overcommit parallel pflash pidfile plugin qmp qmp-pretty readconfig rotate rtc runas
-sandbox sd seed serial set smbios smp spice tpmdev trace usbdevice uuid vga virtfs vnc watchdog-action xen-domid
-""".split()
-)
+FLAGS: Final = frozenset((
+    "S", "audio-help", "daemonize", "enable-kvm", "enable-sync-profile", "full-screen", "mem-prealloc", "no-acpi",
+    "no-fd-bootchk", "no-hpet", "no-reboot", "no-shutdown", "no-user-config", "nodefaults", "nographic",
+    "only-migratable", "portrait", "s", "singlestep", "snapshot", "usb", "win2k-hack", "xen-attach",
+    "xen-domid-restrict",
+))  # fmt: skip
+OPTIONS: Final = frozenset((
+    "D", "L", "accel", "acpitable", "action", "add-fd", "append", "async-teardown", "audio", "audiodev", "bios",
+    "blockdev", "boot", "cdrom", "chardev", "chroot", "compat", "cpu", "d", "debugcon", "device", "dfilter",
+    "display", "drive", "dtb", "dump-vmstate", "echr", "fda", "fdb", "fsdev", "fw_cfg", "gdb", "global", "hda",
+    "hdb", "hdc", "hdd", "icount", "incoming", "initrd", "iscsi", "k", "kernel", "loadvm", "m", "machine",
+    "mem-path", "mon", "monitor", "msg", "mtdblock", "name", "net", "netdev", "nic", "numa", "object", "option-rom",
+    "overcommit", "parallel", "pflash", "pidfile", "plugin", "qmp", "qmp-pretty", "readconfig", "rotate", "rtc",
+    "runas", "sandbox", "sd", "seed", "serial", "set", "smbios", "smp", "spice", "tpmdev", "trace", "usbdevice",
+    "uuid", "vga", "virtfs", "vnc", "watchdog-action", "xen-domid",
+))  # fmt: skip
 ENDS_WELL: Final = frozenset(("h", "help", "version"))
 OWN_DEVICES: Final = ("vfio-pci", "pvscsi", "virtio-scsi-single")
 
@@ -63,7 +63,7 @@ def split(args: str) -> list[str]:
 
 def device_list() -> list[str]:
     """What `-device help` prints (QEMU 7.2, Debian's build)."""
-    return resources.files(__package__).joinpath("qemu-devices.txt").read_text().splitlines()
+    return Path(__file__).with_name("qemu-devices.txt").read_text().splitlines()
 
 
 def parse(words: Sequence[str]) -> list[Option] | End:

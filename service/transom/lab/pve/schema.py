@@ -17,11 +17,16 @@ FLAG: Final = Prop("boolean")
 CPU, MEMORY, HARDWARE = "VM.Config.CPU", "VM.Config.Memory", "VM.Config.HWType"
 OPTIONS, DISK, NETWORK = "VM.Config.Options", "VM.Config.Disk", "VM.Config.Network"
 CLOUD: Final = ("VM.Config.Cloudinit", "VM.Config.Network")
-KEYMAPS: Final = tuple(
-    "de de-ch da en-gb en-us es fi fr fr-be fr-ca fr-ch hu is it ja lt mk nl no pl pt pt-br sv sl tr".split()
-)
-LOCKS: Final = tuple("backup clone create migrate rollback snapshot snapshot-delete suspending suspended".split())
-OS_TYPES: Final = tuple("other wxp w2k w2k3 w2k8 wvista win7 win8 win10 win11 l24 l26 solaris".split())
+KEYMAPS: Final = (
+    "de", "de-ch", "da", "en-gb", "en-us", "es", "fi", "fr", "fr-be", "fr-ca", "fr-ch", "hu", "is", "it", "ja",
+    "lt", "mk", "nl", "no", "pl", "pt", "pt-br", "sv", "sl", "tr",
+)  # fmt: skip
+LOCKS: Final = (
+    "backup", "clone", "create", "migrate", "rollback", "snapshot", "snapshot-delete", "suspending", "suspended",
+)  # fmt: skip
+OS_TYPES: Final = (
+    "other", "wxp", "w2k", "w2k3", "w2k8", "wvista", "win7", "win8", "win10", "win11", "l24", "l26", "solaris",
+)  # fmt: skip
 SCSI_HARDWARE: Final = ("lsi", "lsi53c810", "virtio-scsi-pci", "virtio-scsi-single", "megasas", "pvscsi")
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from transom.lab.pve import access, bodies, certificate, files, install, node, replies, routes, routing, tasks, world
+from transom.lab.pve import access, bodies, certificate, files, install, replies, routes, routing, tasks, world
+from transom.lab.pve.node import Node
 
 JSON: Final = "application/json;charset=UTF-8"
 LARGEST_FORM: Final = 512 * 1024
@@ -32,7 +33,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "pve-api-daemon/3.0"
     sys_version = ""
-    here: node.Node
+    here: Node
     timeout = 65
 
     def log_message(self, *_: object) -> None:
@@ -202,7 +203,7 @@ class Listener(ThreadingHTTPServer):
 class Server:
     """A running server. `fingerprint` is the certificate's SHA-256 in colon hex."""
 
-    def __init__(self, here: node.Node, port: int) -> None:
+    def __init__(self, here: Node, port: int) -> None:
         pem, key = certificate.ensure(here.place.etc / "local", here.name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem, key)
@@ -238,13 +239,13 @@ class Server:
             thread.join(5)
 
 
-def serve(state: world.World, root: Path, port: int = 0, *, name: str = "", roots: Mapping[str, Path] | None = None
+def serve(state: world.World, root: Path, port: int = 0, *, node: str = "", roots: Mapping[str, Path] | None = None
           ) -> Server:  # fmt: skip
-    """Serves the node `name` (the world's first) from `root` on loopback; port 0 takes a free one.
+    """Serves `node` (the world's first) from `root` on loopback; port 0 takes a free one.
 
     `roots` are the other nodes' roots, so that /nodes/OTHER/… can be answered from theirs.
     """
-    place = install.install(state, root, name or state.nodes[0])
+    place = install.install(state, root, node or state.nodes[0])
     reachable = {**(roots or {}), place.node: root}
-    here = node.Node(state, place, tasks.Tasks(place), reachable)
+    here = Node(state, place, tasks.Tasks(place), reachable)
     return Server(here, port)

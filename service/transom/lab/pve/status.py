@@ -142,7 +142,7 @@ def node_status(request: Request) -> object:
             "release": world.kernel,
             "version": "#1 SMP PREEMPT_DYNAMIC",
             "machine": "x86_64",
-        },  # fmt: skip
+        },
         "boot-info": {"mode": "efi", "secureboot": 0},
         "pveversion": f"pve-manager/{world.manager}/{world.repoid}",
         "cpuinfo": {
@@ -154,7 +154,7 @@ def node_status(request: Request) -> object:
             "hvm": "1",
             "user_hz": 100,
             "flags": "vmx",
-        },  # fmt: skip
+        },
         "memory": memory,
         "swap": {"total": 0, "used": 0, "free": 0},
         "rootfs": {"total": DISK, "used": DISK // 10, "free": DISK - DISK // 10, "avail": DISK - DISK // 10},

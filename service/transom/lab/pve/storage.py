@@ -5,8 +5,10 @@ A file storage has its files below the root, a block storage a record a volume b
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +67,10 @@ def parse(here: node.Node, volid: str) -> Volume:
         if found := DISK_FILE.fullmatch(rest):
             return Volume(store, rest, "images", int(found[1]), found[3])
         replies.die(f"unable to parse directory volume name '{rest}'")
-    if found := re.fullmatch(r"(?:vm|base)-(\d+)-\S+", rest):
-        return Volume(store, rest, "images", int(found[1]))
-    replies.die(f"unable to parse lvm volume name '{rest}'")
+    found = re.fullmatch(r"(?:vm|base)-(\d+)-\S+", rest)
+    if not found:
+        replies.die(f"unable to parse lvm volume name '{rest}'")
+    return Volume(store, rest, "images", int(found[1]))
 
 
 def file_of(here: node.Node, volume: Volume) -> Path:
@@ -98,21 +101,23 @@ def allocate(here: node.Node, storage_id: str, vmid: int, size: int) -> tuple[Vo
     """A new disk image of `size` bytes; returns it with the line that the tool behind it prints."""
     store = get(here, storage_id)
     with files.locked_file(here.place.root / "run/pve-storage.lock"):
-        for index in range(1000):
-            plain = f"vm-{vmid}-disk-{index}"
-            volume = Volume(store, f"{vmid}/{plain}.raw" if store.path else plain, "images", vmid)
-            path = file_of(here, volume)
-            if path.exists():
-                continue
-            if not store.path:
-                files.write(path, str(size).encode())
-                return volume, f'  Logical volume "{plain}" created.'
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-            os.truncate(path, size)
-            shown = f"{store.path}/images/{volume.name}"
-            return volume, f"Formatting '{shown}', fmt=raw size={size} preallocation=off"
-    replies.die(f"unable to allocate an image name for VM {vmid} in storage '{storage_id}'")
+        volume = next(one for one in names(store, vmid) if not file_of(here, one).exists())
+        path = file_of(here, volume)
+        if not store.path:
+            files.write(path, str(size).encode())
+            return volume, f'  Logical volume "{volume.name}" created.'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.truncate(path, size)  # sparse: the size is what counts
+    shown = f"{store.path}/images/{volume.name}"
+    return volume, f"Formatting '{shown}', fmt=raw size={size} preallocation=off"
+
+
+def names(store: world.Storage, vmid: int) -> Iterator[Volume]:
+    """The names that a VM's images may have, in the order in which PVE tries them."""
+    for index in itertools.count():
+        plain = f"vm-{vmid}-disk-{index}"
+        yield Volume(store, f"{vmid}/{plain}.raw" if store.path else plain, "images", vmid)
 
 
 def free(here: node.Node, volid: str) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import re
 import threading
 import time
@@ -151,6 +150,5 @@ class Tasks:
         return files.read_text(self.place.tasks / upid).splitlines()
 
     def newest_first(self) -> Iterator[Upid]:
-        with contextlib.suppress(FileNotFoundError):
-            names = [name for name in os.listdir(self.place.tasks) if UPID.fullmatch(name)]
-            yield from sorted(map(decode, names), key=lambda one: (one.starttime, one.pid), reverse=True)
+        names = [path.name for path in self.place.tasks.glob("UPID:*:") if UPID.fullmatch(path.name)]
+        yield from sorted(map(decode, names), key=lambda one: (one.starttime, one.pid), reverse=True)
