@@ -1,0 +1,60 @@
+"""All sections of one observation as ``model.Facts``. What the API alone knows is laid in later with ``dataclasses.replace``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from transom import model
+from transom.host import probe, stream
+from transom.host.probes import (
+    boot,
+    files,
+    guests,
+    hardware,
+    iomem,
+    keeping,
+    modules,
+    options,
+    packages,
+    pci,
+    roms,
+    usb,
+)
+
+T = TypeVar("T")
+
+
+def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
+    """The facts that the sections give; a probe that failed or is missing leaves its own facts Unknown."""
+
+    def of(one: probe.Probe[T]) -> T | model.Unknown:
+        section = sections.get(one.name)
+        if section is None:
+            return model.Unknown(f"probe {one.name} did not run")
+        return probe.result(one, section.body, section.exit)
+
+    seen, booted, machine, parameters = of(files.PROBE), of(boot.PROBE), of(hardware.PROBE), of(options.PROBE)
+    loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
+    images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
+    return model.Facts(
+        node=node,
+        boot=boot.unknown(booted.unknown) if isinstance(booted, model.Unknown) else booted,
+        files=_unread(seen) if isinstance(seen, model.Unknown) else seen.files,
+        covered=() if isinstance(seen, model.Unknown) else seen.covered,
+        modules=loaded,
+        module_options={} if isinstance(parameters, model.Unknown) else parameters,
+        pci=devices,
+        packages=versions,
+        hardware=hardware.unknown(machine.unknown) if isinstance(machine, model.Unknown) else machine,
+        guests=configs,
+        roms=images,
+        usb=plugged,
+        iomem=ranges,
+        keeping=kept,
+    )
+
+
+def _unread(why: model.Unknown) -> dict[str, model.Unknown]:
+    """The files with fixed names, each with the reason; patterns are then not covered."""
+    return {path: why for path in files.READ if "*" not in path}

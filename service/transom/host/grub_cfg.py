@@ -1,0 +1,41 @@
+"""/boot/grub/grub.cfg as grub-mkconfig wrote it: which kernels it offers, with which command lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from transom.host import grub_words
+
+_ENTRY = re.compile(r"\s*menuentry\s+(.*)")
+_LINUX = re.compile(r"\s*linux(?:16|efi)?\s+(.*)")
+_KERNEL = re.compile(r".*/vmlinuz-")
+_RECOVERY = frozenset({"single", "recovery", "emergency"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One menu entry that boots Linux. ``kernel`` is a version such as ``5.15.74-1-pve``, or the image's path when it has none.
+
+    ``tokens``: the kernel command line. ``recovery``: the single-user entry, which leaves GRUB_CMDLINE_LINUX_DEFAULT out.
+    """
+
+    title: str
+    kernel: str
+    tokens: tuple[str, ...]
+    recovery: bool
+
+
+def entries(text: str) -> tuple[Entry, ...]:
+    """The Linux entries in menu order, those of submenus included; other systems have none."""
+    found: list[Entry] = []
+    title = ""
+    for line in text.split("\n"):
+        if opened := _ENTRY.match(line):
+            title = next(iter(grub_words.split(opened.group(1))), "").strip('"')
+        elif title and (linux := _LINUX.match(line)):
+            image, *tokens = grub_words.split(linux.group(1)) or ("",)
+            recovery = bool(_RECOVERY & set(tokens)) or "recovery mode" in title
+            found.append(Entry(title, _KERNEL.sub("", image), tuple(tokens), recovery))
+            title = ""
+    return tuple(found)

@@ -1,0 +1,39 @@
+"""What is read of a host, one file a probe: a read-only shell command and the parser of its answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transom.host import probe
+from transom.host.probes import (
+    boot,
+    files,
+    guests,
+    hardware,
+    iomem,
+    keeping,
+    modules,
+    options,
+    packages,
+    pci,
+    roms,
+    usb,
+)
+
+
+def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
+    """The probes of one node; ``node`` is its name in PVE."""
+    return (
+        boot.PROBE,
+        files.PROBE,
+        modules.PROBE,
+        options.PROBE,
+        pci.PROBE,
+        packages.PROBE,
+        hardware.PROBE,
+        guests.make(node),
+        roms.PROBE,
+        usb.PROBE,
+        iomem.PROBE,
+        keeping.PROBE,
+    )
