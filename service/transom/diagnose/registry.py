@@ -1,0 +1,67 @@
+"""Walks the rules and judges every subject of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from transom import model
+from transom.diagnose import rule as seam
+from transom.diagnose import rules, view
+from transom.spec import wish
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnosis:
+    """A rule with its judge, which takes the subject that ``rule.scope`` names."""
+
+    rule: seam.Rule
+    judge: Callable[[Any], seam.Verdict]
+
+
+def _diagnoses() -> tuple[Diagnosis, ...]:
+    names = sorted(module.name for module in pkgutil.iter_modules(rules.__path__))
+    modules = [importlib.import_module(f"{rules.__name__}.{name}") for name in names]
+    return tuple(Diagnosis(module.RULE, module.judge) for module in modules if hasattr(module, "RULE"))
+
+
+DIAGNOSES: tuple[Diagnosis, ...] = _diagnoses()
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What one rule says of one subject."""
+
+    rule: seam.Rule
+    subject: str
+    verdict: seam.Verdict
+
+
+def verdicts(host: view.Host) -> tuple[Judged, ...]:
+    """Every rule on every one of its subjects, the clear ones included."""
+    return tuple(
+        Judged(one.rule, subject.subject, one.judge(subject)) for one in DIAGNOSES for subject in _subjects(one, host)
+    )
+
+
+def run(facts: model.Facts, node: wish.NodeWish, leaving: view.Leaving | None = None) -> tuple[model.Finding, ...]:
+    """The findings of all rules, in the order of their ids.
+
+    ``leaving``: the keys of VMs that the plan gives back, which are judged as they will be (``view.Leaving``).
+    """
+    judged = verdicts(view.Host(facts, node, leaving or {}))
+    findings = (seam.finding(one.rule, one.subject, one.verdict) for one in judged)
+    return tuple(sorted((one for one in findings if one), key=lambda one: (one.id, one.subject)))
+
+
+def _subjects(one: Diagnosis, host: view.Host) -> Iterable[view.Host | view.Device | view.Guest]:
+    match one.rule.scope:
+        case seam.Scope.NODE:
+            return (host,)
+        case seam.Scope.DEVICE:
+            return host.devices
+        case seam.Scope.GUEST:
+            return host.guests

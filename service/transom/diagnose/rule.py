@@ -1,0 +1,98 @@
+"""The seam of a diagnosis: what it is called, what it looks at, and the three things it may say."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterable, Mapping
+
+from transom import model
+
+
+class Scope(enum.StrEnum):
+    """What a rule judges: the host once, every wanted device, or every declared VM."""
+
+    NODE = "node"
+    DEVICE = "device"
+    GUEST = "guest"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One diagnosis. ``needs`` names the facts that it reads; ``remedy`` may use the ``{names}`` that ``found`` gives.
+
+    ``holds``: no action of the node is taken while it stands. ``safety``: nor while the rule cannot tell.
+    """
+
+    id: str
+    scope: Scope
+    needs: tuple[str, ...]
+    who: model.Who
+    remedy: str
+    holds: bool = False
+    safety: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Clear:
+    """Not so."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CannotTell:
+    """What the verdict rests on could not be read."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """It is so. ``holds`` replaces the rule's own when it is not None; ``values`` fill the remedy."""
+
+    summary: str
+    evidence: tuple[model.Evidence, ...]
+    values: Mapping[str, str]
+    holds: bool | None = None
+
+
+Verdict = Clear | CannotTell | Found
+
+
+def clear() -> Clear:
+    return Clear()
+
+
+def cannot_tell(reason: str) -> CannotTell:
+    return CannotTell(reason)
+
+
+def found(summary: str, evidence: Iterable[model.Evidence], *, holds: bool | None = None, **values: str) -> Found:
+    """``evidence``: what was read, where. ``values`` fill the remedy's ``{names}``."""
+    return Found(summary, tuple(evidence), values, holds)
+
+
+def finding(rule: Rule, subject: str, verdict: Verdict) -> model.Finding | None:
+    """The finding that a verdict amounts to; a rule that cannot tell is silent unless safety rests on it."""
+    match verdict:
+        case Found():
+            return model.Finding(
+                id=rule.id,
+                subject=subject,
+                summary=verdict.summary,
+                remedy=rule.remedy.format_map(verdict.values),
+                who=rule.who,
+                evidence=verdict.evidence,
+                holds=rule.holds if verdict.holds is None else verdict.holds,
+            )
+        case CannotTell() if rule.safety:
+            return model.Finding(
+                id=rule.id,
+                subject=subject,
+                summary=f"cannot tell: {verdict.reason}",
+                remedy="Make it readable for Transom's SSH user and API token, then plan again.",
+                who=model.Who.REPORT,
+                evidence=tuple(model.Evidence(source, "not known") for source in rule.needs),
+                holds=True,
+            )
+        case _:
+            return None

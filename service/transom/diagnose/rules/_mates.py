@@ -1,0 +1,29 @@
+"""Shared by the two IOMMU group rules: which mates of a device are in the host's use, and how dear they are."""
+
+from __future__ import annotations
+
+from transom import model
+from transom.diagnose import view
+
+_VITAL = ("01", "02", "0c03")  # mass storage, network, USB
+
+
+def in_use(device: view.Device) -> tuple[model.PciDevice, ...] | model.Unknown:
+    """Mates that a host driver holds and that no declared VM takes."""
+    mates = device.mates()
+    if isinstance(mates, model.Unknown):
+        return mates
+    present = [other.present() for other in device.host.devices]
+    return tuple(mate for mate in mates if mate.driver not in view.HOST_DRIVERS_NONE and mate not in present)
+
+
+def vital(device: model.PciDevice) -> bool:
+    """Whether the host may hang on it."""
+    return device.class_code.startswith(_VITAL)
+
+
+def evidence(device: model.PciDevice) -> model.Evidence:
+    return model.Evidence(
+        f"/sys/bus/pci/devices/{device.address}",
+        f"iommu_group {device.iommu_group}, {device.id} class {device.class_code}, driver {device.driver}",
+    )
