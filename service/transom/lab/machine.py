@@ -193,11 +193,30 @@ def first_menu(machine: world.LabNode) -> str:
     )
 
 
-def write_initrd(root: Path, kernel: str) -> None:
-    """What ``update-initramfs -u -k KERNEL`` does; the new image replaces the old one at once."""
+def install(root: Path, machine: world.LabNode) -> None:
+    """Brings the package database and the kernels' files to what ``machine`` says now, as an upgrade does."""
+    wanted = texts(machine)
+    for path in wanted:
+        kernel = path.startswith(("boot/", "usr/lib/modules/"))
+        if path == "var/lib/dpkg/status" or (kernel and not (root / path).exists()):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(wanted[path])
+
+
+def age(path: Path, seconds: float) -> None:
+    """Makes a file that much older than it is."""
+    stamp = path.stat().st_mtime - seconds
+    os.utime(path, (stamp, stamp))
+
+
+def write_initrd(root: Path, kernel: str, *, without: Path | None = None) -> None:
+    """What ``update-initramfs -u -k KERNEL`` does; the new image replaces the old one at once.
+
+    ``without``: a modprobe.d file that is left out, for an image from before it was there.
+    """
     folders = (root / "etc/modprobe.d", root / "usr/lib/modprobe.d")
     paths = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.conf")) if path.is_file()]
-    modprobe = {f"/{path.relative_to(root)}": path.read_bytes() for path in paths}
+    modprobe = {f"/{path.relative_to(root)}": path.read_bytes() for path in paths if path != without}
     listed = root / "etc/initramfs-tools/modules"
     image = initrd.build(kernel, modprobe, listed.read_text() if listed.exists() else "")
     target = root / f"boot/initrd.img-{kernel}"

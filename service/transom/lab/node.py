@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from transom import errors, model
 from transom.lab import boot, container, kernelfs, keys, machine, world
@@ -31,18 +32,33 @@ class Fixed:
     api_port: int
 
 
+class Api(Protocol):
+    """The machine's API while it is up."""
+
+    fingerprint: str
+
+    def close(self) -> None: ...
+
+
+Serve = Callable[["Node"], Api]
+
+
 class Node:
     """A machine with its private root. All methods may be called from any thread."""
 
-    def __init__(self, folder: Path, fixed: Fixed, *, usr: Path, client_key: str) -> None:
+    def __init__(self, folder: Path, fixed: Fixed, *, usr: Path, client_key: str, serve: Serve) -> None:
         self.place = container.Place(folder)
+        self._serve = serve
+        self._api: Api | None = None
         self._fixed = fixed
         self._usr = usr
         self._changed = threading.Condition()
+        self._api_lock = threading.Lock()
         self._wanted_on = False
         self._closed = False
         self._state = "off"
         self._boots = 0
+        self._fingerprint = ""
         self._box: container.Container | None = None
         self._thread = threading.Thread(target=self._live, name=f"lab-{fixed.hardware.name}", daemon=True)
         self._prepare(client_key)
@@ -78,6 +94,11 @@ class Node:
     def host_key(self) -> str:
         """The host's public key, ``ssh-ed25519 AAAA…``."""
         return keys.ensure(self.place.lab / "ssh/host_key", f"root@{self.name}")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the API's certificate, upper-case hex with colons; empty until the machine was up once."""
+        return self._fingerprint
 
     @property
     def state(self) -> str:
@@ -137,6 +158,19 @@ class Node:
             self._fixed = dataclasses.replace(self._fixed, hardware=how(self._fixed.hardware))
             save(self.place.folder, self._fixed)
 
+    def restart_api(self) -> None:
+        """Starts the API, again when it runs: it tells the versions of the packages that are installed now."""
+        self._stop_api()
+        with self._api_lock:
+            self._api = self._serve(self)
+            self._fingerprint = self._api.fingerprint
+
+    def _stop_api(self) -> None:
+        with self._api_lock:
+            if self._api:
+                self._api.close()
+            self._api = None
+
     def close(self) -> None:
         """Powers off for good and ends the thread."""
         with self._changed:
@@ -176,27 +210,42 @@ class Node:
             self._changed.notify_all()
 
     def _live(self) -> None:
-        btime = int(time.time()) - 60
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closed or (self._wanted_on and self._state == "off"))
-                if self._closed:
-                    return
-            self._become("booting")
-            try:
-                box = self._boot(btime)
-            except (boot.BootFailed, errors.Unreachable) as error:
-                self._become(f"failed: {error}")
-                continue
+        try:
+            btime = int(time.time()) - 60
+            while self._switched_on():
+                self._one_boot(btime)
+                # a whole second after the shutdown, so that every file written before it is older than the new boot
+                btime = int(time.time()) + 1
+        finally:
+            if not self._closed:  # a fault of the lab itself: nobody shall wait for this node
+                self._become("failed: the lab's own thread has ended")
+
+    def _switched_on(self) -> bool:
+        """Waits until the machine shall run; False when the lab is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (self._wanted_on and self._state == "off"))
+            return not self._closed
+
+    def _one_boot(self, btime: int) -> None:
+        """From power on to power off."""
+        self._become("booting")
+        try:
+            box = self._boot(btime)
+        except (boot.BootFailed, errors.Unreachable) as error:
+            self._become(f"failed: {error}")
+            return
+        try:
+            self.restart_api()
             self._become("up", box)
-            if self._closed or not self._wanted_on:  # closed while it was booting
+            if self._closed or not self._wanted_on:  # while it was booting
                 box.kill()
             box.wait()
-            # a whole second after the shutdown, so that every file written before it is older than the new boot
-            btime = int(time.time()) + 1
-            if self._asked() == "poweroff":
-                self._wanted_on = False
-            self._become("off")
+        finally:
+            box.kill()
+            self._stop_api()
+        if self._asked() == "poweroff":
+            self._wanted_on = False
+        self._become("off")
 
     def _asked(self) -> str:
         request = self.place.control / "request"

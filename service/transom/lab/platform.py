@@ -59,8 +59,8 @@ def build(target: Path) -> Path:
     for folder in Path("/usr").iterdir():
         if folder.is_dir() and folder.name not in ("local", "src", "games"):
             _farm(usr / folder.name, folder)
-    for folder in PRIVATE:
-        place = usr / folder
+    for private in PRIVATE:
+        place = usr / private
         if place.is_symlink():
             place.unlink()
         place.mkdir(parents=True, exist_ok=True)
