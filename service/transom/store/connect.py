@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import pathlib
+import stat
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,26 +21,89 @@ BUSY_MS = 10_000
 
 def open_engine(path: pathlib.Path) -> sa.Engine:
     """The database at ``path``, made with mode 0600 in a folder with mode 0700. Rejected when it is newer than this program."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        path.touch(mode=0o600)
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)))
-    sa.event.listen(engine, "connect", _pragmas)
+    _prepare(path)
+    engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_MS / 1000})
+    sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
     try:
-        _migrate(engine, path)
+        with _alone(path.parent):
+            _migrate(engine, path)
     except sa.exc.DatabaseError as error:
         engine.dispose()
+        if _locked(error):
+            raise errors.Busy(f"{path}: {error.orig}") from error
         raise errors.Rejected(
             f"{path} is not a usable database: {error.orig}", hint="move it away, or restore it"
         ) from error
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
-def _pragmas(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {BUSY_MS}"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+@contextlib.contextmanager
+def read(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that sees one state of everything and waits for no writer."""
+    with _translated(engine), engine.connect() as db:
+        yield db
+
+
+@contextlib.contextmanager
+def write(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that is on disk when the block has ended, and undone when it raises. Busy when others write on and on."""
+    with _translated(engine), engine.connect() as plain:
+        db = plain.execution_options(transom_writes=True)
+        with db.begin():
+            yield db
+
+
+@contextlib.contextmanager
+def _translated(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.TimeoutError as error:
+        raise errors.Busy(f"the store {engine.url.database}: no free connection") from error
+    except sa.exc.DBAPIError as error:
+        kind = errors.Busy if _locked(error) else errors.TransomError
+        raise kind(f"the store {engine.url.database}: {error.orig}") from error
+
+
+def _locked(error: sa.exc.DBAPIError) -> bool:
+    return "locked" in str(error.orig)
+
+
+def _prepare(path: pathlib.Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+            # SQLite gives its other files the mode of this one.
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path) -> Iterator[None]:
+    """One process at a time: a new database's change to WAL does not wait for others, it fails."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _configure(connection: Any, _record: object) -> None:
+    # Transactions begin when we say so: Python's sqlite3 begins one only before the first write, after what it rests on was read.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(db: sa.Connection) -> None:
+    writes = db.get_execution_options().get("transom_writes", False)
+    db.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def revision(engine: sa.Engine) -> str:
@@ -57,7 +125,8 @@ def _migrate(engine: sa.Engine, path: pathlib.Path) -> None:
     import alembic.config
 
     config = alembic.config.Config()
-    config.set_main_option("script_location", str(pathlib.Path(__file__).parent / "migrations"))
-    with engine.begin() as db:
+    # Alembic reads % as ConfigParser does.
+    config.set_main_option("script_location", str(pathlib.Path(__file__).parent / "migrations").replace("%", "%%"))
+    with write(engine) as db:
         config.attributes["connection"] = db
         alembic.command.upgrade(config, "head")

@@ -38,14 +38,14 @@ class Store:
             }
             for plain in documents
         ]
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             last = db.scalar(sa.select(sa.func.max(tables.documents.c.position))) or 0
             for number, row in enumerate(rows, last + 1):
                 _upsert(db, tables.documents, row | {"position": number}, keep=("position",))
 
     def documents(self) -> list[dict[str, Any]]:
         """Every document in its plain form, in the order in which they first came."""
-        with self._engine.connect() as db:
+        with connect.read(self._engine) as db:
             rows = db.execute(sa.select(tables.documents.c.content).order_by(tables.documents.c.position))
             return [json.loads(content) for (content,) in rows]
 
@@ -54,11 +54,11 @@ class Store:
     def put_plan(self, hash: str, node: str, content: Mapping[str, Any], at: float) -> None:
         """Store a plan under its hash; the same hash is the same plan, so a second time changes nothing."""
         row = {"hash": hash, "node": node, "content": json.dumps(content, sort_keys=True), "made_at": at}
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             db.execute(sqlite.insert(tables.plans).values(row).on_conflict_do_nothing())
 
     def plan(self, hash: str) -> records.StoredPlan | None:
-        with self._engine.connect() as db:
+        with connect.read(self._engine) as db:
             row = db.execute(sa.select(tables.plans).where(tables.plans.c.hash == hash)).mappings().first()
         return records.StoredPlan(**{**row, "content": json.loads(row["content"])}) if row else None
 
@@ -66,36 +66,36 @@ class Store:
 
     def start_run(self, run: records.Run) -> None:
         row = _row(tables.runs, run)
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             db.execute(tables.runs.insert().values(row | {"ledger_before": json.dumps(run.ledger_before)}))
 
     def end_run(self, run: str, state: str, at: float, error: str = "") -> None:
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             db.execute(
                 tables.runs.update().where(tables.runs.c.id == run).values(state=state, ended_at=at, error=error)
             )
 
     def mark_undone(self, run: str) -> None:
         """The run has been taken back; its end stays as it was."""
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             db.execute(tables.runs.update().where(tables.runs.c.id == run).values(state=records.UNDONE))
 
     def run(self, run: str) -> records.Run | None:
-        with self._engine.connect() as db:
+        with connect.read(self._engine) as db:
             row = db.execute(sa.select(tables.runs).where(tables.runs.c.id == run)).mappings().first()
         return _run(row) if row else None
 
     def runs(self, node: str | None = None) -> list[records.Run]:
         """Newest first; of one node, or of all."""
         query = sa.select(tables.runs).order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
-        with self._engine.connect() as db:
+        with connect.read(self._engine) as db:
             rows = db.execute(query.where(tables.runs.c.node == node) if node else query).mappings().all()
         return [_run(row) for row in rows]
 
     def append(self, run: str, step: int, phase: str, text: str, data: Any, at: float) -> None:
         """One more line of the run's journal."""
         events = tables.events
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             last = db.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.run == run)) or 0
             db.execute(
                 events.insert().values(
@@ -105,7 +105,7 @@ class Store:
 
     def events(self, run: str) -> list[records.Event]:
         events = tables.events
-        with self._engine.connect() as db:
+        with connect.read(self._engine) as db:
             rows = db.execute(sa.select(events).where(events.c.run == run).order_by(events.c.seq)).mappings().all()
         return [records.Event(**{**row, "data": json.loads(row["data"])}) for row in rows]
 
@@ -114,13 +114,13 @@ class Store:
     def ledger(self, node: str) -> dict[str, model.Entry]:
         """Path → entry of one node, sorted by path."""
         query = sa.select(tables.ledger).where(tables.ledger.c.node == node).order_by(tables.ledger.c.path)
-        with self._engine.connect() as db:
+        with connect.read(self._engine) as db:
             rows = db.execute(query).mappings().all()
         return {row["path"]: model.Entry(**row) for row in rows}
 
     def put_ledger(self, entries: Iterable[model.Entry]) -> None:
         """Write entries. The ``before`` of a path that has one already stays: it is what was there before Transom came."""
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             for entry in entries:
                 row = _row(tables.ledger, entry)
                 _upsert(db, tables.ledger, row, keep=("before",))
@@ -128,7 +128,7 @@ class Store:
     def reset_ledger(self, node: str, entries: Mapping[str, model.Entry | None]) -> None:
         """Set paths to exactly these entries; None drops the path."""
         table = tables.ledger
-        with self._engine.begin() as db:
+        with connect.write(self._engine) as db:
             for path, entry in entries.items():
                 db.execute(table.delete().where(table.c.node == node, table.c.path == path))
                 if entry is not None:

@@ -1,0 +1,119 @@
+"""What is put comes back; what is kept stays; tables and migrations agree."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+import tempfile
+
+import pytest
+from alembic import autogenerate
+from alembic.runtime import migration
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from transom import model
+from transom.store import connect, records, store, tables
+
+TEXT = st.text(max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+TIME = st.floats(0, 4e9)
+PLAN = "a" * 64
+NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def kept():
+    with tempfile.TemporaryDirectory() as folder:
+        opened = store.open_store(pathlib.Path(folder))
+        opened.put_plan(PLAN, "pve1", {}, 1.0)
+        yield opened
+        opened.close()
+
+
+def _run(name: str, **changes: object) -> records.Run:
+    base = records.Run(name, "pve1", PLAN, "apply", "", records.RUNNING, "", "", {}, 1.0, None)
+    return records.Run(**{**vars(base), **changes})  # type: ignore[arg-type]
+
+
+@settings(deadline=None, max_examples=40)
+@given(content=st.dictionaries(TEXT, JSON, max_size=4), node=TEXT)
+def test_a_plan_comes_back_and_its_hash_is_taken_once(kept, content, node):
+    # The store outlives the examples, so each has a hash of its own.
+    hash = f"{next(NUMBERS):064x}"
+    kept.put_plan(hash, node, content, 5.0)
+    kept.put_plan(hash, "other", {"other": 1}, 6.0)
+    assert kept.plan(hash) == records.StoredPlan(hash, node, content, 5.0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    data=JSON, text=TEXT, phase=TEXT, step=st.integers(0, 1000), at=TIME, ledger=st.dictionaries(TEXT, JSON, max_size=3)
+)
+def test_runs_and_events(kept, data, text, phase, step, at, ledger):
+    name = f"r{len(kept.runs())}"
+    started = _run(name, ledger_before=ledger, started_at=at)
+    kept.start_run(started)
+    assert kept.run(name) == started
+    kept.append(name, step, phase, text, data, at)
+    kept.append(name, step, phase, text, None, at)
+    assert kept.events(name) == [
+        records.Event(name, 1, at, step, phase, text, data),
+        records.Event(name, 2, at, step, phase, text, None),
+    ]
+    kept.end_run(name, records.FAILED, at + 1, text)
+    kept.mark_undone(name)
+    ended = kept.run(name)
+    assert ended is not None
+    assert (ended.state, ended.error, ended.ended_at) == (records.UNDONE, text, at + 1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(path=st.text(min_size=1, max_size=20), values=st.lists(st.none() | TEXT, min_size=3, max_size=3))
+def test_the_first_before_of_the_ledger_stays(kept, path, values):
+    before, applied, later = values
+    kept.reset_ledger("pve1", {path: None})
+    kept.put_ledger([model.Entry("pve1", path, before, applied, "Node/pve1", "r1")])
+    kept.put_ledger([model.Entry("pve1", path, "never this", later, "Node/other", "r2")])
+    assert kept.ledger("pve1")[path] == model.Entry("pve1", path, before, later, "Node/other", "r2")
+    assert path not in kept.ledger("pve2")
+    kept.drop_ledger("pve1", [path])
+    assert path not in kept.ledger("pve1")
+
+
+def test_documents_keep_their_order_and_are_replaced_by_name(kept):
+    def document(name: str, value: int) -> dict[str, object]:
+        return {"document": {"kind": "Node", "metadata": {"name": name}, "spec": value}, "origin": "x.yaml:1"}
+
+    kept.put_documents([document("b", 1), document("a", 1)], 1.0)
+    kept.put_documents([document("b", 2), document("c", 1)], 2.0)
+    assert kept.documents() == [document("b", 2), document("a", 1), document("c", 1)]
+
+
+def test_runs_come_newest_first_and_by_node(tmp_path):
+    kept = store.open_store(tmp_path)
+    kept.put_plan(PLAN, "pve1", {}, 1.0)
+    for number, node in enumerate(("pve1", "pve2", "pve1")):
+        kept.start_run(_run(f"r{number}", node=node, started_at=float(number)))
+    assert [run.id for run in kept.runs()] == ["r2", "r1", "r0"]
+    assert [run.id for run in kept.runs("pve1")] == ["r2", "r0"]
+    assert kept.run("none") is None
+    kept.close()
+
+
+def test_migrations_lead_to_the_tables_of_the_code(tmp_path):
+    engine = connect.open_engine(tmp_path / "x.db")
+    with connect.read(engine) as db:
+        context = migration.MigrationContext.configure(db)
+        assert autogenerate.compare_metadata(context, tables.metadata) == []
+        assert context.get_current_heads() == (connect.HEAD,)
+    engine.dispose()
+
+
+def test_a_folder_with_a_percent_sign(tmp_path):
+    store.open_store(tmp_path / "100%s").close()
+    assert (tmp_path / "100%s" / store.FILE).exists()
