@@ -17,7 +17,7 @@ class BadMenu(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One menu entry; ``place`` is its path of indexes and titles (``1>2``)."""
+    """One menu entry; ``index`` and ``titles`` lead to it from the top (``1>2``)."""
 
     title: str
     ident: str
@@ -28,29 +28,36 @@ class Entry:
     initrd: str = ""
 
 
+@dataclasses.dataclass
+class _Level:
+    """A menu that is being read: how it was reached, and how many entries it has so far."""
+
+    index: tuple[int, ...] = ()
+    titles: tuple[str, ...] = ()
+    count: int = 0
+
+
 def entries(text: str) -> list[Entry]:
     """All bootable entries, submenus walked, in order."""
     found: list[Entry] = []
-    stack: list[tuple[str, list[int]]] = [("", [0])]
+    levels = [_Level()]
     current: Entry | None = None
     for line in text.splitlines():
         head = _ENTRY.match(line)
-        words = split(line) if head is None else split(head.group(2))
+        words = split(head.group(2) if head else line)
         if head:
-            title = words[0] if words else ""
-            index = tuple(level[1][0] for level in stack)
-            stack[-1][1][0] += 1
-            titles = (*(level[0] for level in stack[1:]), title)
+            level, title = levels[-1], words[0] if words else ""
+            index, titles = (*level.index, level.count), (*level.titles, title)
+            level.count += 1
             if head.group(1) == "submenu":
-                stack.append((title, [0]))
+                levels.append(_Level(index, titles))
             else:
                 current = Entry(title, _ident(words), index, titles)
-        elif words == ["}"]:
-            if current is not None:
-                found.append(current)
-                current = None
-            elif len(stack) > 1:
-                stack.pop()
+        elif words == ["}"] and current is not None:
+            found.append(current)
+            current = None
+        elif words == ["}"] and len(levels) > 1:
+            levels.pop()
         elif current is not None and words:
             current = _command(current, words)
     return found
