@@ -17,7 +17,7 @@ CLUSTERS = {
 }
 NODES = {
     "pve1": documents.NodeLink(
-        "home", 4002, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGUga2V5OiBwdXQgeW91ciBob3N0J3Mga2V5"
+        "home", 4002, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRoZSBrZXkgb2YgYSBsYWIgbm9kZSwgMzIgYnl0ZXMh"
     )
 }
 EXAMPLES = sorted(resources.examples_dir().glob("*.yaml"))
