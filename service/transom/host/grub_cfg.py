@@ -9,7 +9,8 @@ from transom.host import grub_words
 
 _ENTRY = re.compile(r"\s*menuentry\s+(.*)")
 _LINUX = re.compile(r"\s*linux(?:16|efi)?\s+(.*)")
-_KERNEL = re.compile(r".*/vmlinuz-")
+_KERNEL = re.compile(r"(?:.*/)?vmlinuz-?")
+_SECTION = re.compile(r"### (BEGIN|END) (\S+) ###")
 _RECOVERY = frozenset({"single", "recovery", "emergency"})
 
 
@@ -27,15 +28,25 @@ class Entry:
 
 
 def entries(text: str) -> tuple[Entry, ...]:
-    """The Linux entries in menu order, those of submenus included; other systems have none."""
+    """The entries of 10_linux in menu order, those of submenus included.
+
+    Others are left out, as they never take GRUB's defaults: memtest, other systems (os-prober), custom entries. A file without
+    grub-mkconfig's section marks counts whole.
+    """
     found: list[Entry] = []
     title = ""
+    inside = unmarked = "### BEGIN " not in text
     for line in text.split("\n"):
-        if opened := _ENTRY.match(line):
+        if marked := _SECTION.match(line):
+            inside = unmarked or (marked.group(1) == "BEGIN" and "10_linux" in marked.group(2))
+        elif not inside:
+            continue
+        elif opened := _ENTRY.match(line):
             title = next(iter(grub_words.split(opened.group(1))), "").strip('"')
         elif title and (linux := _LINUX.match(line)):
             image, *tokens = grub_words.split(linux.group(1)) or ("",)
-            recovery = bool(_RECOVERY & set(tokens)) or "recovery mode" in title
-            found.append(Entry(title, _KERNEL.sub("", image), tuple(tokens), recovery))
+            if (kernel := _KERNEL.match(image)) is not None:
+                recovery = bool(_RECOVERY & set(tokens)) or "recovery mode" in title
+                found.append(Entry(title, image[kernel.end() :] or image, tuple(tokens), recovery))
             title = ""
     return tuple(found)
