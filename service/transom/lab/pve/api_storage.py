@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 from typing import Final
 
@@ -120,7 +120,7 @@ def post_upload(request: Request) -> object:
     name = re.sub(r"[^-a-zA-Z0-9_.]", "_", name.rsplit("/", 1)[-1])
     check_file(name, kind, "invalid filename or wrong extension")
     volume = target(request, name, kind)
-    shown, source = shown_path(request, volume), f"/var/tmp/pveupload-{secrets.token_hex(16)}"
+    shown, source = shown_path(request, volume), f"/var/tmp/pveupload-{os.urandom(16).hex()}"
     path, node = storage.file_of(request.node, volume), request.node.name
 
     def work(log: Log) -> None:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from transom.lab.pve import node, pvesh, qm
+from transom.lab.pve import node
 
-TOOLS = {"qm": qm.run, "pvesh": pvesh.run}
+TOOLS = ("qm", "pvesh")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,7 +25,13 @@ def main(argv: Sequence[str]) -> int:
     except FileNotFoundError as error:
         print(f"no lab node below {root}: {error}", file=sys.stderr)
         return 255
-    return TOOLS[argv[0]](here, argv[1:])
+    if argv[0] == "qm":
+        from transom.lab.pve import qm  # each tool loads only what it needs: they are started often
+
+        return qm.run(here, argv[1:])
+    from transom.lab.pve import pvesh
+
+    return pvesh.run(here, argv[1:])
 
 
 if __name__ == "__main__":

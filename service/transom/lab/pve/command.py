@@ -128,12 +128,12 @@ def port_words(here: node.Node, current: conf.Conf) -> list[str]:
         if path == "socket":
             words += ["-chardev", f"socket,id=serial{index},path=/var/run/qemu-server/serial{index},server=on,wait=off"]
         elif path:
-            if not (here.place.root / path.lstrip("/")).is_char_device():
+            if not (here.place.root / path.lstrip("/")).exists():
                 replies.die("no such serial device")
             words += ["-chardev", f"serial,id=serial{index},path={path}"]
     for index in range(3):
         path = current.text(f"parallel{index}")
-        if path and not (here.place.root / path.lstrip("/")).is_char_device():
+        if path and not (here.place.root / path.lstrip("/")).exists():
             replies.die("no such parallel device")
     return words
 

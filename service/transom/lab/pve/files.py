@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,14 +105,13 @@ def locked_file(path: Path, timeout: float = LOCK_WAIT) -> _Lock:
 def write(path: Path, content: bytes) -> None:
     """Whole or not at all: readers never see half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp")
+    beside = path.with_name(f".{path.name}.tmp.{os.getpid()}.{threading.get_ident()}")
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-        Path(name).chmod(0o640)
-        Path(name).replace(path)
+        beside.write_bytes(content)
+        beside.chmod(0o640)
+        beside.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 

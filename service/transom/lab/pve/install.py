@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from pathlib import Path
 
 from transom.lab.pve import access, files, sections, world
@@ -34,7 +34,7 @@ def seed(state: world.World, place: files.NodeFiles) -> None:
         "priv/token.cfg": "".join(f"{token.tokenid} {token.secret}\n" for token in state.tokens),
         "priv/shadow.cfg": "".join(f"{user.userid} {access.hashed(user.password)}\n" for user in state.users
                                    if user.password),
-        "priv/authkey.key": secrets.token_hex(32),
+        "priv/authkey.key": os.urandom(32).hex(),
         "mapping/pci.cfg": sections.render({name: {"map": list(rows)} for name, rows in state.pci_mappings.items()}),
         "mapping/usb.cfg": sections.render({name: {"map": list(rows)} for name, rows in state.usb_mappings.items()}),
         "storage.cfg": sections.render({f"{one.type}: {one.id}": storage_lines(one) for one in state.storages}),
@@ -46,6 +46,10 @@ def seed(state: world.World, place: files.NodeFiles) -> None:
         for vmid, text in state.vms.items():
             if not place.config(int(vmid)).exists():
                 files.write(place.config(int(vmid)), text.encode())
+    for port in state.ports:
+        path = place.root / port.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     if state.pci or state.usb:
         write_sysfs(state, place.root)
     (place.root / "usr/share/kvm").mkdir(parents=True, exist_ok=True)

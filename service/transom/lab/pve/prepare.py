@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
+import os
 
 from transom.lab.pve import conf, devices, drives, formats, node, replies, schema, storage
 
@@ -11,12 +10,16 @@ MAC_PREFIX = "BC:24:11"
 
 
 def random_mac() -> str:
-    tail = secrets.token_hex(3).upper()
+    tail = os.urandom(3).hex().upper()
     return f"{MAC_PREFIX}:{tail[:2]}:{tail[2:4]}:{tail[4:]}"
 
 
 def new_uuid() -> str:
-    return str(uuid.uuid4())
+    """A random UUID (version 4), without the module of that name: it slows `qm` down."""
+    raw = bytearray(os.urandom(16))
+    raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 def net(value: str) -> str:

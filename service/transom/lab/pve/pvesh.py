@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from transom.lab.pve import access, node, replies, routes, routing, tables, words
+from transom.lab.pve import access, node, refusals, replies, routes, routing, tables, words
 from transom.lab.pve.formats import Value
 
 METHODS: Final = {"get": "GET", "ls": "GET", "set": "PUT", "create": "POST", "delete": "DELETE"}
@@ -38,28 +38,11 @@ def run(here: node.Node, argv: Sequence[str]) -> int:
     try:
         data = routing.dispatch(routes.TABLE, here, access.ROOT, METHODS[verb], request, path)
     except replies.Refused as error:
-        return told(error, line)
+        return refusals.told(error, line)
     if here.tasks.last_error:
         print(here.tasks.last_error, file=sys.stderr)
     show(data.data if isinstance(data, routing.Answer) else data, parsed.options)
     return 0
-
-
-def told(error: replies.Refused, line: str) -> int:
-    """Prints a refusal as PVE's tools do; returns the exit code."""
-    if error.status == 400:
-        lines = "".join(f"{name}: {error.errors[name]}\n" for name in sorted(error.errors))
-        print(f"400 {error.text}\n{lines}{line}", file=sys.stderr)
-        return 255
-    print(error.text, file=sys.stderr)
-    return exit_code(error.text)
-
-
-def exit_code(text: str) -> int:
-    """Perl's `die` ends with what errno happens to be: a missing file 2, a missing device 22, else 255."""
-    if text.startswith("Configuration file '") and text.endswith("does not exist"):
-        return 2
-    return 22 if text.startswith("no PCI device found") else 255
 
 
 def show(data: object, options: Mapping[str, Value]) -> None:

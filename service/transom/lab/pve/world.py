@@ -97,6 +97,7 @@ class World:
     usb_mappings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pci: tuple[PciDevice, ...] = ()
     usb: tuple[UsbDevice, ...] = ()
+    ports: tuple[str, ...] = ()  # serial and parallel devices of the host
     vms: Mapping[str, str] = field(default_factory=dict)  # vmid: text of its configuration, on the first node
     manager: str = "9.2.11"
     repoid: str = "stub0000stub0000"
@@ -129,7 +130,7 @@ def load(text: str) -> World:
     for name, kind in kinds.items():
         raw[name] = tuple(kind(**row) for row in raw.get(name, ()))
     raw["acl"] = tuple(Acl(**{**row, "roles": tuple(row["roles"])}) for row in raw.get("acl", ()))
-    for name in ("nodes", "bridges"):
+    for name in ("nodes", "bridges", "ports"):
         raw[name] = tuple(raw.get(name, ()))
     for name in ("roles", "pci_mappings", "usb_mappings"):
         raw[name] = {key: tuple(value) for key, value in raw.get(name, {}).items()}
@@ -160,6 +161,7 @@ def contract_world(path: Path) -> World:
         usb_mappings=_mappings(raw["mappings"]["usb.cfg"]),
         pci=tuple(_pci(row) for row in raw["pci"]),
         usb=tuple(UsbDevice(port, number) for port, number in raw["usb"]),
+        ports=("/dev/ttyS0",),
         vms={
             "200": "boot: \nmemory: 64\nname: other\n",
             "400": "boot: \nmemory: 64\nname: snap\nparent: s1\n\n[s1]\nboot: \nmemory: 64\nname: snap\nsnaptime: 1\n",
