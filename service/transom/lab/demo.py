@@ -56,9 +56,9 @@ class Demo:
 
     def broken_and_repaired(self) -> None:
         self.title("Break one thing on the host and one in the VM")
-        for kind in ("modprobe-edited", "vm-edited-in-ui"):
-            self.say(f"$ transom lab break {kind} pve1    # {breaks.KINDS[kind].summary}")
-            breaks.KINDS[kind].apply(self.lab, self.node)
+        for kind in ("grub-dropin-removed", "vm-edited-in-ui"):
+            done = breaks.find(kind).apply(self.lab, self.node)
+            self.say(f"$ transom lab break {kind} pve1\n{done}")
         self.transom("plan", "--detailed-exitcode", expect=2)
         self.transom("apply", "--yes")
         self.settled()
@@ -75,7 +75,7 @@ class Demo:
         for top in KEPT:
             for path in sorted((self.node.root / top).rglob("*")):
                 name = str(path.relative_to(self.node.root))
-                if path.is_file() and not path.is_symlink() and not name.startswith(MOVING):
+                if path.is_file() and not path.is_symlink() and not name.startswith(MOVING):  # links lead to files here
                     found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return found
 
@@ -90,7 +90,11 @@ class Demo:
         self.title("The VM's configuration on the node")
         text = (self.node.root / "etc/pve/qemu-server/112.conf").read_text()
         self.say("".join(f"    {line}\n" for line in text.splitlines()).rstrip())
-        for want in ("vga: none", "hostpci0: 0000:00:02.0,legacy-igd=1,romfile=igd-", "args: -set device.hostpci0.addr=02.0"):
+        for want in (
+            "vga: none",
+            "hostpci0: 0000:00:02.0,legacy-igd=1,romfile=igd-",
+            "args: -set device.hostpci0.addr=02.0",
+        ):
             self.check(f"\n{want}" in text, f"it has {want}…", quiet=True)
 
     def runs(self) -> list[dict[str, str]]:
@@ -111,7 +115,9 @@ class Demo:
         shown = [os.path.relpath(word) if isinstance(word, pathlib.Path) else word for word in words]
         self.say(f"$ transom {shlex.join(shown)}")
         done = subprocess.run([*self.program(), *map(str, words)], env=self.env, check=False, stderr=subprocess.STDOUT)
-        self.check(done.returncode == expect, f"exit code {done.returncode}, wanted {expect}", quiet=done.returncode == expect)
+        self.check(
+            done.returncode == expect, f"exit code {done.returncode}, wanted {expect}", quiet=done.returncode == expect
+        )
 
     def title(self, text: str) -> None:
         self.say(f"\n=== {text}")
@@ -124,7 +130,10 @@ class Demo:
 
     def check_same(self, before: dict[str, str], after: dict[str, str]) -> None:
         differ = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-        self.check(not differ, f"{len(after)} files of the node are byte-identical to before" + "".join(f"\n  {p}" for p in differ))
+        self.check(
+            not differ,
+            f"{len(after)} files of the node are byte-identical to before" + "".join(f"\n  {p}" for p in differ),
+        )
 
 
 def run(folder: pathlib.Path, *, once: bool, say: Callable[[str], None], wait: Callable[[], None]) -> None:
@@ -137,8 +146,6 @@ def run(folder: pathlib.Path, *, once: bool, say: Callable[[str], None], wait: C
         demo.play()
         say(f"\nAll of it worked, in {time.monotonic() - started:.0f} s.")
         if not once:
-            say(f"The lab stays up until Ctrl-C. Try: TRANSOM_STATE={folder}/state transom plan -v")
+            say(f"The lab stays up until Ctrl-C. Try: TRANSOM_STATE={folder}/state {sys.executable} -m transom plan -v")
             wait()
     shutil.rmtree(folder)
-
-

@@ -116,7 +116,10 @@ def _effects(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards
             _drift("host/boot", model.Level.EFFECTIVE, "rebooted", "not since the last change", "", "a reboot is owed")
         )
     helps = bool(draft.reboot) or _changed_since_boot(facts, wants)
+    written = {drift.path for drift in draft.drifts if drift.desired is not None}
     for path, want in lacking:
+        if path in written:  # said already; that it is not in effect either goes without saying
+            continue
         why = "not in effect in the running system"
         draft.drifts.append(_drift(path, model.Level.EFFECTIVE, want.value, None, want.document, why))
     if lacking and helps and not draft.reboot:
