@@ -177,9 +177,10 @@ class Window(base.Base):
 
 
 class Limits(base.Base):
-    """The dearest change that is made without asking."""
+    """How far changes go that nobody was asked for: the dearest, and the share of the fleet whose drift is still believed."""
 
     impact: Literal["live", "guest-restart", "host-reboot"] = "live"
+    fleet_drift_percent: fields.Percent = 20
 
 
 class PolicySpec(base.Base):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import datetime
 import os.path
 import re
 import struct
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import cronsim
 import pydantic
 import pydantic_core
 from pydantic_core import core_schema
@@ -127,6 +129,15 @@ def _settable(key: str) -> str:
     return key
 
 
+def _cron(text: str) -> str:
+    """A time that never comes is refused too: a window that denies would never deny."""
+    try:
+        cronsim.CronSim(text, datetime.datetime(2000, 1, 1))
+    except cronsim.CronSimError as error:
+        raise ValueError(f"has a {str(error).lower()}; the fields are {_CRON_FIELDS}") from error
+    return text
+
+
 _SWITCH = {"yes": True, "on": True, "no": False, "off": False, 0: False, 1: True}
 
 
@@ -139,6 +150,7 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _HEX4 = "[0-9a-fA-F]{4}"
 _CRON = r"[0-9A-Za-z*/,-]+"
+_CRON_FIELDS = "minute 0-59, hour 0-23, day 1-31, month 1-12 or jan-dec, weekday 0-7 or sun-sat"
 
 Text = Annotated[str, Form(_TEXT, "one line of text without control characters", "some words", limit=16384)]
 Prose = Annotated[Text, pydantic.BeforeValidator(_one_line)]
@@ -151,6 +163,7 @@ Switch = Annotated[
 ]
 Whole = Annotated[int, pydantic.Field(strict=True)]
 Port = Annotated[Whole, pydantic.Field(ge=1, le=65535)]
+Percent = Annotated[Whole, pydantic.Field(ge=1, le=100)]
 Vmid = Annotated[Whole, pydantic.Field(ge=100, le=999999999)]
 
 Name = Annotated[str, Form(f"^{_LABEL}$", "a name of lower-case letters, digits and hyphens, at most 63", "win11-igd")]
@@ -269,7 +282,14 @@ OptionValue = Annotated[
 ]
 
 Cron = Annotated[
-    str, Form(rf"^{_CRON}(?: {_CRON}){{4}}$", "five fields of cron (minute hour day month weekday)", "0 3 * * sun")
+    str,
+    Form(
+        rf"^{_CRON}(?: {_CRON}){{4}}$",
+        "five fields of cron (minute hour day month weekday)",
+        "0 3 * * sun",
+        fold=_cron,
+        limit=256,
+    ),
 ]
 Duration = Annotated[str, Form("^[1-9][0-9]{0,4}[mhd]$", "a duration in minutes, hours or days", "2h")]
 TimeZone = Annotated[

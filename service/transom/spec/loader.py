@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import os.path
 import pathlib
-from collections.abc import Iterable, Sequence
+import zoneinfo
+from collections.abc import Iterable, Iterator, Sequence
 
 from transom import errors, resources
-from transom.spec import across, bundle, problems, validate, within, yamltree
+from transom.spec import across, bundle, documents, problems, validate, within, yamltree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,8 @@ def load(paths: Sequence[pathlib.Path]) -> bundle.Bundle:
 
 
 def parse(text: str, name: str, where: validate.Whereabouts | None = None) -> list[bundle.Loaded]:
-    """The documents of ``text``, each checked by itself; SpecError with every mistake. Pure: ``name`` is for messages.
+    """The documents of ``text``, each checked by itself; SpecError with every mistake. ``name`` is for messages; nothing is
+    read but the machine's list of time zones.
 
     With ``where`` the paths in the documents become absolute; without it they stay as written.
     """
@@ -95,13 +97,25 @@ def _scan(text: str, name: str, where: validate.Whereabouts | None) -> _Scan:
     broken: set[tuple[str, str]] = set()
     for tree in trees:
         item, faults = validate.document(tree, name, where)
-        faults += within.check(item) if item else []
+        faults += [*within.check(item), *_timezones(item)] if item else []
         wrong += [fault for fault in faults if (fault.line, fault.path) not in told]
         if item and not faults:
             loaded.append(item)
         else:
             broken |= _identity(tree)
     return _Scan(tuple(loaded), tuple(wrong), frozenset(broken))
+
+
+def _timezones(item: bundle.Loaded) -> Iterator[problems.Problem]:
+    """Time zones that this machine does not know. Here, because its tz database is a folder of files."""
+    if not isinstance(item.document, documents.Policy) or not item.document.spec.windows:
+        return
+    known = zoneinfo.available_timezones()
+    for index, window in enumerate(item.document.spec.windows):
+        if window.timezone not in known:
+            hint = problems.did_you_mean(window.timezone, sorted(known)) or "; `timedatectl list-timezones` shows all"
+            reason = f"{problems.shown(window.timezone)} is no time zone that this machine knows{hint}"
+            yield item.problem(("spec", "windows", index, "timezone"), reason)
 
 
 def _identity(tree: yamltree.Tree) -> set[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transom import model
 from transom.spec import across, bundle, documents, layers, wish
 
 
@@ -78,4 +79,13 @@ def _policy(item: bundle.Loaded, docs: bundle.Bundle) -> wish.PolicyWish:
     if not chosen:
         return wish.PolicyWish()
     found, policy = chosen[0]
-    return wish.PolicyWish(mode=policy.spec.mode, document=found.title)
+    return wish.PolicyWish(
+        mode=policy.spec.mode,
+        document=found.title,
+        windows=tuple(map(_window, policy.spec.windows)),
+        limits=wish.Limits(model.Impact(policy.spec.limits.impact), policy.spec.limits.fleet_drift_percent),
+    )
+
+
+def _window(window: documents.Window) -> wish.Window:
+    return wish.Window(window.cron, window.duration, window.timezone, window.deny)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
+
+from transom import model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +80,37 @@ class GuestWish:
 
 
 @dataclasses.dataclass(frozen=True)
-class PolicyWish:
-    """What may happen to a node without being asked. Windows are cron with duration and zone, as written."""
+class Window:
+    """A time in which changes may be made, or with ``deny`` may not: from each time of ``cron`` on, for ``duration``."""
 
-    mode: str = "observe"
+    cron: str
+    """Five fields; judged in ``timezone``."""
+    duration: str
+    """``90m``, ``2h``, ``1d``: as written, because a day is not always 24 hours."""
+    timezone: str
+    """A name of the tz database, ``Europe/Berlin``."""
+    deny: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How far changes go that nobody was asked for."""
+
+    impact: model.Impact = model.Impact.LIVE
+    """The dearest that is made."""
+    fleet_drift_percent: int = 20
+    """1 to 100: when more of the fleet than this newly differs in one scan, nothing is changed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyWish:
+    """What may happen to a node without being asked."""
+
+    mode: Literal["observe", "propose", "enforce"] = "observe"
     document: str = ""
+    windows: tuple[Window, ...] = ()
+    """Without a window that allows, every time is allowed; one that denies wins."""
+    limits: Limits = Limits()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -230,3 +230,25 @@ def test_nodes_and_vms_keep_the_order_of_the_documents(
     assert (first.name, other.name) == ("pve1", "alpha")
     assert [vm.name for vm in other.guests] == ["z", "b", "m"]
     assert first.guests == ()
+
+
+def test_a_policys_windows_and_limits_are_carried(wished: Wished) -> None:
+    text = """apiVersion: transom/v1
+kind: Policy
+metadata: {name: p}
+spec:
+  mode: enforce
+  windows:
+    - {cron: "0 22 * * sat", duration: 90m, timezone: Europe/Berlin}
+    - {cron: "0 0 24-26 dec *", duration: 1d, timezone: UTC, deny: yes}
+  limits: {impact: host-reboot, fleet_drift_percent: 50}
+"""
+    assert wished(text).policy == wish.PolicyWish(
+        "enforce",
+        "Policy/p",
+        (
+            wish.Window("0 22 * * sat", "90m", "Europe/Berlin"),
+            wish.Window("0 0 24-26 dec *", "1d", "UTC", deny=True),
+        ),
+        wish.Limits(model.Impact.HOST_REBOOT, 50),
+    )
