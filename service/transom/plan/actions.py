@@ -35,6 +35,9 @@ class WriteFile:
     mode: int = 0o644
     after: tuple[model.Step, ...] = ()
     reboot: bool = False
+    """Whether it is read at boot."""
+    owes: bool = False
+    """Whether the running system needs that reboot; marked on the node before the file changes."""
     kind: Literal["write-file"] = "write-file"
 
     def describe(self) -> str:
@@ -59,6 +62,7 @@ class RemoveFile:
     mode: int = 0o644
     after: tuple[model.Step, ...] = ()
     reboot: bool = False
+    owes: bool = False
     kind: Literal["remove-file"] = "remove-file"
 
     def describe(self) -> str:
@@ -240,6 +244,7 @@ class RestoreFile:
     """What comes back; None when there was no file."""
     after: tuple[model.Step, ...] = ()
     reboot: bool = False
+    owes: bool = False
     vmid: int | None = None
     kind: Literal["restore-file"] = "restore-file"
 
@@ -270,6 +275,10 @@ Action = Annotated[
     | RestoreFile,
     pydantic.Field(discriminator="kind"),
 ]
+
+
+FILE_ACTIONS = (WriteFile, RemoveFile)
+"""What is done to files that a boot may read."""
 
 
 def _here_document(path: str, text: str) -> str:

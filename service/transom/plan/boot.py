@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from transom import model
 from transom.host import grub_cfg, registry
@@ -46,9 +46,8 @@ def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) 
         else:
             continue
         if not paths:
-            draft.drifts.append(_drift(f"host/{step}", model.Level.PERSISTED, "up to date", "stale", "", reasons[step]))
+            draft.drifts.append(_drift(f"boot/{step}", model.Level.PERSISTED, "up to date", "stale", "", reasons[step]))
         draft.actions.append(acts.RunStep(step, reasons[step]))
-        draft.reboot.append(f"{step} is rebuilt")
 
 
 def _files_giving(facts: model.Facts, key: str, wants: Wants) -> Iterable[model.HostFile]:
@@ -96,36 +95,39 @@ def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
 
 
 def _effects(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) -> None:
-    """What runs, against what is wanted; a reboot only where one can help."""
-    lacking: list[tuple[str, wish.Want]] = []
-    for setting in registry.SETTINGS:
-        for want in _selected(setting, wants, facts):
-            if setting.effective(want.value, facts) is False:
-                lacking.append((f"host/{setting.key}/{want.value}", want))
-    keeping = facts.keeping
-    owed = (
-        not isinstance(keeping, model.Unknown)
-        and bool(keeping.reboot_from)
-        and keeping.reboot_from == facts.boot.boot_id
-    )
-    if any(reboot for _, reboot in changed.values()):
-        draft.reboot.append("the new settings come into effect at boot")
-    elif owed:
-        draft.reboot.append("an earlier change comes into effect at boot")
-        draft.drifts.append(
-            _drift("host/boot", model.Level.EFFECTIVE, "rebooted", "not since the last change", "", "a reboot is owed")
-        )
-    helps = bool(draft.reboot) or _changed_since_boot(facts, wants)
+    """What runs, against what is wanted; a reboot only where one is needed and can help."""
+    lacking = [
+        (f"host/{setting.key}/{want.value}", want)
+        for setting in registry.SETTINGS
+        for want in _selected(setting, wants, facts)
+        if setting.effective(want.value, facts) is False
+    ]
     written = {drift.path for drift in draft.drifts if drift.desired is not None}
     for path, want in lacking:
-        if path in written:  # said already; that it is not in effect either goes without saying
-            continue
-        why = "not in effect in the running system"
-        draft.drifts.append(_drift(path, model.Level.EFFECTIVE, want.value, None, want.document, why))
-    if lacking and helps and not draft.reboot:
-        draft.reboot.append("settings are in the files but not in effect")
-    if lacking and not helps:
+        if path not in written:  # of those the plan says already that they are missing
+            why = "not in effect in the running system"
+            draft.drifts.append(_drift(path, model.Level.EFFECTIVE, want.value, None, want.document, why))
+    draft.reboot.extend(_owed(facts, changed, draft))
+    if lacking and (draft.actions or draft.reboot or _changed_since_boot(facts, wants)):
+        draft.reboot.append("settings come into effect at boot")
+    elif lacking:
         draft.findings.append(_no_help([path for path, _ in lacking]))
+
+
+def _owed(facts: model.Facts, changed: Afterwards, draft: Draft) -> Iterator[str]:
+    """Why the running system differs from the files other than by a wanted item that it lacks."""
+    gone = [
+        drift.path.split("/", 2) for drift in draft.drifts if drift.desired is None and drift.path.startswith("host/")
+    ]
+    if any(registry.by_key(key).effective(item, facts) is not False for _, key, item in gone):
+        yield "what is taken out leaves the running system at boot"
+    if set(changed) - {setting.path for setting in registry.SETTINGS}:
+        yield "a file of the user's changes, and is read at boot"
+    keeping = facts.keeping
+    if not isinstance(keeping, model.Unknown) and keeping.reboot_from and keeping.reboot_from == facts.boot.boot_id:
+        why = "an earlier change comes into effect at boot"
+        draft.drifts.append(_drift("boot/id", model.Level.EFFECTIVE, "rebooted", "not since the last change", "", why))
+        yield why
 
 
 def _drift(

@@ -56,6 +56,8 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     _give_back(texts, ledger, wants_by_key, draft)
     changed = _file_actions(texts, draft)
     boot.plan(facts, wants_by_key, draft, {path: afterwards(path) for path in changed})
+    if draft.reboot:
+        draft.actions = [_owing(action) for action in draft.actions]
     return draft
 
 
@@ -99,7 +101,7 @@ def _setting(
     if take_over:  # the foreign lines may be gone now
         items = setting.read(texts.view())
         assert not isinstance(items, model.Unknown)
-    ours = _ours(setting, selection.wants, items, owned, draft, node=node)
+    ours = _ours(setting, selection.wants, items, owned, texts.facts, draft, node=node)
     _dropped(setting, values, owned, items, ledger, draft)
     old = texts.get(setting.path)
     if isinstance(old, model.Unknown):
@@ -191,6 +193,7 @@ def _ours(
     wants: tuple[wish.Want, ...],
     items: tuple[Item, ...],
     owned: frozenset[str],
+    facts: model.Facts,
     draft: Draft,
     *,
     node: str,
@@ -210,7 +213,9 @@ def _ours(
                 draft.forgets.append(path)
         else:
             ours.append(want.value)
-            draft.drifts.append(_drift(path, want.value, None, want.document, want.why, setting.impact))
+            now = setting.effective(want.value, facts) is True
+            impact = model.Impact.LIVE if now else setting.impact  # it runs already: only the files lack it
+            draft.drifts.append(_drift(path, want.value, None, want.document, want.why, impact))
             draft.entries.append(model.Entry(node, path, None, want.value, want.document, ""))
     return tuple(ours)
 
@@ -284,6 +289,11 @@ def _file_actions(texts: Texts, draft: Draft) -> frozenset[str]:
         elif old and before is not None:
             draft.actions.append(acts.RemoveFile(path, before, old.sha256, old.mode, after, reboot))
     return frozenset(changed)
+
+
+def _owing(action: acts.Action) -> acts.Action:
+    """The same, with the mark on the node that a reboot is owed from then on."""
+    return dataclasses.replace(action, owes=action.reboot) if isinstance(action, acts.FILE_ACTIONS) else action
 
 
 def afterwards(path: str) -> tuple[tuple[model.Step, ...], bool]:

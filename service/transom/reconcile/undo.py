@@ -44,7 +44,7 @@ def plan(
             findings.append(finding)
             continue
         drifts.append(_drift(effect, now))
-        actions.append(_restore(effect, now, run))
+        actions.append(_restore(effect, now, run, owes=effect.reboot and not same_boot))
     actions.reverse()
     touched = [effect for effect in effects if effect.path and any(d.path == effect.path for d in drifts)]
     actions += _afterwards(touched, facts, same_boot=same_boot)
@@ -136,7 +136,7 @@ def _drift(effect: eff.Effect, now: Present) -> model.Drift:
     return model.Drift(effect.path, effect.before_sha256, now.sha256, model.Level.PERSISTED, impact, "", "undo")
 
 
-def _restore(effect: eff.Effect, now: Present, run: str) -> acts.RestoreFile:
+def _restore(effect: eff.Effect, now: Present, run: str, *, owes: bool) -> acts.RestoreFile:
     context = eff.Context(run, "")
     return acts.RestoreFile(
         path=effect.path,
@@ -145,6 +145,7 @@ def _restore(effect: eff.Effect, now: Present, run: str) -> acts.RestoreFile:
         before_sha256=effect.before_sha256,
         after=effect.after,
         reboot=effect.reboot,
+        owes=owes,
         vmid=effect.vmid,
     )
 

@@ -52,8 +52,8 @@ def apply(
     context: eff.Context,
 ) -> str:
     del effect
-    if action.after or action.reboot:
-        owe(world.host, action.after, boot_id=context.boot_id if action.reboot else "")
+    if action.after or action.owes:
+        owe(world.host, action.after, boot_id=context.boot_id if action.owes else "")
     if isinstance(action, acts.WriteFile):
         remote.write(
             world.host,
