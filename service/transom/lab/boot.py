@@ -101,7 +101,7 @@ class _Running:
         self.parameters: dict[str, dict[str, str]] = {}
         self.drivers = {dev.address: name for dev in devices if (name := modules.builtin_driver(dev))}
         self.ids: tuple[str, ...] = ()
-        self.journal: list[str] = []
+        self.journal = [f"kernel: Linux version {kernel}", f"kernel: Command line: {cmdline}"]
         self.config = kmod.Config()
         self.present: frozenset[str] = frozenset()
 
