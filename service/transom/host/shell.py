@@ -18,6 +18,7 @@ HOLE = "\x00"
 """Stands in a value for text that cannot be told; no sh value holds this byte."""
 
 _BRACED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BROKEN = re.compile(r"\$(?:\\\n|[A-Za-z0-9_]+(?:\\\n)+[A-Za-z0-9_])")
 _HARMLESS = re.compile(r"\$\(|\$\{[A-Za-z_][A-Za-z0-9_]*(?::?[-+]|%%?|##?)")
 """Expansions that give a value and nothing else; ``${x=y}`` sets x, ``${x?y}`` may stop the shell."""
 _BACKTICKS = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
@@ -163,6 +164,8 @@ class _Reader:
 
     def _expansion(self, quoted: bool) -> list[source.Char]:
         start = self.at
+        if _BROKEN.match(self.text, start):
+            raise self._fault("a variable's name goes on in the next line")
         if named := _BRACED.match(self.text, start) or _NAMED.match(self.text, start):
             self.at = named.end()
             return list(self.known[named.group(1)]) if named.group(1) in self.known else self._hole(start)

@@ -52,7 +52,21 @@ def test_assignments_are_read_as_the_shell_does(text):
 
 @pytest.mark.parametrize(
     "line",
-    ['A+=" b"', "if true; then A=b; fi", "A=b true", ". /x", "A=(b)", "A=b &", "A=b | cat", "f() { :; }", "A=b)"],
+    [
+        'A+=" b"',
+        "if true; then A=b; fi",
+        "A=b true",
+        ". /x",
+        "A=(b)",
+        "A=b &",
+        "A=b | cat",
+        "f() { :; }",
+        "A=b)",
+        "A=$\\\nB",
+        "A=$B\\\nC",
+        "A=${B?}",
+        ";",
+    ],
 )
 def test_what_runs_is_not_judged(line):
     with pytest.raises(shell.Unjudged):
