@@ -151,12 +151,14 @@ def flash(bios: bytes, *, size: int, me: bytes = b"") -> bytes:
     """A SPI image: descriptor in the first 4 KiB, ME region behind it, BIOS region at the end."""
     at = size - len(bios)
     out = bytearray(b"\xff" * size)
-    struct.pack_into("<16xII", out, 0, 0x0FF0A55A, 0x00040003)
-    out[0:16] = b"\xff" * 16
-    empty = 0x7FFF
-    regions = [(0, 0), (at >> 12, (size - 1) >> 12), (1, len(me) // 4096) if me else (empty, 0)] + [(empty, 0)] * 2
-    for place, (base, limit) in enumerate(regions):
+    # bases of component, region and master section, and of the straps, each in units of 16 bytes
+    struct.pack_into("<IIII", out, 0x10, 0x0FF0A55A, 0x00040003, 0x12100206, 0x00210120)
+    struct.pack_into("<III", out, 0x30, 0x24, 0, 0)  # read clock 20 MHz: a descriptor of version 1
+    empty = (0x7FFF, 0)
+    used = (1, len(me) // 4096) if me else empty
+    for place, (base, limit) in enumerate([(0, 0), (at >> 12, (size - 1) >> 12), used, empty, empty]):
         struct.pack_into("<HH", out, 0x40 + 4 * place, base, limit)
+    struct.pack_into("<III", out, 0x60, 0xFFFF0000, 0xFFFF0000, 0xFFFF0000)
     out[4096 : 4096 + len(me)] = me
     out[at:] = bios
     return bytes(out)
