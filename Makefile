@@ -17,6 +17,7 @@ setup: .venv/installed
 	command -v bwrap >/dev/null || need+=(bubblewrap)
 	command -v ssh >/dev/null || need+=(openssh-client)
 	[ -x /usr/sbin/sshd ] || need+=(openssh-server)
+	[ -n "$$(PATH=$$PATH:/usr/sbin:/sbin command -v modprobe)" ] || need+=(kmod)
 	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 	if [ $${#need[@]} -gt 0 ]; then
 	  echo "installing: $${need[*]}"

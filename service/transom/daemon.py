@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import pathlib
 import secrets
 import time
@@ -101,7 +102,7 @@ class Service:
         """One writer a node, among all processes that share this state; given back when the process dies. Busy otherwise."""
         folder = self._folder / "turns"
         folder.mkdir(mode=0o700, exist_ok=True)
-        with (folder / node.name).open("w") as handle:
+        with open(folder / node.name, "w", opener=_private) as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -138,6 +139,10 @@ def open_service(folder: pathlib.Path, *, say: Callable[[str], None]) -> Iterato
         yield service
     finally:
         service.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
 
 
 def _read(path: pathlib.Path) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from transom import model
+from transom import errors, model
 from transom.host import derive, registry
 from transom.host.setting import HostSetting, Item
 from transom.plan import actions as acts
@@ -136,7 +136,11 @@ def _settle_clashes(
         if isinstance(old, model.Unknown):
             draft.findings.append(cannot_read(item.path, old.unknown))
             return False
-        new = setting.release(old, item.line, item.value)
+        try:
+            new = setting.release(old, item.line, item.value)
+        except errors.TransomError as error:
+            draft.findings.append(_contradiction(item.value, item, str(error)))
+            return False
         texts.now[item.path] = new
         want = next(clash.want for clash in clashes if clash.item == item)
         before, applied = _difference(old, new)

@@ -32,10 +32,17 @@ def shell(plan: result.Plan) -> str:
     out = [f"# Node {plan.node}, plan {plan.hash}. Run as root on the node; stop at the first error.", "set -e"]
     for action in plan.actions:
         out += [f"\n# {action.describe()}", *action.shell()]
-    out.append("\n# --- The way back, from the last step to the first:")
-    for action in reversed(plan.actions):
+    out.append("\n# --- The way back, from the last change to the first, then what is built from the files:")
+    for action in _way_back(plan.actions):
         out += [f"# {line}" for command in action.undo_shell() for line in command.splitlines()]
     return "\n".join(out) + "\n"
+
+
+def _way_back(actions: tuple[acts.Action, ...]) -> list[acts.Action]:
+    """Changes undone in reverse; rebuilds and the reboot after them, in their own order, for they read what was put back."""
+    later = (acts.RunStep, acts.Reboot)
+    changes = [action for action in actions if not isinstance(action, later)]
+    return [*reversed(changes), *(action for action in actions if isinstance(action, later))]
 
 
 def _headline(plan: result.Plan) -> str:
