@@ -9,6 +9,7 @@ from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import LOGGED_IN, ROOT_ONLY, Request, Right, Route
 
 FLAG: Final = Prop("boolean")
+TOP_PATHS: Final = ("/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms")
 CAPABILITIES: Final = {"vms": "VM", "nodes": "Sys", "storage": "Datastore", "dc": "SDN", "access": "User",
                        "mapping": "Mapping", "sdn": "SDN"}  # fmt: skip
 
@@ -41,9 +42,14 @@ def get_permissions(request: Request) -> object:
     who = access.Caller(request.text("userid") or request.caller.name)
     if who != request.caller:
         rights.check(request.caller, "/access", "Sys.Audit")
-    paths = [request.text("path")] if request.text("path") else \
-        sorted({"/", "/vms", "/nodes", "/storage", "/access", "/mapping", *rights.accounts().acls})  # fmt: skip
-    return {path: {name: int(spread) for name, spread in rights.privileges(who, path).items()} for path in paths}
+    if path := request.text("path"):
+        return {path: spread_of(rights, who, path)}
+    found = {path: spread_of(rights, who, path) for path in sorted({*TOP_PATHS, *rights.accounts().acls})}
+    return {path: names for path, names in found.items() if names}
+
+
+def spread_of(rights: access.Access, who: access.Caller, path: str) -> dict[str, int]:
+    return {name: int(spread) for name, spread in rights.privileges(who, path).items()}
 
 
 def get_users(request: Request) -> object:
@@ -283,10 +289,16 @@ TICKET: Final[Fields] = {
     "otp": Prop(), "path": Prop(), "privs": Prop(), "new-format": FLAG, "tfa-challenge": Prop(),
 }  # fmt: skip
 USER: Final[Fields] = {
-    "password": Prop(), "enable": FLAG, "expire": Prop("integer", minimum=0), "comment": Prop(max_length=2048),
-    "email": Prop(), "firstname": Prop(max_length=1024), "lastname": Prop(max_length=1024), "groups": Prop(),
+    "password": Prop(min_length=8, max_length=64),
+    "enable": FLAG,
+    "expire": Prop("integer", minimum=0),
+    "comment": Prop(max_length=2048),
+    "email": Prop(),
+    "firstname": Prop(max_length=1024),
+    "lastname": Prop(max_length=1024),
+    "groups": Prop(),
     "keys": Prop(),
-}  # fmt: skip
+}
 TOKEN: Final[Fields] = {"privsep": FLAG, "expire": Prop("integer", minimum=0), "comment": Prop()}
 ACL: Final[Fields] = {
     "path": Prop(optional=False), "roles": Prop(optional=False), "users": Prop(), "tokens": Prop(), "groups": Prop(),
@@ -310,7 +322,7 @@ ROUTES: Final = (
     Route("PUT", f"{ONE}/token/{{tokenid}}", put_token, TOKEN),
     Route("DELETE", f"{ONE}/token/{{tokenid}}", delete_token),
     Route("PUT", "/access/password", put_password,
-          {"userid": NAME, "password": Prop(optional=False, max_length=64), "confirmation-password": Prop()},
+          {"userid": NAME, "password": Prop(optional=False, min_length=8, max_length=64), "confirmation-password": Prop()},
           LOGGED_IN, token=False),
     Route("GET", "/access/acl", get_acl),
     Route("PUT", "/access/acl", put_acl, ACL),

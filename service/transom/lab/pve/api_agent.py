@@ -75,7 +75,7 @@ def routes() -> tuple[Route, ...]:
     command: Fields = {"command": Prop("array", optional=False), "input-data": Prop(max_length=65536)}
     content: Fields = {"file": Prop(optional=False), "content": Prop(optional=False, max_length=61440),
                        "encode": Prop("boolean")}  # fmt: skip
-    password: Fields = {"username": Prop(optional=False), "password": Prop(optional=False, max_length=1024),
+    password: Fields = {"username": Prop(optional=False), "password": Prop(optional=False, min_length=5, max_length=1024),
                         "crypted": Prop("boolean")}  # fmt: skip
     frozen = vm_right("VM.GuestAgent.Audit", "VM.GuestAgent.FileSystemMgmt", "VM.GuestAgent.Unrestricted", any_of=True)
     return (

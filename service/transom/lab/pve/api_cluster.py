@@ -82,20 +82,20 @@ def list_mappings(kind: str) -> Handler:
                 continue
             row = shown(one, kind) | {"id": name, "digest": digest(request, kind)}
             if request.text("check-node"):
-                row["checks" if kind == "pci" else "errors"] = checks(request, kind, name, one)
+                row["checks" if kind == "pci" else "errors"] = checks(request, kind, one)
             rows.append(row)
         return rows
 
     return handler
 
 
-def checks(request: Request, kind: str, name: str, one: mapping.Mapping) -> list[dict[str, str]]:
+def checks(request: Request, kind: str, one: mapping.Mapping) -> list[dict[str, str]]:
     """What is wrong with a mapping on the node that was asked for."""
     entries = one.on(kind, request.node.name)
     if not entries:
         return [{"severity": "warning", "message": f"No mapping for node {request.text('check-node')}."}]
     judge = mapping.check_pci if kind == "pci" else mapping.check_usb
-    found = [judge(request.node, name, entry) for entry in entries]
+    found = [judge(request.node, one, entry) for entry in entries]
     return [{"severity": "error", "message": f"Invalid configuration: {text}\n"} for text in found if text]
 
 
@@ -193,6 +193,7 @@ ROUTES: Final = (
     Route("GET", "/cluster/tasks", get_tasks),
     Route("GET", "/cluster/ha/resources", lambda _: [], {"type": Prop()}, AUDIT),
     Route("GET", "/cluster/mapping", lambda _: [{"name": name} for name in ("dir", "pci", "usb")]),
+    Route("GET", "/cluster/mapping/dir", lambda _: [], {"check-node": Prop(format="pve-node")}),
     *mapping_routes("pci"),
     *mapping_routes("usb"),
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Final
 
-from transom.lab.pve import hardware, pcinames, perljson, replies, scalars, status
+from transom.lab.pve import files, hardware, node, pcinames, perljson, replies, scalars, status
 from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import Request, Right, Route
 
@@ -19,11 +20,25 @@ def version(request: Request) -> object:
 
 
 def nodes(request: Request) -> object:
-    here = request.node
-    rows = [status.node_row(name, here.sibling(name) is not None) for name in here.world.nodes]
-    full = [name for name in here.world.nodes if here.access.may(request.caller, f"/nodes/{name}", ("Sys.Audit",))]
-    short = ("node", "id", "type", "status", "level")
-    return [row if row["node"] in full else {key: row[key] for key in short if key in row} for row in rows]
+    """GET /nodes: names for everybody, measurements with Sys.Audit on the node."""
+    here, rows = request.node, []
+    for name in here.world.nodes:
+        one = here.sibling(name)
+        row = status.visible_node(here, request.caller, name)
+        mark = fingerprint(one) if one else ""
+        rows.append(row | ({"ssl_fingerprint": mark} if mark else {}))
+    return rows
+
+
+def fingerprint(here: node.Node) -> str:
+    """SHA-256 of the node's certificate in colon hex, '' without one."""
+    pem = files.read_text(here.place.etc / "local/pveproxy-ssl.pem")
+    if not pem:
+        return ""
+    import ssl  # here, because the command-line tools start faster without it
+
+    text = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest().upper()
+    return ":".join(text[at : at + 2] for at in range(0, len(text), 2))
 
 
 def post_status(request: Request) -> object:

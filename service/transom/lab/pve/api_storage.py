@@ -90,8 +90,8 @@ def delete_volume(request: Request) -> object:
 
     def work(log: Log) -> None:
         if not path.exists():
-            replies.die(f"unlink '{shown_path(request, volume)}' failed: No such file or directory")
-        path.unlink()
+            log(f"disk image '{shown_path(request, volume)}' does not exist")
+        path.unlink(missing_ok=True)
         log(f"Removed volume '{volume.id}'")
 
     return request.node.tasks.start("imgdel", volume.storage.id, request.caller, work)
@@ -171,7 +171,12 @@ def fetch(url: str) -> bytes:
 
 
 def query_url(request: Request) -> object:
-    content = fetch(request.text("url"))
+    try:
+        content = fetch(request.text("url"))
+    except replies.Refused as error:
+        found = re.search(r"Connecting to (\S+)\.\.\. failed: (.*)\.$", error.text)
+        why = f"500 Can't connect to {found[1]} ({found[2]})" if found else error.text.removeprefix("download failed: ")
+        replies.die(f"invalid server response: '{why}'")
     return {"size": len(content), "filename": request.text("url").rsplit("/", 1)[-1]}
 
 

@@ -92,6 +92,11 @@ def get_status(request: Request) -> object:
 
 
 def get_log(request: Request) -> object:
+    asked = tasks.decode(request.path["upid"])
+    if not (request.node.place.tasks / asked.text).exists():
+        if not owned(asked, request.caller):
+            request.node.access.check(request.caller, f"/nodes/{request.node.name}", "Sys.Audit")
+        return Answer([{"n": 1, "t": "unable to open file - No such file or directory"}], 1)
     one = seen(request)
     lines = request.node.tasks.lines(one.text)
     if request.flag("download"):
@@ -101,7 +106,7 @@ def get_log(request: Request) -> object:
     start, limit = request.number("start"), request.number("limit", 50)
     chosen = lines[start : start + limit] if limit else lines[start:]
     rows = [{"n": start + number, "t": text} for number, text in enumerate(chosen, 1)]
-    return Answer(rows or [{"n": 1, "t": "no content"}], len(lines))
+    return Answer(rows, len(lines)) if lines else Answer([{"n": 1, "t": "no content"}], 1)
 
 
 def delete_task(request: Request) -> object:

@@ -55,6 +55,9 @@ def root_flag(request: Request, *names: str) -> None:
 
 def get_config(request: Request) -> object:
     current = request.node.load(request.vmid)
+    if request.text("snapshot") and request.flag("current"):
+        both = "cannot use 'snapshot' parameter with 'current'"
+        replies.bad_parameters({"snapshot": both, "current": both})
     if name := request.text("snapshot"):
         if name not in current.snapshots:
             replies.die(f"snapshot '{name}' does not exist")
@@ -108,7 +111,7 @@ def post_config(request: Request) -> object:
     todo = prepared(request)
 
     def work(log: Log) -> None:
-        todo.run(log, on_wait=lambda: power.lock_notice(log))
+        todo.run(log, notice=log)
         clusterlog.add(request.node, request.caller, todo.line)
 
     upid = request.node.tasks.start("qmconfig", str(request.vmid), request.caller, work)
@@ -203,7 +206,9 @@ def post_reset(request: Request) -> object:
     root_flag(request, "skiplock")
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
     power.need_running(here, vmid)
-    return here.tasks.start("qmreset", str(vmid), request.caller, lambda _: power.reset(here, vmid, skiplock=skiplock))
+    return here.tasks.start(
+        "qmreset", str(vmid), request.caller, lambda log: power.reset(here, vmid, log, skiplock=skiplock)
+    )
 
 
 def post_suspend(request: Request) -> object:
@@ -217,7 +222,7 @@ def post_suspend(request: Request) -> object:
                         "save/restore their internal state")  # fmt: skip
         replies.die("the lab does not save the state of a VM to disk")
     return here.tasks.start("qmpause", str(vmid), request.caller,
-                            lambda _: power.suspend(here, vmid, skiplock=skiplock))  # fmt: skip
+                            lambda log: power.suspend(here, vmid, log, skiplock=skiplock))  # fmt: skip
 
 
 def post_resume(request: Request) -> object:
@@ -225,7 +230,7 @@ def post_resume(request: Request) -> object:
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
     power.need_running(here, vmid)
     return here.tasks.start("qmresume", str(vmid), request.caller,
-                            lambda _: power.resume(here, vmid, skiplock=skiplock))  # fmt: skip
+                            lambda log: power.resume(here, vmid, log, skiplock=skiplock))  # fmt: skip
 
 
 def get_snapshots(request: Request) -> object:
@@ -235,10 +240,11 @@ def get_snapshots(request: Request) -> object:
 
 def post_snapshot(request: Request) -> object:
     here, vmid, name, words = request.node, request.vmid, request.text("snapname"), request.text("description")
-    if name in ("current", "pending"):
-        replies.bad_parameters({"snapname": f"unable to use snapshot name '{name}' (reserved name)"})
+    if name == "current" or name.lower() == "pending":
+        replies.die(f"unable to use snapshot name '{name.lower()}' (reserved name)")
+    here.load(vmid)
     return here.tasks.start("qmsnapshot", str(vmid), request.caller,
-                            lambda _: snapshots.create(here, vmid, name, words))  # fmt: skip
+                            lambda log: snapshots.create(here, vmid, name, words, log))  # fmt: skip
 
 
 def post_rollback(request: Request) -> object:
@@ -246,7 +252,7 @@ def post_rollback(request: Request) -> object:
     start = request.flag("start")
 
     def work(log: Log) -> None:
-        snapshots.rollback(here, vmid, name)
+        snapshots.rollback(here, vmid, name, log)
         if start:
             power.start(here, vmid, log)
 
@@ -256,7 +262,7 @@ def post_rollback(request: Request) -> object:
 def delete_snapshot(request: Request) -> object:
     here, vmid, name = request.node, request.vmid, request.path["snapname"]
     return here.tasks.start("qmdelsnapshot", str(vmid), request.caller,
-                            lambda _: snapshots.delete(here, vmid, name))  # fmt: skip
+                            lambda log: snapshots.delete(here, vmid, name, log))  # fmt: skip
 
 
 def get_snapshot_config(request: Request) -> object:
@@ -264,8 +270,21 @@ def get_snapshot_config(request: Request) -> object:
     return shown(snapshots.need(current, request.path["snapname"]))
 
 
+def put_snapshot_config(request: Request) -> object:
+    here, vmid = request.node, request.vmid
+    with here.place.locked(vmid):
+        current = here.load(vmid)
+        change.check_lock(current)
+        section = snapshots.need(current, request.path["snapname"])
+        if "description" in request.params:
+            section["description"] = request.text("description")
+        here.save(vmid, current)
+    return None
+
+
 def post_clone(request: Request) -> object:
     here, caller = request.node, request.caller
+    power.need_config(here, request.vmid)
     newid = request.number("newid")
     if not here.access.may(caller, f"/vms/{newid}", ("VM.Allocate",)):
         replies.denied()
@@ -278,8 +297,8 @@ def post_clone(request: Request) -> object:
 def post_template(request: Request) -> object:
     here, vmid = request.node, request.vmid
 
-    def work(_log: Log) -> None:
-        with here.place.locked(vmid):
+    def work(log: Log) -> None:
+        with here.place.locked(vmid, log):
             current = here.load(vmid)
             change.check_lock(current)
             if current.main.get("template"):
@@ -361,6 +380,9 @@ ROUTES: Final = (
     Route("POST", f"{VM}/snapshot", post_snapshot, {"snapname": SNAPNAME, "vmstate": FLAG, "description": Prop()},
           vm_right("VM.Snapshot")),
     Route("DELETE", f"{VM}/snapshot/{{snapname}}", delete_snapshot, {"force": FLAG}, vm_right("VM.Snapshot")),
+    Route("GET", f"{VM}/snapshot/{{snapname}}", lambda _: [{"cmd": "rollback"}, {"cmd": "config"}]),
+    Route("PUT", f"{VM}/snapshot/{{snapname}}/config", put_snapshot_config, {"description": Prop()},
+          vm_right("VM.Snapshot")),
     Route("GET", f"{VM}/snapshot/{{snapname}}/config", get_snapshot_config, {},
           vm_right("VM.Snapshot", "VM.Snapshot.Rollback", "VM.Audit", any_of=True)),
     Route("POST", f"{VM}/snapshot/{{snapname}}/rollback", post_rollback, {"start": FLAG},

@@ -45,9 +45,9 @@ class Change:
     revert: list[str] = field(default_factory=list)
     line: str = ""
 
-    def run(self, log: Callable[[str], None], on_wait: Callable[[], None] | None = None) -> None:
-        """Makes the change under the VM's lock."""
-        with self.here.place.locked(self.vmid, on_wait=on_wait):
+    def run(self, log: Callable[[str], None], notice: Callable[[str], None] | None = None) -> None:
+        """Makes the change under the VM's lock; `notice` hears of waiting for it."""
+        with self.here.place.locked(self.vmid, notice):
             self.check(update=True)
             log(self.line)
             self.write_pending(log)
@@ -58,7 +58,7 @@ class Change:
     def check(self, update: bool) -> conf.Conf:
         """Digest, lock and balloon; resolves `revert`, which only the locked pass turns into deletes."""
         current = self.here.load(self.vmid)
-        if self.digest and self.digest != current.digest:
+        if self.digest not in ("", "0", current.digest):
             replies.die("checksum mismatch (file change by other user?)")
         if not self.skiplock:
             check_lock(current)
@@ -143,8 +143,10 @@ class Change:
             current.pending[name] = schema.tags(value)
         elif name == "machine":
             prepare.machine(value)
+        elif name == "vga":
+            prepare.vga(value)
         elif name == "ostype":
-            self.pin_machine(current, value)
+            self.pin_machine(current, value, log)
         elif name == "boot":
             self.set_boot(current, value)
 
@@ -163,10 +165,11 @@ class Change:
     def check_tags(self) -> None:
         self.here.access.check_vm(self.caller, self.vmid, schema.OPTIONS)
 
-    def pin_machine(self, current: conf.Conf, ostype: str) -> None:
+    def pin_machine(self, current: conf.Conf, ostype: str, log: Callable[[str], None]) -> None:
         if "machine" in self.params or "machine" in self.delete or "machine" in current.pending:
             return
         if pinned := prepare.pinned_machine(self.here, current.text("machine"), ostype):
+            log(f"pinning machine type to '{pinned.split(',')[0]}' for Windows guest OS")
             current.pending["machine"] = pinned
 
     def set_boot(self, current: conf.Conf, value: str) -> None:

@@ -85,7 +85,7 @@ def usb_words(here: node.Node, current: conf.Conf) -> list[str]:
     words: list[str] = []
     modern = current.text("ostype") in ("l26", "win8", "win10", "win11")
     for index in range(14):
-        value = current.text(f"usb{index}").strip()
+        value = current.text(f"usb{index}")
         if not value:
             continue
         if index >= 5 and not modern:
@@ -112,11 +112,11 @@ def usb_device(here: node.Node, index: int, options: dict[str, str]) -> list[str
 def mapped_usb(here: node.Node, name: str) -> str:
     known = mapping.load(here, "usb").get(name)
     entries = known.on("usb", here.name) if known else []
-    if not entries:
+    if not known or not entries:
         replies.die(f"USB device mapping not found for '{name}'")
     if len(entries) > 1:
         replies.die("More than one USB mapping per host not supported")
-    if complaint := mapping.check_usb(here, name, entries[0]):
+    if complaint := mapping.check_usb(here, known, entries[0]):
         replies.die(f"USB Mapping invalid (hardware probably changed): {complaint}\n")
     return entries[0].get("path") or entries[0]["id"]
 

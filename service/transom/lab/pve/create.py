@@ -69,7 +69,7 @@ def create(here: node.Node, caller: access.Caller, request: Create, log: Log) ->
     """The task `qmcreate`. On any error the id is free again and no disk is left."""
     made: list[str] = []
     try:
-        with here.place.locked(request.vmid):
+        with here.place.locked(request.vmid, log):
             main = fill(here, caller, request, log, made)
             here.save(request.vmid, conf.Conf(main=main))
     except replies.Refused as error:
@@ -100,6 +100,7 @@ def fill(here: node.Node, caller: access.Caller, request: Create, log: Log, made
         main["vmgenid"] = prepare.new_uuid()
     if pinned := prepare.pinned_machine(here, str(main.get("machine") or ""), str(main.get("ostype") or "")):
         main["machine"] = pinned
+        log(f"pinning machine type to '{pinned.split(',')[0]}' for Windows guest OS")
     if "tags" in main:
         here.access.check_vm(caller, request.vmid, schema.OPTIONS)
         main["tags"] = schema.tags(str(main["tags"]))
@@ -124,7 +125,7 @@ def check_destroy(here: node.Node, vmid: int) -> conf.Conf:
 
 def destroy(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:
     """The task `qmdestroy`: the VM's own disks go with it."""
-    with here.place.locked(vmid, on_wait=lambda: log("trying to acquire lock...")):
+    with here.place.locked(vmid, log):
         current = check_destroy(here, vmid)
         if not skiplock:
             change.check_lock(current)
@@ -194,7 +195,7 @@ def check_mapped(here: node.Node, caller: access.Caller, name: str, value: str) 
 
 def clone(here: node.Node, caller: access.Caller, request: Clone, log: Log) -> None:
     """The task `qmclone`: everything is copied, `args` too; ids and MAC addresses are new."""
-    with here.place.locked(request.vmid):
+    with here.place.locked(request.vmid, log):
         source = check_clone(here, caller, request)
         log(f"creating a clone of VM {request.vmid} with ID {request.newid}")
         reserve(here, request.newid, "unable to create VM", "clone")

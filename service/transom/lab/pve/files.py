@@ -52,9 +52,10 @@ class NodeFiles:
     def config(self, vmid: int) -> Path:
         return self.configs / f"{vmid}.conf"
 
-    def locked(self, vmid: int, timeout: float = LOCK_WAIT, on_wait: Callable[[], None] | None = None) -> _Lock:
+    def locked(self, vmid: int, log: Callable[[str], None] | None = None, timeout: float = LOCK_WAIT) -> _Lock:
+        """The lock of a VM; `log` hears when it has to be waited for."""
         name = f"/var/lock/qemu-server/lock-{vmid}.conf"
-        return _Lock(self.root / name.lstrip("/"), name, timeout, on_wait)
+        return _Lock(self.root / name.lstrip("/"), name, timeout, log)
 
     def lay_out(self) -> None:
         """Makes the folders; `etc/pve/qemu-server` is a link, as pmxcfs shows it."""
@@ -73,8 +74,8 @@ class NodeFiles:
 class _Lock:
     """flock on a file, as PVE and `flock(1)` hold it; 500 after `timeout` seconds."""
 
-    def __init__(self, path: Path, shown: str, timeout: float, on_wait: Callable[[], None] | None) -> None:
-        self.path, self.shown, self.timeout, self.on_wait = path, shown, timeout, on_wait
+    def __init__(self, path: Path, shown: str, timeout: float, log: Callable[[str], None] | None) -> None:
+        self.path, self.shown, self.timeout, self.log = path, shown, timeout, log
         self.handle = -1
 
     def __enter__(self) -> None:
@@ -84,10 +85,12 @@ class _Lock:
         while True:
             try:
                 fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if waited and self.log:
+                    self.log(" OK")
                 return
             except BlockingIOError:
-                if not waited and self.on_wait:
-                    self.on_wait()
+                if not waited and self.log:
+                    self.log("trying to acquire lock...")
                 waited = True
             if time.monotonic() >= end:
                 os.close(self.handle)
@@ -110,9 +113,8 @@ def write(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.chmod(0o640)
         beside.replace(path)
-    except BaseException:
+    finally:
         beside.unlink(missing_ok=True)
-        raise
 
 
 def write_json(path: Path, value: object) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from transom.lab.pve import scalars
 
@@ -37,12 +37,12 @@ class Prop:
     minimum: float | None = None
     maximum: float | None = None
     max_length: int | None = None
+    min_length: int = 0
     alias: str = ""
     key_alias: str = ""
     requires: str = ""
     check: Callable[[dict[str, str]], None] | None = None
     items: Prop | None = None
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def add(errors: Errors, path: str, text: str) -> None:
@@ -95,6 +95,8 @@ def check_scalar(prop: Prop, text: str, path: str) -> str:
         return "value does not match the regex pattern"
     if prop.max_length is not None and len(text) > prop.max_length:
         return f"value may only be {prop.max_length} characters long"
+    if len(text) < prop.min_length:
+        return f"value must be at least {prop.min_length} characters long"
     if is_number(text):
         number = float(text)
         if prop.maximum is not None and number > prop.maximum:

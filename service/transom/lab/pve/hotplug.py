@@ -135,13 +135,14 @@ def plug_one(here: node.Node, vmid: int, current: conf.Conf, running: runstate.R
 
 
 def agent_stays(current: conf.Conf, value: str) -> bool:
-    """The agent's device cannot come or go live; its other options can change."""
+    """Only `fstrim_cloned_disks` of a configured agent changes live."""
 
-    def device(text: str) -> tuple[str, str]:
+    def device(text: str) -> dict[str, str]:
         parts = formats.parse_property_string(devices.AGENT, text) if text.strip() else {}
-        return parts.get("enabled", "0"), parts.get("type", "virtio")
+        return {key: one for key, one in parts.items() if key != "fstrim_cloned_disks"} \
+            if parts.get("enabled") == "1" else {}  # fmt: skip
 
-    return device(current.text("agent")) == device(value)
+    return bool(current.text("agent")) and device(current.text("agent")) == device(value)
 
 
 def plug_net(here: node.Node, vmid: int, current: conf.Conf, name: str, value: str) -> None:

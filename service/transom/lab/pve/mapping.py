@@ -52,46 +52,46 @@ def save(here: node.Node, kind: str, mappings: dict[str, Mapping]) -> None:
     here.write_cluster_file(f"mapping/{kind}.cfg", text)
 
 
-def check_pci(here: node.Node, name: str, entry: dict[str, str]) -> str:
-    """What is wrong with an entry, '' when the devices are as it says."""
-    for path in entry["path"].split(";"):
-        whole = not re.search(r"\.[a-f0-9]$", path)
-        address = f"{path}.0" if whole else path
-        devices = here.hardware.find(address)
-        if not devices:
+def check_pci(here: node.Node, one: Mapping, entry: dict[str, str]) -> str:
+    """What is wrong with an entry, '' when the devices are as it says. Only the first device's group counts."""
+    for number, path in enumerate(entry["path"].split(";")):
+        address = path if re.search(r"\.[a-f0-9]$", path) else f"{path}.0"
+        found = here.hardware.find(address)
+        if not found:
             return f"pci device '{address}' not found"
-        if complaint := differs(name, address, entry, devices[0], whole):
+        if complaint := differs(one, address, entry, found[0], number == 0):
             return complaint
     return ""
 
 
-def differs(name: str, address: str, entry: dict[str, str], device: hardware.Pci, whole: bool) -> str:
-    real = {"id": device.id, "iommugroup": str(device.group), "subsystem-id": device.subsystem}
-    if device.subsystem == "0000:0000":
-        real.pop("subsystem-id")
-    for key in ("id", "iommugroup", "subsystem-id"):
-        if key == "iommugroup" and whole:
+def differs(one: Mapping, address: str, entry: dict[str, str], device: hardware.Pci, first: bool) -> str:
+    real = {"id": device.id, "iommugroup": str(device.group), "mdev": "0"}
+    if device.subsystem != "0000:0000":
+        real["subsystem-id"] = device.subsystem
+    wanted = {**entry, "mdev": one.options.get("mdev", "0")}
+    for key in ("id", "iommugroup", "mdev", "subsystem-id"):
+        if key == "iommugroup" and not first:
             continue
-        want, have = entry.get(key), real.get(key)
+        want, have = wanted.get(key), real.get(key)
         if want is None and have is not None:
             return f"missing expected property '{key}' for device '{address}'"
         if want is not None and have is None:
             return f"unexpected property '{key}' configured for device '{address}'"
         if want != have:
-            return f"'{key}' does not match for '{name}' ({have} != {want})"
+            return f"'{key}' does not match for '{one.id}' ({have} != {want})"
     return ""
 
 
-def check_usb(here: node.Node, name: str, entry: dict[str, str]) -> str:
+def check_usb(here: node.Node, one: Mapping, entry: dict[str, str]) -> str:
     devices = here.hardware.usb()
     path, wanted = entry.get("path"), entry["id"]
     if path:
-        at = [one for one in devices if one.port == path]
+        at = [usb for usb in devices if usb.port == path]
         if not at:
             return f"usb device '{path}' not found"
         if (real := f"{at[0].vendor}:{at[0].product}") != wanted:
-            return f"'id' does not match for '{name}' ({real} != {wanted})"
-    elif not any(f"{one.vendor}:{one.product}" == wanted for one in devices):
+            return f"'id' does not match for '{one.id}' ({real} != {wanted})"
+    elif not any(f"{usb.vendor}:{usb.product}" == wanted for usb in devices):
         return f"usb device '{wanted}' not found"
     return ""
 

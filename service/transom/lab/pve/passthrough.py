@@ -67,17 +67,17 @@ def parse_one(here: node.Node, index: int, value: str) -> Given:
 def mapped_paths(here: node.Node, name: str) -> list[list[str]]:
     known = mapping.load(here, "pci").get(name)
     entries = known.on("pci", here.name) if known else []
-    if not entries:
+    if not known or not entries:
         replies.die(f"PCI device mapping not found for '{name}'")
     for entry in entries:
-        if complaint := mapping.check_pci(here, name, entry):
+        if complaint := mapping.check_pci(here, known, entry):
             replies.die(f"PCI device mapping invalid (hardware probably changed): {complaint}\n")
     return [entry["path"].split(";") for entry in entries]
 
 
 def values(current: conf.Conf) -> Iterator[tuple[int, str]]:
     for index in range(16):
-        if value := current.text(f"hostpci{index}").strip():
+        if value := current.text(f"hostpci{index}"):
             yield index, value
 
 

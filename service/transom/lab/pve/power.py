@@ -12,13 +12,9 @@ from transom.lab.pve.tasks import Log
 POWERDOWN = 0.3  # seconds that an obedient guest takes to shut down
 
 
-def lock_notice(log: Log) -> None:
-    log("trying to acquire lock...")
-
-
 def start(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:
     """The task `qmstart`: pending changes first, then every rule, then QEMU."""
-    with here.place.locked(vmid, on_wait=lambda: lock_notice(log)):
+    with here.place.locked(vmid, log):
         current = here.load(vmid)
         if current.main.get("template"):
             replies.die("you can't start a vm if it's a template")
@@ -87,7 +83,13 @@ def realize(here: node.Node, value: str) -> str:
     return here.hardware.rom(rom[1]) if rom else ""
 
 
+def need_config(here: node.Node, vmid: int) -> None:
+    if not here.place.config(vmid).exists():
+        replies.die(f"unable to find configuration file for VM {vmid} on node '{here.name}'")
+
+
 def need_running(here: node.Node, vmid: int) -> runstate.Running:
+    need_config(here, vmid)
     running = runstate.read(here.place, vmid)
     if running is None:
         replies.die(f"VM {vmid} not running")
@@ -96,7 +98,8 @@ def need_running(here: node.Node, vmid: int) -> runstate.Running:
 
 def stop(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:
     """The task `qmstop`: hard."""
-    with here.place.locked(vmid, on_wait=lambda: lock_notice(log)):
+    with here.place.locked(vmid, log):
+        need_config(here, vmid)
         if runstate.read(here.place, vmid) is None:
             return
         current = here.load(vmid)
@@ -115,7 +118,8 @@ def shutdown(
     here: node.Node, vmid: int, log: Log, *, timeout: float | None = None, force: bool = False, skiplock: bool = False
 ) -> None:
     """The task `qmshutdown`: asks the guest; a deaf one costs the time limit."""
-    with here.place.locked(vmid, on_wait=lambda: lock_notice(log)):
+    with here.place.locked(vmid, log):
+        need_config(here, vmid)
         if runstate.read(here.place, vmid) is None:
             return
         current = here.load(vmid)
@@ -137,23 +141,23 @@ def reboot(here: node.Node, vmid: int, log: Log, *, timeout: float | None = None
     start(here, vmid, log)
 
 
-def reset(here: node.Node, vmid: int, *, skiplock: bool = False) -> None:
-    with here.place.locked(vmid):
+def reset(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:
+    with here.place.locked(vmid, log):
         if not skiplock:
             change.check_lock(here.load(vmid))
         need_running(here, vmid)
 
 
-def suspend(here: node.Node, vmid: int, *, skiplock: bool = False) -> None:
-    with here.place.locked(vmid):
+def suspend(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:
+    with here.place.locked(vmid, log):
         current = here.load(vmid)
         if not skiplock and current.main.get("lock") != "backup":
             change.check_lock(current)
         runstate.write(here.place, vmid, replace(need_running(here, vmid), paused=True))
 
 
-def resume(here: node.Node, vmid: int, *, skiplock: bool = False) -> None:
-    with here.place.locked(vmid):
+def resume(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:
+    with here.place.locked(vmid, log):
         current = here.load(vmid)
         if not skiplock and current.main.get("lock") != "backup":
             change.check_lock(current)

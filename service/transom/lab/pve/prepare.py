@@ -7,6 +7,7 @@ import os
 from transom.lab.pve import conf, devices, drives, formats, node, replies, schema, storage
 
 MAC_PREFIX = "BC:24:11"
+REVISIONS = {"9.2": "+pve1", "10.0": "+pve1", "11.0": "+pve1"}  # PVE's own changes to QEMU's machine versions
 
 
 def random_mac() -> str:
@@ -57,11 +58,11 @@ def hookscript(here: node.Node, volid: str) -> None:
         wrong(error.text)
         return
     if volume.kind != "snippets":
-        wrong(f"hookscript '{volid}' is not in the snippets directory")
+        wrong(f"'{volid}' is not in the snippets directory")
     if storage.size_of(here, volume) is None:
-        wrong(f"hookscript '{volid}' does not exist")
+        wrong(f"script '{volid}' does not exist")
     if not storage.file_of(here, volume).stat().st_mode & 0o111:
-        wrong(f"hookscript '{volid}' is not executable")
+        wrong(f"script '{volid}' is not executable")
 
 
 def values(here: node.Node, params: dict[str, str]) -> None:
@@ -74,6 +75,13 @@ def values(here: node.Node, params: dict[str, str]) -> None:
             params[name] = new_uuid()
         elif name == "hookscript":
             hookscript(here, value)
+
+
+def vga(value: str) -> None:
+    parts = formats.parse_property_string(devices.VGA, value)
+    kind = parts.get("type", "")
+    if parts.get("clipboard") == "vnc" and kind and not kind.startswith(("std", "cirrus", "vmware", "virtio", "qxl")):
+        replies.die(f"vga type {kind} is not compatible with VNC clipboard")
 
 
 def machine(value: str) -> None:
@@ -95,6 +103,7 @@ def pinned_machine(here: node.Node, machine_value: str, ostype: str) -> str:
     if not ostype.startswith("w") or kind not in ("pc", "q35"):
         return ""
     version = ".".join(here.world.qemu.split(".")[:2])
+    version += REVISIONS.get(version, "")
     parts["type"] = f"pc-i440fx-{version}" if kind == "pc" else f"pc-q35-{version}"
     return devices.print_string(devices.MACHINE_FIELDS, parts)
 

@@ -24,6 +24,13 @@ class Refused(Exception):
         """The reason phrase: only the first line of the message fits into it."""
         return self.text.split("\n", 1)[0]
 
+    def as_death(self) -> str:
+        """The words with which it ends a task: parameter and permission errors carry their number and details."""
+        if self.status == 500:
+            return self.text
+        details = "".join(f"\n{name}: {self.errors[name]}" for name in sorted(self.errors))
+        return f"{self.status} {self.text}{details}"
+
 
 def die(text: str) -> NoReturn:
     """What Perl's `die` becomes: 500."""

@@ -145,8 +145,8 @@ def dispatch(table: Table, here: node.Node, caller: access.Caller | None, method
     who = caller or access.Caller("")
     if who.token and not route.token:
         replies.denied(f"URI '{path}' not available with API token, need proper ticket.\n")
+    check_right(here, who, route.right, names, route.public)
     target = need_node(here, names.get("node") or request.text("check-node") or here.name)
-    check_right(target, who, route.right, names, route.public)
     given = {name: value for name, value in request.params.items() if name not in names}
     params = checked(route, given, names)
     return route.handler(replace(request, node=target, caller=who, path=names, params=params))

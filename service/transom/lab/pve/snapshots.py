@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import time
 
-from transom.lab.pve import change, conf, node, replies, runstate
+from transom.lab.pve import change, conf, drives, node, prepare, replies, runstate, storage
+from transom.lab.pve.tasks import Log
 
 NOT_SAVED = ("lock", "parent", "snaptime", "vmstate", "snapstate", "template", "digest")
 
 
-def create(here: node.Node, vmid: int, name: str, description: str) -> None:
+def create(here: node.Node, vmid: int, name: str, description: str, log: Log) -> None:
     """The task `qmsnapshot`."""
-    with here.place.locked(vmid):
+    with here.place.locked(vmid, log):
         current = here.load(vmid)
         if current.main.get("template"):
             replies.die("you can't take a snapshot if it's a template")
         change.check_lock(current)
         if name in current.snapshots:
             replies.die(f"snapshot name '{name}' already used")
+        if any(raw_file(here, key, value) for key, value in current.main.items() if drives.is_drive(key)):
+            replies.die("snapshot feature is not available")
         section = {key: value for key, value in current.main.items()
                    if key not in NOT_SAVED and not key.startswith("unused")}  # fmt: skip
         if parent := current.main.get("parent"):
@@ -31,24 +34,35 @@ def create(here: node.Node, vmid: int, name: str, description: str) -> None:
         here.save(vmid, current)
 
 
-def rollback(here: node.Node, vmid: int, name: str) -> None:
+def raw_file(here: node.Node, key: str, value: object) -> bool:
+    """A raw image in a directory cannot be snapshotted."""
+    drive = drives.parse(key, str(value))
+    if drive is None or drive.cdrom or not drive.storage:
+        return False
+    volume = storage.parse(here, drive.file)
+    return bool(volume.storage.path) and volume.format == "raw"
+
+
+def rollback(here: node.Node, vmid: int, name: str, log: Log) -> None:
     """The task `qmrollback`; a running VM is stopped."""
-    with here.place.locked(vmid):
+    with here.place.locked(vmid, log):
         current = here.load(vmid)
         if current.main.get("template"):
-            replies.die(f"unable to rollback template '{vmid}'")
-        change.check_lock(current)
+            replies.die("you can't rollback if vm is a template")
         source = need(current, name)
+        change.check_lock(current)
         runstate.remove(here.place, vmid)
         kept = {key: value for key, value in current.main.items() if key.startswith("unused") or key == "description"}
         main = {key: value for key, value in source.items() if key not in ("snaptime", "description", "vmstate")}
         current.main = {**kept, **main, "parent": name}
+        if "vmgenid" in current.main:
+            current.main["vmgenid"] = prepare.new_uuid()
         here.save(vmid, current)
 
 
-def delete(here: node.Node, vmid: int, name: str) -> None:
+def delete(here: node.Node, vmid: int, name: str, log: Log) -> None:
     """The task `qmdelsnapshot`: its children hang themselves under its parent."""
-    with here.place.locked(vmid):
+    with here.place.locked(vmid, log):
         current = here.load(vmid)
         source = need(current, name)
         change.check_lock(current)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from transom.lab.pve import change, conf, drives, node, runstate, storage
+from transom.lab.pve import access, change, conf, devices, drives, formats, node, runstate, storage
 from transom.lab.pve.routing import Request
 
 CPUS: Final = 6
@@ -56,13 +56,20 @@ def current(request: Request) -> object:
     here, vmid = request.node, request.vmid
     now = here.load(vmid)
     running = runstate.read(here.place, vmid)
-    row = vm_row(here, vmid, now) | {"ha": {"managed": 0}, "clipboard": None}
+    row = vm_row(here, vmid, now) | {"ha": {"managed": 0}} | display(now.text("vga"))
     row["qmpstatus"] = "stopped" if running is None else "paused" if running.paused else "running"
-    if running and (agent := now.text("agent").strip()) and agent != "0":
+    agent = formats.parse_property_string(devices.AGENT, now.text("agent")) if now.text("agent").strip() else {}
+    if agent.get("enabled") == "1":
         row["agent"] = 1
-    if running and request.text("full"):
-        row["running-qemu"] = running.qemu
     return row
+
+
+def display(value: str) -> dict[str, object]:
+    if not value:
+        return {}
+    parts = formats.parse_property_string(devices.VGA, value)
+    spice = {"spice": 1} if parts.get("type", "").startswith(("virtio", "qxl")) else {}
+    return {"clipboard": parts.get("clipboard"), **spice}
 
 
 def node_vms(request: Request) -> object:
@@ -98,6 +105,14 @@ def node_row(name: str, online: bool) -> dict[str, object]:
     return row
 
 
+def visible_node(here: node.Node, caller: access.Caller, name: str) -> dict[str, object]:
+    """A node's row, cut to its name for who may not audit it."""
+    row = node_row(name, here.sibling(name) is not None)
+    if here.access.may(caller, f"/nodes/{name}", ("Sys.Audit",)):
+        return row
+    return {key: row[key] for key in ("node", "id", "type", "status", "level") if key in row}
+
+
 def resources(request: Request) -> object:
     """GET /cluster/resources. Unlike the real one it never lags."""
     here, wanted = request.node, request.text("type")
@@ -107,7 +122,8 @@ def resources(request: Request) -> object:
         if one and wanted in ("", "vm"):
             rows += resource_rows(one, request)
         if wanted in ("", "node"):
-            rows.append(node_row(name, one is not None) | ({"cgroup-mode": 1} if one else {}))
+            row = visible_node(here, request.caller, name)
+            rows.append(row | ({"cgroup-mode": 1} if "maxcpu" in row else {}))
         if one and wanted in ("", "storage"):
             rows += storage_rows(one, request)
     return rows

@@ -97,17 +97,17 @@ class Tasks:
             work(log)
             status = "OK"
         except replies.Refused as error:
-            status = error.text
+            status = error.as_death()
         except Interrupted:
             status = "received interrupt"
         except OSError as error:
             status = str(error)
         finally:
             self.last_error = "" if status == "OK" else status
-            last = "TASK OK" if status == "OK" else f"TASK ERROR: {status.removesuffix(chr(10))}"
+            status = status.replace("\n", " ")
             log.echo = None
-            log(last + (" " if status.endswith("\n") else ""))
-            self._end(upid, status.replace("\n", " "))
+            log("TASK OK" if status == "OK" else f"TASK ERROR: {status}")
+            self._end(upid, status)
             log.handle.close()
 
     def _end(self, upid: str, status: str) -> None:
