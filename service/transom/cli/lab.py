@@ -131,14 +131,15 @@ def stage(folder: pathlib.Path, source: pathlib.Path) -> None:
 @click.argument("node")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def ssh(folder: pathlib.Path, node: str, command: tuple[str, ...]) -> None:
-    """Logs in to NODE as root, or runs COMMAND there."""
+    """Logs in to NODE as root, or runs COMMAND there: one word is a line of shell, several are a command and its words."""
     with common.told():
         described = control.ask(folder.absolute(), verb="status")
     found = next((one for one in described["nodes"] if one["name"] == node), None)
     if found is None:
         raise click.UsageError(f"the lab has no node {node}")
     key, hosts = pathlib.Path(described["client_key"]), pathlib.Path(described["known_hosts"])
-    words = shell.argv(found["ssh_port"], key, hosts, shlex.join(command))
+    line = command[0] if len(command) == 1 else shlex.join(command)
+    words = shell.argv(found["ssh_port"], key, hosts, line)
     os.execv(words[0], words)
 
 

@@ -14,7 +14,8 @@ def argv(port: int, key: Path, known_hosts: Path, command: str = "") -> list[str
     """The ``ssh`` command that reaches a node; no configuration of the user's has a say in it."""
     options = {
         "StrictHostKeyChecking": "yes",
-        "UserKnownHostsFile": str(known_hosts),
+        # ssh splits the value at blanks, and reads % as the start of a token
+        "UserKnownHostsFile": f'"{known_hosts}"'.replace("%", "%%"),
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
         "LogLevel": "ERROR",

@@ -88,6 +88,8 @@ def detach(folder: Path, arguments: Sequence[str]) -> None:
     """Starts ``transom lab up`` with ``arguments`` as a process of its own and waits until it is up; Unreachable with its last
     words when it ends before."""
     folder.mkdir(parents=True, exist_ok=True)
+    if running(folder):
+        raise errors.Busy(f"a lab is running in {folder} already", hint="transom lab down")
     log = folder / "supervisor.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -101,13 +103,20 @@ def detach(folder: Path, arguments: Sequence[str]) -> None:
     while time.monotonic() < end:
         if process.poll() is not None:
             raise errors.Unreachable(f"the lab did not start: {log.read_text(errors='replace')[-600:].strip()}")
-        try:
-            control.ask(folder, verb="status")
+        if running(folder):
             return
-        except errors.Unreachable:
-            time.sleep(0.05)
+        time.sleep(0.05)
     process.terminate()
     raise errors.Unreachable(f"the lab was not up after {START:.0f} s", hint=f"see {log}")
+
+
+def running(folder: Path) -> bool:
+    """Whether a lab that is up answers there."""
+    try:
+        control.ask(folder, verb="status")
+    except errors.Unreachable:
+        return False
+    return True
 
 
 def kinds() -> str:
@@ -123,11 +132,7 @@ def down(folder: Path) -> None:
     """Stops the lab that runs in ``folder`` and waits until it is gone."""
     control.ask(folder, verb="down")
     end = time.monotonic() + START
-    while time.monotonic() < end:
-        try:
-            control.ask(folder, verb="status")
-        except errors.Unreachable:
-            break
+    while running(folder) and time.monotonic() < end:
         time.sleep(0.05)
     lock_free(folder, end)
 
