@@ -21,7 +21,8 @@ class Scope(enum.StrEnum):
 class Rule:
     """One diagnosis. ``needs`` names the facts that it reads; ``remedy`` may use the ``{names}`` that ``found`` gives.
 
-    ``holds``: no action of the node is taken while it stands. ``safety``: nor while the rule cannot tell.
+    ``holds``: no action of the node is taken while it stands, unless ``found`` says otherwise. ``safety``: nor while the rule
+    cannot tell.
     """
 
     id: str

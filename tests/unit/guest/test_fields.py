@@ -221,3 +221,20 @@ def test_what_is_given_away_without_a_function_covers_all_functions() -> None:
     assert not hostpci.read("0000:01:00.0").covers("0000:01:00.1")
     assert hostpci.read("0000:01:00").multifunction
     assert not hostpci.read("01:00.0").multifunction
+
+
+def test_the_switches_of_a_given_device() -> None:
+    plain = hostpci.read("00:02.0")
+    assert (plain.rombar, plain.pcie, plain.x_vga, plain.legacy_igd) == (True, False, False, False)
+    turned = hostpci.read("mapping=igpu,rombar=0,pcie=1,x-vga=on,legacy-igd=yes,romfile=a.rom,mdev=x")
+    assert (turned.rombar, turned.pcie, turned.x_vga, turned.legacy_igd) == (False, True, True, True)
+    assert (turned.addresses, turned.mapping, turned.romfile, turned.mdev) == ((), "igpu", "a.rom", "x")
+
+
+def test_what_pve_applies_to_a_running_vm_at_once() -> None:
+    keys = {row.key for row in ROWS}
+    live = {key for key in keys if registry.field_for(key).hotplug}
+    fast = {"description", "hookscript", "migrate_downtime", "migrate_speed", "name", "onboot", "protection", "shares"}
+    plugged = {key for key in keys if registry.field_for(key).name in {"usb", "net", "disk"}}
+    assert live == fast | plugged | {"startup", "tags", "ciupgrade", "ipconfig0"}
+    assert not registry.field_for("brand-new").hotplug

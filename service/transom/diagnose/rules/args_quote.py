@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf",),
     who=model.Who.REFUSE,
     remedy="Close the quote in args; PVE splits the line as Perl's shellwords does.",
-    holds=True,
 )
 
 

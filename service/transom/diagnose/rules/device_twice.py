@@ -13,7 +13,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf", "/sys/bus/pci/devices"),
     who=model.Who.REFUSE,
     remedy="Take one of {keys} away.",
-    holds=True,
 )
 
 

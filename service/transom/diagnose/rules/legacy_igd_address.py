@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf",),
     who=model.Who.REFUSE,
     remedy="Give the iGPU, which is at 0000:00:02.0, or drop legacy-igd=1 for another device.",
-    holds=True,
 )
 
 _MESSAGE = "legacy IGD assignment only works for devices on host bus 00:02.0"

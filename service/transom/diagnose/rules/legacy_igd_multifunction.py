@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf", "/sys/bus/pci/devices"),
     who=model.Who.REFUSE,
     remedy="Name the one function: 00:02.0 rather than 00:02.",
-    holds=True,
 )
 
 _MESSAGE = "legacy IGD assignment is not compatible with multifunction devices"

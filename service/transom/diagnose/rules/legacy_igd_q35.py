@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf",),
     who=model.Who.REFUSE,
     remedy="Use a machine pc-i440fx-*, before the guest is installed.",
-    holds=True,
 )
 
 

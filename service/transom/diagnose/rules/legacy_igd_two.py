@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf",),
     who=model.Who.REFUSE,
     remedy="Leave legacy-igd=1 on the iGPU at 00:02.0 and drop it from the other.",
-    holds=True,
 )
 
 

@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf",),
     who=model.Who.REFUSE,
     remedy="Set vga: none, exactly so.",
-    holds=True,
 )
 
 

@@ -12,7 +12,6 @@ RULE = rule.Rule(
     needs=("qemu-server/N.conf",),
     who=model.Who.REFUSE,
     remedy="Drop x-vga=1 (in the web UI: Primary GPU).",
-    holds=True,
 )
 
 
