@@ -129,7 +129,10 @@ def efi_or_tiano(part: span.Span, budget: budgets.Budget, fits: Callable[[Buffer
 def _pump(decompress: Callable[..., bytes], data: bytes, size: int, offset: int) -> bytearray:
     out = bytearray()
     while len(out) < size:
-        step = decompress(data, max_length=min(_STEP, size - len(out)))
+        try:
+            step = decompress(data, max_length=min(_STEP, size - len(out)))
+        except EOFError:  # an end mark before the announced size
+            break
         if not step:
             break
         out += step

@@ -23,6 +23,7 @@ _FEWEST_NEAR, _FEWEST_FAR = 4, 8
 _SHORTEST, _STRANGERS = 3, 3
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", re.DOTALL)
 _DIGITS = re.compile(rb"((?:[0-9]\0){1,5})\0\0")
+_MOST_LOADS = 50_000  # real drivers have 2,000 to 8,000
 _CALLS_BETWEEN = 0x200  # the joining code is 100 to 160 bytes long
 
 
@@ -49,7 +50,9 @@ def read(image: span.Span, header: pe.Pe) -> Gop | None:
 def _version(image: span.Span, header: pe.Pe, name: int) -> str:
     if header.machine != pe.X64:
         return UNKNOWN
-    loads = [(m.start(), _target(image, header, m.start())) for m in _LEA.finditer(image.view())]
+    code = image.sub(0, min(len(image), header.size)).view()
+    found = itertools.islice(_LEA.finditer(code), _MOST_LOADS)
+    loads = [(m.start(), _target(image, header, m.start())) for m in found]
     for place, (at, target) in enumerate(loads):
         if target == name:
             near = [t for a, t in loads[place + 1 : place + 12] if a - at < _CALLS_BETWEEN]

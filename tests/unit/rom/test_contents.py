@@ -314,6 +314,12 @@ def test_corrupt_compression_is_reported(make: types.ModuleType, gop: bytes, nam
         choose.gop_for(found, (0x9BC8,))
 
 
+def test_lzma_that_ends_before_its_announced_size(make: types.ModuleType, gop: bytes) -> None:
+    body = make.section(0x10, gop)
+    found = contents.read(image(make, make.guided(make.LZMA, make.lzma_alone(body, announce=len(body) + 10))))
+    assert "cut off" in found.at_level(tree.Level.DAMAGE)[0].text
+
+
 def test_driver_in_a_file_with_a_wrong_checksum_is_refused(make: types.ModuleType, gop: bytes) -> None:
     data = bytearray(image(make, make.section(0x10, gop)))
     at = bytes(data).find(gop[2000:2100])
