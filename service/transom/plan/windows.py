@@ -14,7 +14,7 @@ import cronsim
 from transom import errors
 from transom.spec import wish
 
-_MOST_CHANGES = 2000
+_MOST_CHANGES = 500
 """How many openings and closings are followed to find the next opening; denials that leave no gap have no end."""
 _REPEATED = datetime.timedelta(hours=3)
 """More than clocks are ever put back by."""
@@ -29,7 +29,7 @@ def is_open(windows: Sequence[wish.Window], now: datetime.datetime) -> bool:
 
 
 def next_opening(windows: Sequence[wish.Window], now: datetime.datetime) -> datetime.datetime | None:
-    """The first time from ``now`` on at which changes may be made; None when the next 2000 changes bring none."""
+    """The first time from ``now`` on at which changes may be made; None when the next 500 changes bring none."""
     at = now.astimezone(datetime.UTC)
     allowing = [window for window in windows if not window.deny]
     for _ in range(_MOST_CHANGES):
