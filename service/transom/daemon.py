@@ -68,6 +68,11 @@ class Service:
         with self._world(node) as world:
             return job.Job(node, world, self._store).propose(take_over=take_over)
 
+    def settle(self, node: desired.NodeWish) -> None:
+        """Close the books on runs that were cut off; Busy while another process is at work on the node."""
+        with self._turn(node), self._world(node) as world:
+            job.Job(node, world, self._store).close_interrupted()
+
     def apply(self, node: desired.NodeWish, *, approved: str, take_over: bool = False) -> str:
         """Carry out exactly the plan ``approved``; the run's id."""
         with self._turn(node), self._world(node) as world:

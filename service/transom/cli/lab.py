@@ -63,7 +63,7 @@ def up(
             supervisor.detach(folder, _without_detach())
             click.echo(supervisor.show(folder, as_json=False))
             return
-        machines: int | Sequence[world.LabNode] = nodes or 1
+        machines: int | Sequence[world.LabNode] | None = nodes
         if nodes is None and sources:
             machines = supervisor.machines(sources, flavour)
         supervisor.run(folder, nodes=machines, clusters=clusters, vms=vms, flavour=flavour, sources=sources)

@@ -83,6 +83,8 @@ def _apply_one(
     *,
     take_over: bool = False,
 ) -> tuple[dict[str, object], int]:
+    if not dry_run:
+        service.settle(node)
     proposed = service.propose(node, take_over=take_over)
     if not as_json:
         click.echo(plan_text.text(proposed), nl=False)

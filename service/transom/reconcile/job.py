@@ -111,11 +111,14 @@ class Job:
         return run
 
     def close_interrupted(self) -> None:
-        """Runs that were cut off (the node's lock is ours, so nobody is at them) are marked so; planning again goes on from
-        what is there."""
-        for run in self.store.runs(self.node.name):
-            if run.state == records.RUNNING:
-                self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
+        """Runs that were cut off (the node's lock is ours, so nobody is at them) are marked so, and the ledger's mirror is brought
+        up to date; planning again goes on from what is there."""
+        cut = [run for run in self.store.runs(self.node.name) if run.state == records.RUNNING]
+        for run in cut:
+            self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
+            self.world.say(f"run {run.id} was cut off before its end; going on from what is there")
+        if cut:
+            mirror.write(self.world.host, self.store.ledger(self.node.name))
 
     # --- back ---
 

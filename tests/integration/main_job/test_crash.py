@@ -1,4 +1,4 @@
-"""``kill -9`` of the apply at every journalled step, before and after: the next one converges, nothing is doubled, undo is exact."""
+"""``kill -9`` of the apply at each journalled step, before and after: the next one converges, nothing doubled, undo exact."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ def killed_at(bench, mark: str) -> None:
 def test_killed_and_run_again_converges(bench, step, sign):
     before = bench.files()
     killed_at(bench, f"[{step}/{STEPS}] {sign}")
-    if step == 7 and sign == "…":  # the reboot goes on without its daemon
-        bench.node.wait_boot(1)
     done = bench.transom("apply", "--yes")
+    while step == 7 and done.returncode == 69 and bench.node.boots < 4:  # the node may be rebooting without its daemon
+        bench.node.wait_boot(bench.node.boots - 1)
+        done = bench.transom("apply", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert bench.plan().empty
     assert_nothing_doubled(bench)
     rows = bench.json("run", "ls")
-    assert {row["state"] for row in rows} <= {"applied", "interrupted"}
-    assert len(rows) == 2
+    assert {row["state"] for row in rows} <= {"applied", "interrupted", "failed"}
+    assert rows[-1]["state"] == "interrupted"
     for row in rows:  # newest first
         undone = bench.transom("undo", row["id"], "--yes")
         assert undone.returncode == 0, undone.stdout + undone.stderr
