@@ -38,10 +38,6 @@ def same(want: str, got: str) -> bool:
 
 def test_recorded_runs(contract: Path, tmp_path: Path, run: Any) -> None:
     install.install(world.contract_world(contract / "world.json"), tmp_path, "pve1")
-    hook = tmp_path / "var/lib/vz/snippets/hook.pl"
-    hook.parent.mkdir(parents=True)
-    hook.write_text("#!/bin/sh\n")
-    hook.chmod(0o755)
     config = tmp_path / "etc/pve/qemu-server/710.conf"
     config.write_text(BASE)
     wrong = {}

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from transom.lab.pve import change, clusterlog, conf, create, power, replies, runstate, schema, snapshots, status
+from transom.lab.pve import (
+    change,
+    clusterlog,
+    conf,
+    create,
+    monitor,
+    power,
+    replies,
+    runstate,
+    schema,
+    snapshots,
+    status,
+)
 from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import LOGGED_IN, Request, Route, vm_right
 from transom.lab.pve.tasks import Log
@@ -294,17 +306,25 @@ def post_clone(request: Request) -> object:
     return here.tasks.start("qmclone", str(request.vmid), caller, lambda log: create.clone(here, caller, todo, log))
 
 
+def check_template(request: Request) -> conf.Conf:
+    current = request.node.load(request.vmid)
+    change.check_lock(current)
+    if current.snapshots:
+        replies.die("unable to create template, because VM contains snapshots")
+    if current.main.get("template"):
+        replies.die("you can't convert a template to a template")
+    if runstate.read(request.node.place, request.vmid):
+        replies.die("you can't convert a VM to template if VM is running")
+    return current
+
+
 def post_template(request: Request) -> object:
     here, vmid = request.node, request.vmid
+    check_template(request)
 
     def work(log: Log) -> None:
         with here.place.locked(vmid, log):
-            current = here.load(vmid)
-            change.check_lock(current)
-            if current.main.get("template"):
-                replies.die("you can't convert a VM to template if VM is already a template")
-            if runstate.read(here.place, vmid):
-                replies.die("you can't convert a VM to template if VM is running")
+            current = check_template(request)
             current.main["template"] = 1
             here.save(vmid, current)
 
@@ -318,20 +338,16 @@ def put_unlink(request: Request) -> object:
 
 
 def post_monitor(request: Request) -> object:
-    """Only what the contract knows: who may, and which commands are root's."""
-    word = request.text("command").split(" ")[0]
-    if not request.caller.root and word not in ("info", "help", "?"):
-        replies.die(f"root-only command '{word}'")
-    power.need_running(request.node, request.vmid)
-    if request.text("command") == "info version":
-        return f"{request.node.world.qemu}\r\n"
-    return f"unknown command: '{request.text('command')}'\r\n"
+    line = request.text("command")
+    monitor.check(request.node, request.caller, line)
+    return monitor.answer(request.node, request.vmid, line)
 
 
-def check_vm(request: Request) -> object:
-    request.node.load(request.vmid)
-    return [{"subdir": name} for name in ("agent", "clone", "config", "feature", "monitor", "pending", "snapshot",
-                                          "status", "template", "unlink")]  # fmt: skip
+def vm_index(_request: Request) -> object:
+    return [{"subdir": name} for name in (
+        "config", "cloudinit", "pending", "status", "unlink", "vncproxy", "termproxy", "migrate", "resize", "move",
+        "rrd", "rrddata", "monitor", "agent", "snapshot", "spiceproxy", "sendkey", "firewall", "mtunnel",
+        "remote_migrate")]  # fmt: skip
 
 
 def check_status_index(_request: Request) -> object:
@@ -358,7 +374,7 @@ CLONE: Final[Fields] = {
 ROUTES: Final = (
     Route("GET", "/nodes/{node}/qemu", status.node_vms, {"full": FLAG}),
     Route("POST", "/nodes/{node}/qemu", post_create, CREATE_PARAMS),
-    Route("GET", VM, check_vm),
+    Route("GET", VM, vm_index),
     Route("DELETE", VM, delete_vm, {**SKIPLOCK, "purge": FLAG, "destroy-unreferenced-disks": FLAG},
           vm_right("VM.Allocate")),
     Route("GET", f"{VM}/config", get_config, {"current": FLAG, "snapshot": Prop(format="pve-configid")}, AUDIT),

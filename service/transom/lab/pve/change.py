@@ -6,6 +6,7 @@ running one. `revert` sets a key to its current value; a failed hot-plug answers
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -135,6 +136,11 @@ class Change:
         else:
             for one in ([str(old)] if old is not None else []) + [value]:
                 permit.check_value(self.here, self.caller, self.vmid, name, one)
+        if name == "cipassword":
+            current.main[name] = (
+                value if value.startswith("$") else f"$5$lab${hashlib.sha256(value.encode()).hexdigest()}"
+            )
+            return
         current.pending[name] = value
         if drives.is_drive(name):
             self.set_drive(current, name, value, log)

@@ -141,7 +141,8 @@ def render(drive: Drive) -> str:
 
 def parse_size(text: str) -> int:
     """Bytes of `32G`."""
-    number, unit = (text[:-1], text[-1]) if text[-1:] in "KMGT" else (text, "")
+    text = text.removesuffix("iB")
+    number, unit = (text[:-1], text[-1]) if text[-1:] in tuple("KMGT") else (text, "")
     return int(float(number) * 1024 ** (" KMGT".index(unit) if unit else 0))
 
 

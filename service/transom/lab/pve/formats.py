@@ -61,8 +61,7 @@ def is_integer(value: Value) -> bool:
 
 
 def is_number(value: Value) -> bool:
-    text = str(value)
-    return bool(text) and re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", text) is not None
+    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", str(value)) is not None
 
 
 def check_type(prop: Prop, value: Value, path: str, errors: Errors) -> bool:

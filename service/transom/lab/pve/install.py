@@ -46,6 +46,10 @@ def seed(state: world.World, place: files.NodeFiles) -> None:
         for vmid, text in state.vms.items():
             if not place.config(int(vmid)).exists():
                 files.write(place.config(int(vmid)), text.encode())
+    for name in state.snippets:
+        script = place.root / "var/lib/vz/snippets" / name
+        files.write(script, b"#!/bin/sh\nexit 0\n")
+        script.chmod(0o755)
     for port in state.ports:
         path = place.root / port.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -150,6 +150,8 @@ def reserve(here: node.Node, vmid: int, chosen: list[tuple[Given, tuple[hardware
     for pci in functions:
         if pci.address in busy:
             replies.die(f"PCI device '{pci.address}' already in use by VMID '{busy[pci.address]}'")
+    if any("mdev" in given.options for given, _ in chosen):
+        replies.die("could not create mediated device")
     if functions and not here.hardware.iommu:
         replies.die("cannot prepare PCI pass-through, IOMMU not present")
 

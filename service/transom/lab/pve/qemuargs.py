@@ -85,8 +85,8 @@ def parse(words: Sequence[str]) -> list[Option] | End:
             return End(1, (f"{word}: requires an argument",))
         else:
             found.append(Option(name, rest.pop(0)))
-            if (name, found[-1].value) == ("device", "help"):
-                return End(0, tuple(device_list()))
+            if found[-1].value == "help":  # of the others' lists nothing is known here
+                return End(0, tuple(device_list()) if name == "device" else ())
     return found
 
 

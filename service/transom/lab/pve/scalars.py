@@ -87,13 +87,15 @@ def hotplug_features(value: str) -> None:
 
 
 def cpu_set(value: str) -> None:
-    for part in value.split(","):
+    for part in value.split(",") if value else ():
         found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if not found or (found[2] and int(found[2]) < int(found[1])):
             raise Unfit("unable to parse cpuset option\n")
 
 
 def startup_order(value: str) -> None:
+    if not value:
+        raise Unfit("unable to parse startup options\n")
     for part in value.split(","):
         if part.strip() and not re.fullmatch(r"(?:order=)?\d+|(?:up|down)=\d+", part):
             raise Unfit("unable to parse startup options\n")
@@ -114,7 +116,7 @@ def ip_config(dynamic: tuple[str, ...], check: Callable[[str], object], what: st
         if value in dynamic:
             return
         address(check, what)(value)
-        if "/" not in value:
+        if int(value.partition("/")[2] or 0) < 8:
             raise Unfit(f"value does not look like a valid {what}\n")
 
     return verify
@@ -122,17 +124,17 @@ def ip_config(dynamic: tuple[str, ...], check: Callable[[str], object], what: st
 
 FORMATS: Final[dict[str, Callable[[str], None]]] = {
     "address": any_address,
-    "disk-size": matcher(r"\d+(?:\.\d+)?[KMGT]?", "value does not look like a valid disk size: {0}"),
+    "disk-size": matcher(r"\d+(?:\.\d+)?(?:[KMGT](?:iB)?)?", "value does not look like a valid disk size: {0}"),
     "dns-name": matcher(rf"(?:{LABEL}\.)*{LABEL}", "value does not look like a valid DNS name"),
     "ipv4": address(ipaddress.IPv4Address, "IPv4 address"),
     "ipv6": address(ipaddress.IPv6Address, "IPv6 address"),
     "mac-addr": mac_address,
     "pve-bootdev": boot_device,
-    "pve-configid": matcher(r"[A-Za-z][\w-]+", "invalid configuration ID '{0}'"),
+    "pve-configid": matcher(r"[A-Za-z][A-Za-z0-9_-]+", "invalid configuration ID '{0}'"),
     "pve-cpuset": cpu_set,
     "pve-hotplug-features": hotplug_features,
-    "pve-ipv4-config": ip_config(("dhcp",), ipaddress.IPv4Interface, "ipv4 network configuration"),
-    "pve-ipv6-config": ip_config(("dhcp", "auto"), ipaddress.IPv6Interface, "ipv6 network configuration"),
+    "pve-ipv4-config": ip_config(("dhcp", "manual"), ipaddress.IPv4Interface, "ipv4 network configuration"),
+    "pve-ipv6-config": ip_config(("auto", "dhcp", "manual"), ipaddress.IPv6Interface, "ipv6 network configuration"),
     "pve-node": matcher(LABEL, "value does not look like a valid node name"),
     "pve-phys-bits": phys_bits,
     "pve-poolid": matcher(r"[A-Za-z0-9._/-]+", "value '{0}' does not look like a valid pool name"),
@@ -144,5 +146,5 @@ FORMATS: Final[dict[str, Callable[[str], None]]] = {
     "pve-vmid": matcher(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID"),
     "pve-volume-id": volume_id,
     "pve-volume-id-or-qm-path": volume_or_path,
-    "urlencoded": matcher(r"[-%a-zA-Z0-9_.!~*'()]*", "invalid characters in urlencoded string"),
+    "urlencoded": matcher(r"[-%a-zA-Z0-9_.!~*'()]*", "invalid urlencoded string: {0}"),
 }

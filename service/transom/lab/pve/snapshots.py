@@ -52,6 +52,7 @@ def rollback(here: node.Node, vmid: int, name: str, log: Log) -> None:
         source = need(current, name)
         change.check_lock(current)
         runstate.remove(here.place, vmid)
+        current.pending = {}
         kept = {key: value for key, value in current.main.items() if key.startswith("unused") or key == "description"}
         main = {key: value for key, value in source.items() if key not in ("snaptime", "description", "vmstate")}
         current.main = {**kept, **main, "parent": name}

@@ -97,6 +97,7 @@ class World:
     usb_mappings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pci: tuple[PciDevice, ...] = ()
     usb: tuple[UsbDevice, ...] = ()
+    snippets: tuple[str, ...] = ()  # executable hook scripts of the storage `local`
     ports: tuple[str, ...] = ()  # serial and parallel devices of the host
     vms: Mapping[str, str] = field(default_factory=dict)  # vmid: text of its configuration, on the first node
     manager: str = "9.2.11"
@@ -130,7 +131,7 @@ def load(text: str) -> World:
     for name, kind in kinds.items():
         raw[name] = tuple(kind(**row) for row in raw.get(name, ()))
     raw["acl"] = tuple(Acl(**{**row, "roles": tuple(row["roles"])}) for row in raw.get("acl", ()))
-    for name in ("nodes", "bridges", "ports"):
+    for name in ("nodes", "bridges", "ports", "snippets"):
         raw[name] = tuple(raw.get(name, ()))
     for name in ("roles", "pci_mappings", "usb_mappings"):
         raw[name] = {key: tuple(value) for key, value in raw.get(name, {}).items()}
@@ -161,6 +162,7 @@ def contract_world(path: Path) -> World:
         usb_mappings=_mappings(raw["mappings"]["usb.cfg"]),
         pci=tuple(_pci(row) for row in raw["pci"]),
         usb=tuple(UsbDevice(port, number) for port, number in raw["usb"]),
+        snippets=tuple(re.findall(r"local:snippets/(\S+)", " ".join(raw.get("snippets", ())))),
         ports=("/dev/ttyS0",),
         vms={
             "200": "boot: \nmemory: 64\nname: other\n",
