@@ -184,6 +184,8 @@ class Facts:
     packages: Maybe[dict[str, str]] = Unknown("not read")
     hardware: Hardware = Hardware()
     guests: Maybe[dict[int, GuestFile]] = Unknown("not read")
+    api: Maybe[bool] = True
+    """Unknown, with the reason, when the PVE API could not be asked; what only it knows is Unknown then too."""
     states: Maybe[dict[int, GuestState]] = Unknown("not read")
     """From the API; VMs without a state here are not on this node."""
     quorate: Maybe[bool] = Unknown("not read")

@@ -25,7 +25,8 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         draft.findings.append(cannot_read("VM configurations", facts.guests.unknown))
         return draft
     if isinstance(facts.states, model.Unknown):
-        draft.findings.append(cannot_read("VM states (PVE API)", facts.states.unknown))
+        if not isinstance(facts.api, model.Unknown):  # else the diagnosis api-unreadable says so
+            draft.findings.append(cannot_read("VM states (PVE API)", facts.states.unknown))
         return draft
     for guest in node.guests:
         _guest(node, guest, facts, facts.guests, facts.states, ledger, draft, take_over=take_over)

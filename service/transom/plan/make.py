@@ -22,7 +22,7 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     if reboot:
         draft.actions.append(reboot)
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
-    findings = _unique((*draft.findings, *diagnoses.run(facts, node)))
+    findings = _unique((*draft.findings, *diagnoses.run(facts, node, _leaving(draft))))
     gates = _gates(findings)
     held = any(not gate.open for gate in gates)
     return Plan(
@@ -54,6 +54,17 @@ def _reboot(facts: model.Facts, draft: Draft) -> acts.Reboot | None:
     running = sorted(vmid for vmid, state in states.items() if state.status == "running")
     stops = f"; running VMs {', '.join(map(str, running))} are shut down by it" if running else ""
     return acts.Reboot(facts.boot.boot_id, draft.reboot[0] + stops)
+
+
+def _leaving(draft: Draft) -> dict[int, dict[str, str | None]]:
+    """Keys of VMs that go back to what they were, since no document names them any more."""
+    return {
+        action.vmid: {
+            key: value for key, value in action.wanted.items() if f"qemu/{action.vmid}/{key}" in draft.forgets
+        }
+        for action in draft.actions
+        if isinstance(action, acts.ChangeGuest)
+    }
 
 
 def _gates(findings: tuple[model.Finding, ...]) -> tuple[Gate, ...]:

@@ -21,6 +21,11 @@ def observe(world: w.World) -> model.Facts:
     only leaves its own facts Unknown."""
     sections = _sections(world)
     facts = host_facts.facts(world.node, sections)
+    try:
+        world.api.version()
+    except errors.TransomError as error:
+        why = model.Unknown(f"{type(error).__name__}: {error}")
+        return dataclasses.replace(facts, api=why, states=why, quorate=why, storages=why)
     return dataclasses.replace(
         facts,
         states=_ask("VM states", lambda: dict(world.api.guests(world.node))),

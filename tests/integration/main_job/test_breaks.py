@@ -12,7 +12,7 @@ FINDINGS = {
     "vm-locked": {"vm-locked"},
     "second-blacklist": {"foreign-contradiction"},
     "foreign-contradiction": {"foreign-contradiction"},
-    "token-revoked": {"cannot-read"},
+    "token-revoked": {"api-unreadable"},
     "no-quorum": {"no-quorum"},
     "vtd-off": {"vtd-off"},
     "igpu-hidden": {"igpu-hidden"},

@@ -18,6 +18,8 @@ RULE = rule.Rule(
 
 def judge(host: view.Host) -> rule.Verdict:
     quorate = host.facts.quorate
+    if isinstance(host.facts.api, model.Unknown):
+        return rule.clear()  # api-unreadable says so, and holds
     if isinstance(quorate, model.Unknown):
         return rule.cannot_tell(f"quorum: {quorate.unknown}")
     if quorate:
