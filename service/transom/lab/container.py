@@ -56,7 +56,8 @@ KEEPER = """\
 #!/bin/sh
 mkfifo /tmp/ready
 bwrap --dev-bind /node / --unshare-user --uid 0 --gid 0 --die-with-parent -- \\
-  /bin/sh -c 'echo $$; exec </dev/null >/dev/null 2>&1; exec sleep infinity' >/tmp/ready &
+  /bin/sh -c 'cat /opt/lab/control/journal >>/var/log/syslog; echo $$; exec </dev/null >/dev/null 2>&1; exec sleep infinity' \\
+  >/tmp/ready &
 read -r inner </tmp/ready || exit 1
 echo "$inner" >/lab/inner.pid
 {sshd} -D -e -f /lab/ssh/sshd_config 2>>/lab/sshd.log &
@@ -99,7 +100,7 @@ class Place:
 
     @property
     def control(self) -> Path:
-        """Where the node asks for a reboot; visible inside as ``/opt/lab/control``."""
+        """Where the node finds this boot's journal and asks for a reboot; visible inside as ``/opt/lab/control``."""
         return self.lab / "control"
 
 
@@ -151,7 +152,7 @@ def argv(place: Place, usr: Path, hostname: str, over: Sequence[str]) -> list[st
         "--unshare-pid",
         "--unshare-ipc",
     ]
-    args += ["--unshare-uts", "--hostname", hostname, "--die-with-parent", "--new-session"]
+    args += ["--unshare-uts", "--hostname", hostname, "--die-with-parent"]
     args += ["--tmpfs", "/tmp", "--ro-bind", "/usr", "/usr", "--dir", "/etc"]
     for name in ("bin", "sbin", "lib", "lib64"):
         args += _top(f"/{name}")

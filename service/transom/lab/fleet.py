@@ -171,12 +171,15 @@ class Fleet:
 def start(
     folder: Path,
     *,
-    nodes: int | Sequence[world.LabNode] = 1,
+    nodes: int | Sequence[world.LabNode] | None = None,
     clusters: int = 1,
     vms: int = 0,
     flavour: str = "seed",
 ) -> Fleet:
-    """Starts a lab in ``folder`` and waits until every node answers. A folder that has one already starts it as it was left."""
+    """Starts a lab in ``folder`` and waits until every node answers: one node, or those that are asked for.
+
+    A folder that has a lab already starts it as it was left; Rejected when other nodes are asked for.
+    """
     platform.check()
     lab = Fleet(folder.resolve())
     try:
@@ -209,14 +212,21 @@ def _first_boot(one: FleetNode, vms: Mapping[str, str]) -> None:
         (one.root / f"etc/pve/nodes/{one.name}/qemu-server/{vmid}.conf").write_text(text)
 
 
-def _fixed(folder: Path, nodes: int | Sequence[world.LabNode], clusters: int, flavour: str) -> list[node.Fixed]:
+def _fixed(folder: Path, nodes: int | Sequence[world.LabNode] | None, clusters: int, flavour: str) -> list[node.Fixed]:
     """The nodes that are kept in the folder, or else fresh ones on free ports."""
-    kept = sorted(folder.glob("*/node.json"))
-    if kept:
-        return [node.load(path.parent) for path in kept]
-    machines = describe(nodes, clusters, world.FLAVOURS[flavour]) if isinstance(nodes, int) else list(nodes)
-    ports = free_ports(2 * len(machines))
-    return [node.Fixed(one, ports[2 * at], ports[2 * at + 1]) for at, one in enumerate(machines)]
+    kept = [node.load(path.parent) for path in sorted(folder.glob("*/node.json"))]
+    if kept and nodes is None:
+        return kept
+    asked = 1 if nodes is None else nodes
+    machines = describe(asked, clusters, world.FLAVOURS[flavour]) if isinstance(asked, int) else list(asked)
+    if not kept:
+        ports = free_ports(2 * len(machines))
+        return [node.Fixed(one, ports[2 * at], ports[2 * at + 1]) for at, one in enumerate(machines)]
+    here = {one.hardware.name: one.hardware.cluster for one in kept}
+    if here != {one.name: one.cluster for one in machines}:
+        names = ", ".join(f"{name} ({cluster})" for name, cluster in here.items())
+        raise errors.Rejected(f"{folder.parent} holds a lab of {names}", hint="choose another --dir, or remove it")
+    return kept
 
 
 def describe(count: int, clusters: int, kind: Callable[..., world.LabNode]) -> list[world.LabNode]:

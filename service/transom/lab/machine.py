@@ -268,13 +268,3 @@ def power_off(root: Path) -> None:
         folder.chmod(mode)
     (root / "run/lock/qemu-server").mkdir(parents=True)
     (root / "run/lock").chmod(0o1777)
-
-
-def log(root: Path, lines: tuple[str, ...], when: str) -> None:
-    """Writes the boot's journal: appended to ``/var/log/syslog``, this boot's alone for ``journalctl`` and ``dmesg``."""
-    journal = "".join(f"{when} {line}\n" for line in lines)
-    with (root / "var/log/syslog").open("a") as file:
-        file.write(journal)
-    (root / "run/lab-journal").write_text(journal)
-    kernel = [line.removeprefix("kernel: ") for line in lines if line.startswith("kernel: ")]
-    (root / "var/log/dmesg").write_text("".join(f"[    0.000000] {line}\n" for line in kernel))

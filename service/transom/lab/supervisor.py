@@ -22,12 +22,11 @@ START = 60.0
 def run(
     folder: Path,
     *,
-    nodes: int | Sequence[world.LabNode],
+    nodes: int | Sequence[world.LabNode] | None,
     clusters: int,
     vms: int,
     flavour: str,
     sources: Sequence[Path],
-    ready: threading.Event | None = None,
 ) -> None:
     """Runs a lab in this process until SIGTERM, SIGINT or ``lab down``; prints where everything is once it is up."""
     stop = threading.Event()
@@ -39,8 +38,6 @@ def run(
         server = control.Server(lab.folder, lambda request: answer(lab, stop, request))
         try:
             print(text(lab.describe()), flush=True)
-            if ready:
-                ready.set()
             stop.wait()
         finally:
             server.close()

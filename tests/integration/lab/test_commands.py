@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from transom import errors
@@ -11,7 +13,7 @@ DROPIN = "etc/default/grub.d/90-transom.cfg"
 
 
 @pytest.fixture(autouse=True)
-def tidy(node: fleet.FleetNode):  # type: ignore[no-untyped-def]
+def tidy(node: fleet.FleetNode) -> Iterator[None]:
     """Takes away what the tests put there."""
     yield
     for path in (DROPIN, "etc/modprobe.d/zz-test.conf"):

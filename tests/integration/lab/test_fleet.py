@@ -91,3 +91,12 @@ def test_the_same_folder_is_the_same_lab_again(tmp_path: Path) -> None:
         after = (node.ssh_port, node.api_port, node.host_key, node.fingerprint, lab.token_file("home").read_text())
         assert after == before
         assert node.ssh("cat /etc/kept; uname -r") == "kept\n6.14.8-2-pve\n"
+
+
+def test_other_nodes_than_the_folder_has_are_refused(tmp_path: Path) -> None:
+    with fleet.start(tmp_path / "lab"):
+        pass
+    with pytest.raises(errors.Rejected, match=r"holds a lab of pve1 \(home\)"):
+        fleet.start(tmp_path / "lab", nodes=2)
+    with fleet.start(tmp_path / "lab", nodes=1) as lab:
+        assert list(lab.nodes) == ["pve1"]

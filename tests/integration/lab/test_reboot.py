@@ -6,6 +6,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 @pytest.fixture
-def own(tmp_path) -> Iterator[fleet.FleetNode]:  # type: ignore[no-untyped-def]
+def own(tmp_path: Path) -> Iterator[fleet.FleetNode]:
     """A node of the test's own."""
     with fleet.start(tmp_path / "lab") as lab:
         yield lab.node("pve1")
@@ -148,3 +149,13 @@ def test_an_unknown_module_is_in_the_journal(own: fleet.FleetNode) -> None:
     reboot(own)
     assert "Failed to find module 'no_such_module'" in own.ssh("journalctl -b")
     assert own.ssh("systemctl is-system-running || true") == "degraded\n"
+
+
+def test_a_link_in_the_node_does_not_lead_the_lab_out_of_the_root(own: fleet.FleetNode, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "syslog").write_text("mine\n")
+    own.ssh(f"rm -r /tmp; ln -s {outside} /tmp; ln -sf {outside}/syslog /var/log/syslog")
+    own.reboot()
+    assert [path.name for path in outside.iterdir()] == ["syslog"]
+    assert (outside / "syslog").read_text() == "mine\n"

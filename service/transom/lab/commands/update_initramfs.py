@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -34,7 +33,7 @@ def main() -> int:
             print(f"E: /boot/vmlinuz-{kernel} is not installed", file=sys.stderr)
             return 1
         print(f"update-initramfs: Generating /boot/initrd.img-{kernel}", flush=True)
-        time.sleep(float(os.environ.get("LAB_INITRAMFS_SECONDS", PAUSE)))
+        time.sleep(PAUSE)
         machine.write_initrd(Path("/"), kernel)
     return 0
 
