@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from transom import model
+from transom.diagnose import view
 from transom.plan import draft
 from transom.spec import wish
 
 
-def resolve(device: wish.DeviceWish, facts: model.Facts) -> str | model.Finding:
+def resolve(device: wish.DeviceWish, node: wish.NodeWish, facts: model.Facts) -> str | model.Finding:
     """The address (with domain) of the one function that matches, or the finding that says why there is none."""
-    if isinstance(facts.pci, model.Unknown):
-        return draft.cannot_read("/sys/bus/pci/devices", facts.pci.unknown)
-    matching = [dev for dev in facts.pci if dev.id == device.id and device.subsystem in ("", dev.subsystem)]
-    if len(matching) > 1 and device.address:
-        matching = [dev for dev in matching if dev.address == device.address] or matching
+    matching = view.Device(view.Host(facts, node), device).matching()
+    if isinstance(matching, model.Unknown):
+        return draft.cannot_read("/sys/bus/pci/devices", matching.unknown)
     if len(matching) == 1:
         return matching[0].address
     if matching:
@@ -24,7 +23,8 @@ def resolve(device: wish.DeviceWish, facts: model.Facts) -> str | model.Finding:
             "Give the device's address or subsystem in the Node document.",
             matching,
         )
-    others = [dev for dev in facts.pci if device.address and dev.address == device.address]
+    there = facts.device(device.address)
+    others = (there,) if isinstance(there, model.PciDevice) else ()
     return _finding(
         "igpu-hidden" if device.address.endswith("00:02.0") or not device.address else "device-missing",
         device,
@@ -34,7 +34,9 @@ def resolve(device: wish.DeviceWish, facts: model.Facts) -> str | model.Finding:
     )
 
 
-def _finding(id: str, device: wish.DeviceWish, summary: str, remedy: str, seen: list[model.PciDevice]) -> model.Finding:
+def _finding(
+    id: str, device: wish.DeviceWish, summary: str, remedy: str, seen: tuple[model.PciDevice, ...]
+) -> model.Finding:
     evidence = tuple(
         model.Evidence(f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} {dev.subsystem}".strip()) for dev in seen
     )

@@ -8,6 +8,7 @@ from typing import TypeVar
 from transom import model
 from transom.guest import compare, conf, hostpci, identity, registry
 from transom.guest.field import Route
+from transom.guest.fields import disks
 from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
@@ -44,7 +45,7 @@ def _guest(
     *,
     take_over: bool,
 ) -> None:
-    wants = wanted(guest, facts)
+    wants = wanted(guest, node, facts)
     if isinstance(wants, model.Finding):
         draft.findings.append(wants)
         return
@@ -62,7 +63,7 @@ def _guest(
     _change(node, guest, wants, found, parsed, states.get(found.vmid), ledger, draft)
 
 
-def wanted(guest: wish.GuestWish, facts: model.Facts) -> dict[str, wish.Want] | model.Finding:
+def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> dict[str, wish.Want] | model.Finding:
     """Every key the documents name, with conditions on the QEMU version settled and the device found on this node."""
     packages = facts.packages if not isinstance(facts.packages, model.Unknown) else {}
     qemu = packages.get("pve-qemu-kvm", "")
@@ -73,7 +74,7 @@ def wanted(guest: wish.GuestWish, facts: model.Facts) -> dict[str, wish.Want] | 
         if not want.qemu or versions.matches(qemu, want.qemu):
             config[key] = want
     if guest.device:
-        address = devices.resolve(guest.device, facts)
+        address = devices.resolve(guest.device, node, facts)
         if isinstance(address, model.Finding):
             return address
         value = hostpci.render_hostpci(address, guest.hostpci, guest.rom.filename if guest.rom else None)
@@ -284,7 +285,7 @@ def _cannot_converge(vmid: int, key: str, want: str, observed: str) -> model.Fin
     return model.Finding(
         id="vm-cannot-converge",
         subject=f"VM {vmid} {key}",
-        summary=f"{key} is {observed!r} and should be {want!r}; rewriting the key cannot bring that",
+        summary=f"{key} is {observed!r} and should be {want!r}: {disks.obstacle(want, observed) or 'writing it changes nothing'}",
         remedy="Resize or move the disk yourself, or change the document.",
         who=model.Who.REPORT,
         evidence=(model.Evidence(f"/etc/pve/qemu-server/{vmid}.conf", f"{key}: {observed}"),),
