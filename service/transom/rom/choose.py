@@ -6,6 +6,7 @@ import dataclasses
 
 from transom import errors
 from transom.rom import contents, gop, graphics, pe, tree
+from transom.rom import reader as readers
 
 _DRIVER_SUBSYSTEMS = {pe.SUBSYSTEMS[number] for number in pe.DRIVERS}
 
@@ -99,9 +100,10 @@ def _same_generation(facts: gop.Gop, device: int) -> bool:
 
 
 def _newest(drivers: list[tree.Driver], warnings: tuple[str, ...]) -> Choice:
-    best = max(drivers, key=lambda driver: _version(driver.gop))
+    best = max(drivers, key=lambda driver: (driver.form != readers.STRAY, _version(driver.gop)))
     others = [f"another driver serves it too: {_one(driver)}" for driver in drivers if driver is not best]
-    return Choice(best, (*best.warnings, *warnings, *others))
+    stray = ["it lies outside any file of the firmware: no checksum covers it"] if best.form == readers.STRAY else []
+    return Choice(best, (*best.warnings, *warnings, *stray, *others))
 
 
 def _version(facts: gop.Gop | None) -> tuple[int, ...]:

@@ -12,17 +12,19 @@ from transom.rom import span, tiano
 
 _STEP = 1 << 20
 _LZMA_HEADER = 13  # properties, dictionary size (u32), original size (u64)
+_UNKNOWN_SIZE = (1 << 64) - 1
 _CHUNK = 0x10000  # most that an uncompressed LZMA2 chunk holds
 
 Buffer = bytes | bytearray
 
 
 def lzma_alone(part: span.Span, budget: budgets.Budget) -> Buffer:
-    """LZMA with its 13-byte header, as EDK2 stores it: no end mark, the size is announced."""
+    """LZMA with its 13-byte header. EDK2 announces the size and sets no end mark, other tools do it the other way round."""
     properties = part.u8(0)
     if properties >= 9 * 5 * 5:
         raise errors.RomError("LZMA properties are out of range", offset=part.start)
-    size = budget.expand(part.uint(5, 8), part.start)
+    announced = part.uint(5, 8)
+    size = budget.room() if announced == _UNKNOWN_SIZE else budget.expand(announced, part.start)
     chain = {
         "id": lzma.FILTER_LZMA1,
         "lc": properties % 9,
@@ -33,6 +35,8 @@ def lzma_alone(part: span.Span, budget: budgets.Budget) -> Buffer:
     }
     try:
         unpack = lzma.LZMADecompressor(format=lzma.FORMAT_RAW, filters=[chain])
+        if announced == _UNKNOWN_SIZE:
+            return _until_end(unpack, part, budget)
         return _pump(unpack.decompress, part.cut(_LZMA_HEADER), size, part.start)
     except lzma.LZMAError as cause:
         raise errors.RomError(f"LZMA data is corrupt ({cause})", offset=part.start) from cause
@@ -104,26 +108,41 @@ def gzip(part: span.Span, budget: budgets.Budget) -> Buffer:
     return out
 
 
-def efi_or_tiano(part: span.Span, budget: budgets.Budget, fits: Callable[[Buffer], bool]) -> Buffer:
-    """EFI 1.1 and Tiano share one header: the variant whose output ``fits`` is taken."""
+def efi_or_tiano(part: span.Span, budget: budgets.Budget, rate: Callable[[Buffer], int]) -> Buffer:
+    """EFI 1.1 and Tiano share one header: the variant whose output rates higher is taken, and 0 is not taken at all."""
     stream = part.cut()
-    packed, size = tiano.sizes(stream)
+    _, size = tiano.sizes(stream)
     budget.expand(size, part.start)
+    best: tuple[int, Buffer] = (0, b"")
     failure: errors.RomError | None = None
     for wide in (False, True):
         try:
             data = tiano.decompress(stream, limit=size, wide=wide)
         except errors.RomError as cause:
-            failure = failure or cause
+            failure = cause
             continue
-        if fits(data):
-            return data
-        failure = failure or errors.RomError(
-            "neither EFI 1.1 nor Tiano decompression gives sections", offset=part.start
-        )
-    raise errors.RomError(
-        span.reason(failure) if failure else f"cannot decompress {packed} bytes", offset=part.start
-    ) from failure
+        best = max(best, (rate(data), data), key=lambda rated: rated[0])
+    if not best[0]:
+        text = span.reason(failure) if failure else "neither EFI 1.1 nor Tiano decompression gives what is expected"
+        raise errors.RomError(text, offset=part.start) from failure
+    return best[1]
+
+
+def _until_end(unpack: lzma.LZMADecompressor, part: span.Span, budget: budgets.Budget) -> bytearray:
+    pending = part.cut(_LZMA_HEADER)
+
+    def read(most: int) -> bytes:
+        nonlocal pending
+        if unpack.eof:
+            return b""
+        step = unpack.decompress(pending, max_length=most)
+        pending = b""
+        return step
+
+    out = _grow(read, budget.room(), budget, part.start)
+    if not unpack.eof:
+        raise errors.RomError(f"compressed data is cut off: no end mark after {len(out)} bytes", offset=part.start)
+    return out
 
 
 def _pump(decompress: Callable[..., bytes], data: bytes, size: int, offset: int) -> bytearray:

@@ -99,7 +99,7 @@ def _rom(one: reader.Reader, data: bytes) -> tuple[tree.Node, ...]:
 def _driver(one: reader.Reader, area: parts.Area, image: rominfo.Image) -> None:
     unit, body = parts.Unit(), rominfo.body(area.whole, image)
     if image.compression:
-        plain = codec.efi_or_tiano(body, one.budget, lambda data: data.startswith(b"MZ"))
+        plain = codec.efi_or_tiano(body, one.budget, lambda data: int(data.startswith(b"MZ")))
         body, area = span.Span.of(plain), one.enter(plain, area, f"image at 0x{image.offset:X}")
     one.program(body, "ROM image", unit, area)
     one.finish(unit, area)

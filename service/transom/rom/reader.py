@@ -9,6 +9,8 @@ from transom import errors
 from transom.rom import budget as budgets
 from transom.rom import gop, oprom, parts, pe, raw, rominfo, section, span, tree, vbt
 
+STRAY = "PE in raw data"  # the form of a program that no structure announces
+
 _FARTHEST_BACK = 4 * budgets.MIB  # no driver is larger
 _CANDIDATES = 64
 
@@ -78,7 +80,7 @@ class Reader:
             self.problem(tree.Level.NOTE, "the GOP driver's name stands outside any program", area, at)
             return
         unit = parts.Unit(name="", guid="")
-        self.program(part, "PE in raw data", unit, area)
+        self.program(part, STRAY, unit, area)
         self.finish(unit, area)
 
     def _add(self, part: span.Span, form: str, unit: parts.Unit, area: parts.Area) -> None:

@@ -31,6 +31,8 @@ _NAMES = {
     0x1B: "PEI dependency",
     0x1C: "MM dependency",
 }
+_VENDORS = (0x20, 0xF0)  # Insyde's and Phoenix's sections for power-on codes
+_WHOLE = 1 << 20
 _PROCESSING_REQUIRED = 1
 _MAGIC = (
     (b"\x28\xb5\x2f\xfd", "zstd", codec.zstd),
@@ -58,17 +60,17 @@ def read(
     return tuple(nodes)
 
 
-def well_formed(data: bytes | bytearray) -> bool:
-    """Whether bytes look like sections from start to end: tells EFI 1.1 from Tiano, whose streams look alike."""
-    part, at = span.Span.of(data), 0
+def rate(data: bytes | bytearray) -> int:
+    """How far bytes look like sections: the number of sections in a row, more when they end with the bytes. Tells EFI 1.1
+    from Tiano, whose streams look alike."""
+    part, at, count = span.Span.of(data), 0, 0
     while at + 4 <= len(part):
         size, header = _extent(part, at)
-        if size < header or at + size > len(part):
-            return at > 0 and part.sub(at).blank()
-        if part.u8(at + 3) not in _NAMES:
-            return False
+        if size < header or at + size > len(part) or not (part.u8(at + 3) in _NAMES or part.u8(at + 3) in _VENDORS):
+            return count + _WHOLE if count and part.sub(at).blank() else count
+        count += 1
         at += -(-size // 4) * 4
-    return at > 0
+    return count + _WHOLE if count else 0
 
 
 def _extent(part: span.Span, at: int) -> tuple[int, int]:
@@ -128,7 +130,7 @@ def _compressed(
         return "stored", read(reader, area, unit, packed, depth + 1)
     if kind == 1:
         return "EFI 1.1 or Tiano", _open(
-            reader, area, unit, packed, "EFI 1.1", lambda p, b: codec.efi_or_tiano(p, b, well_formed)
+            reader, area, unit, packed, "EFI 1.1", lambda p, b: codec.efi_or_tiano(p, b, rate)
         )
     if kind == 2:
         return "LZMA", _open(reader, area, unit, packed, "LZMA", codec.lzma_alone)
@@ -153,7 +155,7 @@ def _guided(
         return name, _open(reader, area, unit, packed, unpack[0], unpack[1])
     if guid == guids.CRC32:
         _check_crc(reader, area, unit, whole, header, packed)
-    elif whole.u16(header + 18) & _PROCESSING_REQUIRED and not well_formed(packed.cut(0, min(len(packed), 1 << 16))):
+    elif whole.u16(header + 18) & _PROCESSING_REQUIRED and rate(packed.cut()) < _WHOLE:
         reader.problem(tree.Level.UNREAD, f"a section in the form {guid} is not unpacked here", area, whole.start)
         return name, ()
     return name, read(reader, area, unit, packed, depth + 1)
@@ -163,7 +165,7 @@ def _decoder(guid: str, packed: span.Span) -> tuple[str, raw.Unpack] | None:
     if guid in guids.LZMA:
         return "LZMA", codec.lzma_alone
     if guid == guids.TIANO:
-        return "Tiano", lambda p, b: codec.efi_or_tiano(p, b, well_formed)
+        return "Tiano", lambda p, b: codec.efi_or_tiano(p, b, rate)
     known = {
         guids.LZMA_F86: ("LZMA with x86 filter", codec.lzma_f86),
         guids.BROTLI: ("Brotli", codec.brotli),

@@ -314,6 +314,23 @@ def test_corrupt_compression_is_reported(make: types.ModuleType, gop: bytes, nam
         choose.gop_for(found, (0x9BC8,))
 
 
+def test_lzma_of_unannounced_size(make: types.ModuleType, gop: bytes) -> None:
+    unknown = (1 << 64) - 1
+    stream = make.lzma_alone(make.section(0x10, gop), announce=unknown)
+    assert the_gop(image(make, make.guided(make.LZMA, stream))) == gop
+    assert not contents.read(image(make, make.guided(make.LZMA, stream[:-20]))).whole
+    with pytest.raises(budget.LimitError):
+        contents.read(image(make, make.guided(make.LZMA, make.lzma_alone(bytes(100 << 20), announce=unknown))))
+
+
+def test_vendors_own_sections_do_not_hide_a_stream(make: types.ModuleType, gop: bytes) -> None:
+    body = make.joined(make.section(0x20, b"code"), make.section(0xF0, b"code"), make.section(0x10, gop))
+    for wide in (False, True):
+        pack = tiano._extension().TianoCompress if wide else tiano._extension().EfiCompress
+        packed = make.section(1, struct.pack("<IB", len(body), 1) + pack(body, len(body)))
+        assert the_gop(image(make, packed)) == gop
+
+
 def test_lzma_that_ends_before_its_announced_size(make: types.ModuleType, gop: bytes) -> None:
     body = make.section(0x10, gop)
     found = contents.read(image(make, make.guided(make.LZMA, make.lzma_alone(body, announce=len(body) + 10))))
@@ -331,6 +348,7 @@ def test_driver_in_a_file_with_a_wrong_checksum_is_refused(make: types.ModuleTyp
 def test_raw_pe_outside_any_structure_is_found(make: types.ModuleType, gop: bytes) -> None:
     found = contents.read(image(make, make.ui("x")) + b"MZ" * 9 + gop + b"\xff" * 99)
     assert [(d.data, d.form) for d in found.gops] == [(gop, "PE in raw data")]
+    assert "outside any file" in choose.gop_for(found, (0x9BC8,)).warnings[0]
 
 
 def test_name_outside_a_program_is_a_note(make: types.ModuleType) -> None:
