@@ -191,6 +191,22 @@ def test_the_short_path_is_the_same_file(here: node.Node, root: Any) -> None:
     assert root("GET", "/nodes/pve1/qemu/115/config")["name"] == "straight"
 
 
+def test_links_in_a_node_do_not_lead_out_of_its_root(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "run/lock").mkdir(parents=True)
+    outside.mkdir()
+    (root / "var").mkdir()
+    (root / "var/lock").symlink_to("/run/lock")
+    (root / "var/log").symlink_to(outside)
+    (root / "up").symlink_to("../../..")
+    assert files.below(root, "/var/lock/x") == root / "run/lock/x"
+    assert files.below(root, "var/log/pve") == root / str(outside).lstrip("/") / "pve"
+    assert files.below(root, "up/etc") == root / "etc"
+    files.NodeFiles(root, "pve1").lay_out()
+    assert list(outside.iterdir()) == []
+    assert (root / "run/lock/qemu-server").is_dir()
+
+
 def test_a_task_whose_process_died_is_told_so(here: node.Node, root: Any) -> None:
     upid = "UPID:pve1:00000400:00000001:60000000:qmstart:112:root@pam:"
     (here.place.tasks / upid).write_text("half a line")

@@ -126,15 +126,15 @@ class Access:
         self.place = place
 
     def accounts(self) -> Accounts:
-        return parse(files.read_text(self.place.etc / "user.cfg"))
+        return parse(files.read_text(self.place.path("etc/pve/user.cfg")))
 
     def table(self, name: str) -> dict[str, str]:
         """A file of `key value` lines below etc/pve/priv."""
-        text = files.read_text(self.place.etc / "priv" / name)
+        text = files.read_text(self.place.path(f"etc/pve/priv/{name}"))
         return {key: value for key, _, value in (line.partition(" ") for line in text.splitlines() if line)}
 
     def key(self) -> bytes:
-        return files.read_text(self.place.etc / "priv/authkey.key").encode()
+        return files.read_text(self.place.path("etc/pve/priv/authkey.key")).encode()
 
     # -- logging in
 

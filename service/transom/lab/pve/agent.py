@@ -16,7 +16,7 @@ from transom.lab.pve import devices, files, formats, node, replies, runstate
 
 
 def folder(here: node.Node, vmid: int) -> Path:
-    return here.place.state / "agent" / str(vmid)
+    return here.place.path(f"var/lib/transom-lab/agent/{vmid}")
 
 
 def obeys(here: node.Node, vmid: int) -> bool:

@@ -64,7 +64,7 @@ def get_tasks(request: Request) -> object:
 
 
 def digest(request: Request, kind: str) -> str:
-    return hashlib.sha1(files.read(request.node.place.etc / f"mapping/{kind}.cfg") or b"").hexdigest()
+    return hashlib.sha1(files.read(request.node.place.path(f"etc/pve/mapping/{kind}.cfg")) or b"").hexdigest()
 
 
 def shown(one: mapping.Mapping, kind: str) -> dict[str, object]:
@@ -114,7 +114,7 @@ def options_of(request: Request) -> dict[str, str]:
 def post_mapping(kind: str) -> Handler:
     def handler(request: Request) -> None:
         name = request.text("id")
-        with files.locked_file(request.node.place.root / f"run/mapping-{kind}.lock"):
+        with files.locked_file(request.node.place.path(f"run/mapping-{kind}.lock")):
             known = mapping.load(request.node, kind)
             if name in known:
                 replies.die(f"create hardware mapping failed: {kind} ID '{name}' already defined")
@@ -127,7 +127,7 @@ def post_mapping(kind: str) -> Handler:
 def put_mapping(kind: str) -> Handler:
     def handler(request: Request) -> None:
         name, failed = request.path["id"], "update hardware mapping failed:"
-        with files.locked_file(request.node.place.root / f"run/mapping-{kind}.lock"):
+        with files.locked_file(request.node.place.path(f"run/mapping-{kind}.lock")):
             known = mapping.load(request.node, kind)
             if request.text("digest") not in ("", digest(request, kind)):
                 replies.die(f"{failed} detected modified configuration - file changed by other user? Try again.")
@@ -146,7 +146,7 @@ def put_mapping(kind: str) -> Handler:
 
 def delete_mapping(kind: str) -> Handler:
     def handler(request: Request) -> None:
-        with files.locked_file(request.node.place.root / f"run/mapping-{kind}.lock"):
+        with files.locked_file(request.node.place.path(f"run/mapping-{kind}.lock")):
             known = mapping.load(request.node, kind)
             known.pop(request.path["id"], None)
             mapping.save(request.node, kind, known)
@@ -177,7 +177,7 @@ def index(_request: Request) -> object:
 
 
 def options(request: Request) -> object:
-    text = files.read_text(request.node.place.etc / "datacenter.cfg")
+    text = files.read_text(request.node.place.path("etc/pve/datacenter.cfg"))
     return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
 
 

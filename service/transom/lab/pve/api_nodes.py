@@ -32,7 +32,7 @@ def nodes(request: Request) -> object:
 
 def fingerprint(here: node.Node) -> str:
     """SHA-256 of the node's certificate in colon hex, '' without one."""
-    pem = files.read_text(here.place.etc / "local/pveproxy-ssl.pem")
+    pem = files.read_text(here.place.path("etc/pve/local/pveproxy-ssl.pem"))
     if not pem:
         return ""
     import ssl  # here, because the command-line tools start faster without it

@@ -69,7 +69,7 @@ def get_volume(request: Request) -> object:
     volume = volume_of(request)
     storage.check_use(request.node, request.caller, 0, volume.id)
     size = storage.need_size(request.node, volume)
-    shown = f"/{storage.file_of(request.node, volume).relative_to(request.node.place.root)}"
+    shown = storage.shown_path(volume)
     return {"path": shown, "size": size, "used": size, "format": "raw" if volume.kind == "iso" else volume.format}
 
 
@@ -90,15 +90,11 @@ def delete_volume(request: Request) -> object:
 
     def work(log: Log) -> None:
         if not path.exists():
-            log(f"disk image '{shown_path(request, volume)}' does not exist")
+            log(f"disk image '{storage.shown_path(volume)}' does not exist")
         path.unlink(missing_ok=True)
         log(f"Removed volume '{volume.id}'")
 
     return request.node.tasks.start("imgdel", volume.storage.id, request.caller, work)
-
-
-def shown_path(request: Request, volume: storage.Volume) -> str:
-    return f"/{storage.file_of(request.node, volume).relative_to(request.node.place.root)}"
 
 
 def check_file(name: str, content: str, complaint: str) -> None:
@@ -120,7 +116,7 @@ def post_upload(request: Request) -> object:
     name = re.sub(r"[^-a-zA-Z0-9_.]", "_", name.rsplit("/", 1)[-1])
     check_file(name, kind, "invalid filename or wrong extension")
     volume = target(request, name, kind)
-    shown, source = shown_path(request, volume), f"/var/tmp/pveupload-{os.urandom(16).hex()}"
+    shown, source = storage.shown_path(volume), f"/var/tmp/pveupload-{os.urandom(16).hex()}"
     path, node = storage.file_of(request.node, volume), request.node.name
 
     def work(log: Log) -> None:
@@ -137,7 +133,7 @@ def post_download(request: Request) -> object:
     name, kind, url = request.text("filename"), request.text("content"), request.text("url")
     check_file(name, kind, "wrong file extension")
     volume = target(request, name, kind)
-    shown, path = shown_path(request, volume), storage.file_of(request.node, volume)
+    shown, path = storage.shown_path(volume), storage.file_of(request.node, volume)
 
     def work(log: Log) -> None:
         log(f"downloading {url} to {shown}")

@@ -128,12 +128,12 @@ def port_words(here: node.Node, current: conf.Conf) -> list[str]:
         if path == "socket":
             words += ["-chardev", f"socket,id=serial{index},path=/var/run/qemu-server/serial{index},server=on,wait=off"]
         elif path:
-            if not (here.place.root / path.lstrip("/")).exists():
+            if not here.place.path(path).exists():
                 replies.die("no such serial device")
             words += ["-chardev", f"serial,id=serial{index},path={path}"]
     for index in range(3):
         path = current.text(f"parallel{index}")
-        if path and not (here.place.root / path.lstrip("/")).exists():
+        if path and not here.place.path(path).exists():
             replies.die("no such parallel device")
     return words
 
@@ -148,7 +148,7 @@ def drive_words(here: node.Node, current: conf.Conf) -> list[str]:
         if drive.storage:
             volume = storage.parse(here, drive.file)
             storage.need_size(here, volume)
-            path = f"/{storage.file_of(here, volume).relative_to(here.place.root)}"
+            path = storage.shown_path(volume)
         media = ",media=cdrom" if drive.cdrom else ""
         words += ["-drive", f"file={path},if=none,id=drive-{name}{media}"]
     return words

@@ -21,6 +21,25 @@ from transom.lab.pve import replies
 LOCK_WAIT = 10.0  # seconds that qemu-server waits for a VM's lock
 
 
+def below(root: Path, inside: str) -> Path:
+    """Where `inside` is as the node sees it: its links, absolute ones too, never lead out of `root`."""
+    left, at, hops = [part for part in inside.split("/") if part], root, 0
+    while left:
+        part = left.pop(0)
+        if part == "..":
+            at = at if at == root else at.parent
+            continue
+        step = at if part == "." else at / part
+        if step.is_symlink() and hops < 40:
+            hops += 1
+            target = str(step.readlink())
+            left = [name for name in target.split("/") if name] + left
+            at = root if target.startswith("/") else at
+        else:
+            at = step
+    return at
+
+
 @dataclass(frozen=True)
 class NodeFiles:
     """The layout below one root."""
@@ -28,39 +47,42 @@ class NodeFiles:
     root: Path
     node: str
 
+    def path(self, inside: str) -> Path:
+        return below(self.root, inside)
+
     @property
     def etc(self) -> Path:
-        return self.root / "etc/pve"
+        return self.path("etc/pve")
 
     @property
     def configs(self) -> Path:
-        return self.etc / "nodes" / self.node / "qemu-server"
+        return self.path(f"etc/pve/nodes/{self.node}/qemu-server")
 
     @property
     def run(self) -> Path:
-        return self.root / "run/qemu-server"
+        return self.path("run/qemu-server")
 
     @property
     def tasks(self) -> Path:
-        return self.root / "var/log/pve/tasks"
+        return self.path("var/log/pve/tasks")
 
     @property
     def state(self) -> Path:
         """What a real node keeps elsewhere: the world's description, volumes, answers of guest agents."""
-        return self.root / "var/lib/transom-lab"
+        return self.path("var/lib/transom-lab")
 
     def config(self, vmid: int) -> Path:
-        return self.configs / f"{vmid}.conf"
+        return self.path(f"etc/pve/nodes/{self.node}/qemu-server/{vmid}.conf")
 
     def locked(self, vmid: int, log: Callable[[str], None] | None = None, timeout: float = LOCK_WAIT) -> _Lock:
         """The lock of a VM; `log` hears when it has to be waited for."""
         name = f"/var/lock/qemu-server/lock-{vmid}.conf"
-        return _Lock(self.root / name.lstrip("/"), name, timeout, log)
+        return _Lock(self.path(name), name, timeout, log)
 
     def lay_out(self) -> None:
         """Makes the folders; `etc/pve/qemu-server` is a link, as pmxcfs shows it."""
-        for path in (self.configs, self.etc / "priv", self.etc / "mapping", self.run, self.tasks, self.state,
-                     self.root / "var/lock/qemu-server", self.root / "var/lib/vz"):  # fmt: skip
+        for path in (self.configs, self.path("etc/pve/priv"), self.path("etc/pve/mapping"), self.run, self.tasks, self.state,
+                     self.path("var/lock/qemu-server"), self.path("var/lib/vz")):  # fmt: skip
             path.mkdir(parents=True, exist_ok=True)
         link = self.etc / "qemu-server"
         if not link.is_symlink() and not link.exists():
@@ -155,15 +177,15 @@ def refresh(files: NodeFiles) -> None:
 
     A file counts as written when its inode, size or time of change differs from what was last seen.
     """
-    seen_path = files.root / "run/pmxcfs/seen.json"
-    with locked_file(files.root / "run/pmxcfs/lock"):
+    seen_path = files.path("run/pmxcfs/seen.json")
+    with locked_file(files.path("run/pmxcfs/lock")):
         seen = read_json(seen_path)
         if not seen:
             seen = {"starttime": int(time.time()), "counter": 0, "files": {}}
         old = seen["files"] if isinstance(seen["files"], dict) else {}
         now = dict(_stamps(files))
         changed = [vmid for vmid, stamp in now.items() if stamp != (old.get(vmid) or [None])[0]]
-        if not changed and old.keys() == now.keys() and (files.etc / ".vmlist").exists():
+        if not changed and old.keys() == now.keys() and files.path("etc/pve/.vmlist").exists():
             return
         counter = int(str(seen["counter"]))
         for vmid in sorted(changed, key=int):
@@ -186,9 +208,9 @@ def _stamps(files: NodeFiles) -> Iterator[tuple[str, str]]:
 def _write_lists(files: NodeFiles, seen: dict[str, object], counter: int) -> None:
     """VMs of other nodes stay as they stand: their nodes count them."""
     entries = seen["files"] if isinstance(seen["files"], dict) else {}
-    listed = read_json(files.etc / ".vmlist").get("ids")
+    listed = read_json(files.path("etc/pve/.vmlist")).get("ids")
     others = {vmid: row for vmid, row in (listed if isinstance(listed, dict) else {}).items()
               if row.get("node") != files.node}  # fmt: skip
     mine = {vmid: {"node": files.node, "type": "qemu", "version": entry[1]} for vmid, entry in entries.items()}
-    write_json(files.etc / ".vmlist", {"version": counter, "ids": {**others, **mine}})
-    write_json(files.etc / ".version", {"starttime": seen["starttime"], "clinfo": 1, "vmlist": counter})
+    write_json(files.path("etc/pve/.vmlist"), {"version": counter, "ids": {**others, **mine}})
+    write_json(files.path("etc/pve/.version"), {"starttime": seen["starttime"], "clinfo": 1, "vmlist": counter})

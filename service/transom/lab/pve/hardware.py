@@ -49,11 +49,11 @@ class Hardware:
 
     @property
     def iommu(self) -> bool:
-        folder = self.root / "sys/class/iommu"
+        folder = files.below(self.root, "sys/class/iommu")
         return folder.is_dir() and any(folder.iterdir())
 
     def pci(self) -> list[Pci]:
-        folder = self.root / "sys/bus/pci/devices"
+        folder = files.below(self.root, "sys/bus/pci/devices")
         return [self._device(one) for one in sorted(folder.iterdir())] if folder.is_dir() else []
 
     def _device(self, folder: Path) -> Pci:
@@ -83,13 +83,13 @@ class Hardware:
 
     def rom(self, shown: str) -> str:
         """'' when the option ROM at this path (as the node sees it) can be loaded, else QEMU's complaint."""
-        path = self.root / shown.lstrip("/")
+        path = files.below(self.root, shown)
         if not path.is_file():
             return f'failed to find romfile "{shown}"'
         return f'romfile "{shown}" is empty' if path.stat().st_size == 0 else ""
 
     def usb(self) -> list[Usb]:
-        folder = self.root / "sys/bus/usb/devices"
+        folder = files.below(self.root, "sys/bus/usb/devices")
         found = [one for one in sorted(folder.iterdir()) if (one / "idVendor").exists()] if folder.is_dir() else []
         return [
             Usb(one.name, files.read_text(one / "idVendor").strip(), files.read_text(one / "idProduct").strip())

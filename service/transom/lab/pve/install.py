@@ -23,7 +23,7 @@ def install(state: world.World, root: Path, node: str) -> files.NodeFiles:
 
 def open_root(root: Path) -> tuple[world.World, files.NodeFiles]:
     """The world and files of a root that was installed before, for the command-line tools."""
-    state = root / "var/lib/transom-lab"
+    state = files.below(root, "var/lib/transom-lab")
     loaded = world.load((state / "world.json").read_text())
     return loaded, files.NodeFiles(root, (state / "node").read_text().strip())
 
@@ -40,23 +40,23 @@ def seed(state: world.World, place: files.NodeFiles) -> None:
         "storage.cfg": sections.render({f"{one.type}: {one.id}": storage_lines(one) for one in state.storages}),
     }  # fmt: skip
     for name, text in texts.items():
-        if not (place.etc / name).exists():
-            files.write(place.etc / name, text.encode())
+        if not place.path(f"etc/pve/{name}").exists():
+            files.write(place.path(f"etc/pve/{name}"), text.encode())
     if place.node == state.nodes[0]:
         for vmid, text in state.vms.items():
             if not place.config(int(vmid)).exists():
                 files.write(place.config(int(vmid)), text.encode())
     for name in state.snippets:
-        script = place.root / "var/lib/vz/snippets" / name
+        script = place.path(f"var/lib/vz/snippets/{name}")
         files.write(script, b"#!/bin/sh\nexit 0\n")
         script.chmod(0o755)
     for port in state.ports:
-        path = place.root / port.lstrip("/")
+        path = place.path(port)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     if state.pci or state.usb:
         write_sysfs(state, place.root)
-    (place.root / "usr/share/kvm").mkdir(parents=True, exist_ok=True)
+    place.path("usr/share/kvm").mkdir(parents=True, exist_ok=True)
 
 
 def storage_lines(storage: world.Storage) -> dict[str, list[str]]:

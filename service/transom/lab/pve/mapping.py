@@ -37,7 +37,7 @@ class Mapping:
 
 
 def load(here: node.Node, kind: str) -> dict[str, Mapping]:
-    found = sections.parse(files.read_text(here.place.etc / f"mapping/{kind}.cfg"))
+    found = sections.parse(files.read_text(here.place.path(f"etc/pve/mapping/{kind}.cfg")))
     return {
         name: Mapping(name, tuple(values.get("map", ())), {key: one[0] for key, one in values.items() if key != "map"})
         for name, values in found.items()

@@ -68,7 +68,7 @@ class Node:
     def write_cluster_file(self, name: str, text: str) -> None:
         """A file below etc/pve, on every node within reach: pmxcfs replicates it."""
         for root in self.everywhere().values():
-            files.write(root / "etc/pve" / name, text.encode())
+            files.write(files.below(root, f"etc/pve/{name}"), text.encode())
 
 
 def open_node(root: Path, *, background: bool = True, echo: Callable[[str], None] | None = None) -> Node:

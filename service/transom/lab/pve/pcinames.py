@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from transom.lab.pve import files
+
 VENDORS: Final = {"8086": "Intel Corporation", "1458": "Gigabyte Technology Co., Ltd", "1849": "ASRock Incorporation",
                   "10de": "NVIDIA Corporation", "1002": "Advanced Micro Devices, Inc. [AMD/ATI]",
                   "144d": "Samsung Electronics Co Ltd", "10ec": "Realtek Semiconductor Co., Ltd."}  # fmt: skip
@@ -37,7 +39,7 @@ def load(root: Path) -> Names:
     """From usr/share/misc/pci.ids below `root` where it exists."""
     vendors, devices, current = dict(VENDORS), dict(DEVICES), ""
     try:
-        text = (root / "usr/share/misc/pci.ids").read_text(errors="replace")
+        text = files.below(root, "usr/share/misc/pci.ids").read_text(errors="replace")
     except OSError:
         return Names(vendors, devices)
     for line in text.splitlines():

@@ -61,4 +61,4 @@ def remove(place: files.NodeFiles, vmid: int) -> bool:
 
 
 def new_pid(place: files.NodeFiles) -> int:
-    return files.count(place.root / "run/pve-pid", 2000)
+    return files.count(place.path("run/pve-pid"), 2000)

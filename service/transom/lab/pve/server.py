@@ -204,7 +204,7 @@ class Server:
     """A running server. `fingerprint` is the certificate's SHA-256 in colon hex."""
 
     def __init__(self, here: Node, port: int) -> None:
-        pem, key = certificate.ensure(here.place.etc / "local", here.name)
+        pem, key = certificate.ensure(here.place.path("etc/pve/local"), here.name)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem, key)
         handler = type("NodeHandler", (Handler,), {"here": here})

@@ -36,7 +36,7 @@ class Volume:
 
 def storages(here: node.Node) -> dict[str, world.Storage]:
     found: dict[str, world.Storage] = {}
-    for header, values in sections.parse(files.read_text(here.place.etc / "storage.cfg")).items():
+    for header, values in sections.parse(files.read_text(here.place.path("etc/pve/storage.cfg"))).items():
         kind, _, name = header.partition(": ")
 
         def first(key: str, default: str = "", values: dict[str, list[str]] = values) -> str:
@@ -73,13 +73,18 @@ def parse(here: node.Node, volid: str) -> Volume:
     return Volume(store, rest, "images", int(found[1]))
 
 
+def shown_path(volume: Volume) -> str:
+    """The volume's path as the node sees it."""
+    if not volume.storage.path:
+        return f"/var/lib/transom-lab/volumes/{volume.storage.id}/{volume.name}"
+    kind, _, name = volume.name.partition("/")
+    inside = f"{FOLDERS[kind]}/{name}" if kind in FOLDERS else f"images/{volume.name}"
+    return f"{volume.storage.path}/{inside}"
+
+
 def file_of(here: node.Node, volume: Volume) -> Path:
     """Where the volume is recorded."""
-    if not volume.storage.path:
-        return here.place.state / "volumes" / volume.storage.id / volume.name
-    folder = here.place.root / volume.storage.path.lstrip("/")
-    kind, _, name = volume.name.partition("/")
-    return folder / FOLDERS[kind] / name if kind in FOLDERS else folder / "images" / volume.name
+    return here.place.path(shown_path(volume))
 
 
 def size_of(here: node.Node, volume: Volume) -> int | None:
@@ -100,7 +105,7 @@ def need_size(here: node.Node, volume: Volume) -> int:
 def allocate(here: node.Node, storage_id: str, vmid: int, size: int) -> tuple[Volume, str]:
     """A new disk image of `size` bytes; returns it with the line that the tool behind it prints."""
     store = get(here, storage_id)
-    with files.locked_file(here.place.root / "run/pve-storage.lock"):
+    with files.locked_file(here.place.path("run/pve-storage.lock")):
         volume = next(one for one in names(store, vmid) if not file_of(here, one).exists())
         path = file_of(here, volume)
         if not store.path:
@@ -172,7 +177,7 @@ def content(here: node.Node, store: world.Storage) -> list[dict[str, object]]:
         folder = here.place.state / "volumes" / store.id
         paths = sorted(folder.iterdir()) if folder.is_dir() else []
         return [_image_row(here, parse(here, f"{store.id}:{path.name}")) for path in paths]
-    base = here.place.root / store.path.lstrip("/")
+    base = here.place.path(store.path)
     for kind, sub in FOLDERS.items():
         if kind not in store.content.split(","):
             continue

@@ -81,7 +81,7 @@ class Tasks:
 
     def start(self, kind: str, name: str, caller: access.Caller, work: Work) -> str:
         """Runs `work` as a task (in a thread, or here when not in the background); returns its UPID."""
-        number = files.count(self.place.root / "run/pve-task-number", 1000)
+        number = files.count(self.place.path("run/pve-task-number"), 1000)
         ticks = int(time.monotonic() * 100) & 0xFFFFFFFF
         upid = f"UPID:{self.place.node}:{number:08X}:{ticks:08X}:{int(time.time()):08X}:{kind}:{name}:{caller.name}:"
         log = Log(self.place.tasks / upid, self.echo)
