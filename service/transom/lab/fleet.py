@@ -6,9 +6,11 @@ with fleet.start(tmp_path / "lab", nodes=2) as lab:
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import random
 import shlex
 import socket
 import time
@@ -182,26 +184,31 @@ def start(
     """
     platform.check()
     lab = Fleet(folder.resolve())
-    try:
-        client = keys.ensure(lab.client_key, "transom-lab")
-        usr = platform.build(lab.folder / "platform")
-        fresh: dict[str, dict[str, str]] = {}
-        for at, fixed in enumerate(_fixed(lab.folder / "nodes", nodes, clusters, flavour)):
-            name = fixed.hardware.name
-            if not lab.home(name).exists():
-                fresh[name] = plain_vms(vms, first=1000 + 100 * at)
-            lab.nodes[name] = FleetNode(lab, fixed, usr=usr, client_key=client)
-        lines = (f"[127.0.0.1]:{one.ssh_port} {one.host_key}\n" for one in lab.nodes.values())
-        lab.known_hosts.write_text("".join(lines))
+    with contextlib.ExitStack() as failed:
+        failed.callback(lab.close)
+        fresh = _make(lab, _fixed(lab.folder / "nodes", nodes, clusters, flavour))
+        for one in lab.nodes.values():
+            one.switch_on()
         for one in lab.nodes.values():
             one.power_on()
-        for name, texts in fresh.items():
-            _first_boot(lab.nodes[name], texts)
-    except BaseException:
-        lab.close()
-        raise
+        for at, one in enumerate(lab.nodes.values()):
+            if one.name in fresh:
+                _first_boot(one, plain_vms(vms, first=1000 + 100 * at))
+        failed.pop_all()
     (lab.folder / "lab.json").write_text(json.dumps(lab.describe(), indent=1))
     return lab
+
+
+def _make(lab: Fleet, machines: Sequence[node.Fixed]) -> set[str]:
+    """Puts the nodes into the fleet; returns the names of those that are new."""
+    client = keys.ensure(lab.client_key, "transom-lab")
+    usr = platform.build(lab.folder / "platform")
+    fresh = {one.hardware.name for one in machines if not lab.home(one.hardware.name).exists()}
+    for fixed in machines:
+        lab.nodes[fixed.hardware.name] = FleetNode(lab, fixed, usr=usr, client_key=client)
+    lines = (f"[127.0.0.1]:{one.ssh_port} {one.host_key}\n" for one in lab.nodes.values())
+    lab.known_hosts.write_text("".join(lines))
+    return fresh
 
 
 def _first_boot(one: FleetNode, vms: Mapping[str, str]) -> None:
@@ -246,15 +253,16 @@ def plain_vms(count: int, *, first: int) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free now, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports of 127.0.0.1 that are free now, all different, and below those that the kernel gives to outgoing connections: a node's
+    port is nobody's while it reboots, and must be free again afterwards."""
+    found: list[int] = []
+    for port in random.sample(range(20000, 32768), 12768):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise errors.Busy(f"there are no {count} free ports between 20000 and 32767")
 
 
 def _lock(folder: Path) -> int:

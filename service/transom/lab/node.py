@@ -114,6 +114,13 @@ class Node:
 
     def power_on(self) -> None:
         """Starts the machine and waits until SSH answers; Unreachable with the screen's text when it does not boot."""
+        self.switch_on()
+        self._await(lambda: self._state == "up" or self._state.startswith("failed"))
+        if self._state != "up":
+            raise errors.Unreachable(f"lab node {self.name} {self._state}")
+
+    def switch_on(self) -> None:
+        """Starts the machine and does not wait for it."""
         with self._changed:
             self._wanted_on = True
             if self._state.startswith("failed"):
@@ -121,9 +128,6 @@ class Node:
             self._changed.notify_all()
         if not self._thread.is_alive():
             self._thread.start()
-        self._await(lambda: self._state == "up" or self._state.startswith("failed"))
-        if self._state != "up":
-            raise errors.Unreachable(f"lab node {self.name} {self._state}")
 
     def power_cut(self) -> None:
         """Takes the power away and leaves the machine off; only what was on disk stays."""
@@ -266,7 +270,7 @@ class Node:
         box = container.Container(container.argv(self.place, self._usr, self.name, over), self.place)
         try:
             box.wait_ready(READY)
-            _wait_port(self.ssh_port, box)
+            _wait_port(self.ssh_port, box, self.place.lab / "sshd.log")
         except errors.Unreachable:
             box.kill()
             raise
@@ -283,7 +287,7 @@ class Node:
         return container.write_proc(self.place, texts)
 
 
-def _wait_port(port: int, box: container.Container) -> None:
+def _wait_port(port: int, box: container.Container, log: Path) -> None:
     """Until sshd says who it is."""
     end = time.monotonic() + READY
     while box.running and time.monotonic() < end:
@@ -291,7 +295,7 @@ def _wait_port(port: int, box: container.Container) -> None:
             if line.recv(4) == b"SSH-":
                 return
         time.sleep(0.01)
-    raise errors.Unreachable(f"sshd of the lab node does not answer on port {port}")
+    raise errors.Unreachable(f"sshd of the lab node does not answer on port {port}", hint=f"see {log}")
 
 
 def save(folder: Path, fixed: Fixed) -> None:
