@@ -1,7 +1,7 @@
 """Measures the ROM worker, sandbox included, beside UEFIExtract (Debian's ``uefitool-cli``), in one run.
 
 Inputs are made from Debian's ``ovmf``: a 16 MiB flash image of nested volumes with a synthetic GOP driver behind two layers of
-LZMA, a 1 MiB LZMA bomb, a bare driver. Prints medians of CPU and wall time and the largest memory of all processes
+LZMA, a 1 MiB LZMA bomb, a bare driver. Prints the median wall time, and CPU time and peak memory of all processes
 together; exit 1 when a limit is missed.
 
     python bench/rom.py [--runs 5]
@@ -84,10 +84,16 @@ def bomb(make: types.ModuleType) -> bytes:
     return bytes(make.volume(make.file(make.guided(make.LZMA, stream), kind=0xB)))
 
 
-def once(argv: list[str], folder: pathlib.Path) -> Cost:
-    """Run a command to its end. CPU and memory are of all processes under it, as /proc last showed them: bubblewrap does not
-    hand its children's up. Memory is the sum of peaks."""
+def timed(argv: list[str], folder: pathlib.Path) -> tuple[float, int]:
+    """Wall time and exit code of one run that nothing watches."""
     started = time.monotonic()
+    done = subprocess.run(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.monotonic() - started, done.returncode
+
+
+def watched(argv: list[str], folder: pathlib.Path) -> tuple[float, float]:
+    """CPU seconds and peak MiB of one run: the sums over all its processes, as /proc last showed them, for bubblewrap does
+    not hand up its children's."""
     seen: dict[int, tuple[float, float]] = {}
     with subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None:
@@ -95,8 +101,7 @@ def once(argv: list[str], folder: pathlib.Path) -> Cost:
                 with contextlib.suppress(OSError, IndexError, ValueError):
                     seen[pid] = usage(pid)
             time.sleep(0.004)
-    wall = time.monotonic() - started
-    return Cost(wall, sum(cpu for cpu, _ in seen.values()), sum(peak for _, peak in seen.values()), process.returncode)
+    return sum(cpu for cpu, _ in seen.values()), sum(peak for _, peak in seen.values())
 
 
 def under(pid: int) -> list[int]:
@@ -117,19 +122,18 @@ def usage(pid: int) -> tuple[float, float]:
 
 
 def measure(name: str, argv: list[str], folder: pathlib.Path, runs: int) -> Cost:
-    costs = []
-    for _ in range(runs):
+    def clean() -> None:
         for dump in folder.glob("*.dump"):
             shutil.rmtree(dump)
-        costs.append(once(argv, folder))
-    middle = Cost(
-        statistics.median(c.wall for c in costs),
-        statistics.median(c.cpu for c in costs),
-        max(c.memory for c in costs),
-        costs[-1].code,
-    )
-    print(f"{name:42} {middle.wall:7.3f} s wall {middle.cpu:7.3f} s CPU {middle.memory:7.1f} MiB  exit {middle.code}")
-    return middle
+
+    walls = []
+    for _ in range(runs):
+        clean()
+        walls.append(timed(argv, folder))
+    clean()
+    cost = Cost(statistics.median(wall for wall, _ in walls), *watched(argv, folder), walls[-1][1])
+    print(f"{name:42} {cost.wall:7.3f} s wall {cost.cpu:7.3f} s CPU {cost.memory:7.1f} MiB  exit {cost.code}")
+    return cost
 
 
 def make_inputs(folder: pathlib.Path) -> None:
