@@ -287,3 +287,29 @@ def conf_of(here: node.Node, path: str) -> Any:
 
     request = routing.Request(here, access.ROOT, {})
     return routing.dispatch(routes.TABLE, here, access.ROOT, "GET", request, path)
+
+
+def test_usb_devices_with_their_place(root: Any) -> None:
+    assert root("GET", "/nodes/pve1/hardware/usb") == [
+        {
+            "busnum": 1,
+            "devnum": 1,
+            "vendid": "046d",
+            "prodid": "c07e",
+            "speed": "480",
+            "class": 0,
+            "port": 0,
+            "level": 1,
+            "usbpath": "1",
+        }  # fmt: skip
+    ]
+
+
+def test_mapping_that_no_longer_fits_is_told(root: Any) -> None:
+    good = "node=pve1,path=0000:00:02.0,id=8086:9bc8,iommugroup=1,subsystem-id=1849:9bc8"
+    root("POST", "/cluster/mapping/pci", id="igpu", map=[good])
+    root("POST", "/cluster/mapping/pci", id="moved", map=[good.replace("iommugroup=1", "iommugroup=7")])
+    rows = {row["id"]: row["checks"] for row in root("GET", "/cluster/mapping/pci", **{"check-node": "pve1"})}
+    assert rows["igpu"] == []
+    text = "Invalid configuration: 'iommugroup' does not match for 'moved' (1 != 7)\n"
+    assert rows["moved"] == [{"severity": "error", "message": text}]

@@ -113,13 +113,16 @@ def described(one: hardware.Pci, names: pcinames.Names) -> dict[str, str]:
 
 
 def get_usb(request: Request) -> object:
+    """USB devices with their place: hubs at level 0, `port` counted from 0."""
     rows = []
     for one in request.node.hardware.usb():
-        bus, _, port = one.port.partition("-")
-        rows.append({"busnum": int(bus.removeprefix("usb")), "devnum": 1, "level": port.count(".") + bool(port),
-                     "port": int(port.split(".")[-1] or 1) if port else 0, "vendid": one.vendor, "prodid": one.product,
-                     "class": 9 if one.port.startswith("usb") else 0, "speed": "480", "usbpath": port,
-                     "manufacturer": "", "product": ""})  # fmt: skip
+        bus, _, path = one.port.partition("-")
+        row: dict[str, object] = {"busnum": int(bus.removeprefix("usb")), "devnum": one.devnum, "vendid": one.vendor,
+                                  "prodid": one.product, "speed": one.speed, "class": one.device_class, "port": 0,
+                                  "level": path.count(".") + bool(path)}  # fmt: skip
+        if path:
+            row |= {"usbpath": path, "port": int(path.split(".")[-1]) - 1}
+        rows.append(row | ({"product": one.name} if one.name else {}))
     return rows
 
 

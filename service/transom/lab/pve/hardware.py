@@ -39,6 +39,10 @@ class Usb:
     port: str
     vendor: str
     product: str
+    name: str = ""
+    devnum: int = 1
+    speed: str = "480"
+    device_class: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,17 @@ class Hardware:
     def usb(self) -> list[Usb]:
         folder = files.below(self.root, "sys/bus/usb/devices")
         found = [one for one in sorted(folder.iterdir()) if (one / "idVendor").exists()] if folder.is_dir() else []
-        return [
-            Usb(one.name, files.read_text(one / "idVendor").strip(), files.read_text(one / "idProduct").strip())
-            for one in found
-        ]
+        return [self._usb(one) for one in found]
+
+    def _usb(self, folder: Path) -> Usb:
+        """What the kernel shows of a device; a hub's class is 9."""
+
+        def word(name: str, default: str = "") -> str:
+            return files.read_text(folder / name).strip() or default
+
+        own_class = "09" if folder.name.startswith("usb") else "00"
+        return Usb(folder.name, word("idVendor"), word("idProduct"), word("product"), int(word("devnum", "1")),
+                   word("speed", "480"), int(word("bDeviceClass", own_class), 16))  # fmt: skip
 
     def names(self) -> pcinames.Names:
         return pcinames.load(self.root)
