@@ -301,7 +301,7 @@ def test_usb_devices_with_their_place(root: Any) -> None:
             "port": 0,
             "level": 1,
             "usbpath": "1",
-        }  # fmt: skip
+        }
     ]
 
 
