@@ -155,7 +155,8 @@ def test_a_closed_window_says_when_it_opens() -> None:
         (again(24, 1), False),
         (again(1, -1), True),  # the clock was set back since
         (again(5, 1, path="host/modules/other"), False),
-        ((*again(5), *again(5)), False),  # one run counts once
+        ((*again(5), *again(5)), False),
+        (tuple(dataclasses.replace(one, run="r") for one in again(5, 4)), False),  # one run counts once
         (again(30, 20, 10), True),
     ],
 )

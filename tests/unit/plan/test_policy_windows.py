@@ -61,6 +61,13 @@ def test_edges(cron: str, duration: str, opens: str, closes: str) -> None:
     assert windows.next_opening(window, end - second) == end - second
 
 
+def test_in_the_repeated_hour_what_was_open_an_hour_ago_is_not_to_come() -> None:
+    window = (wish.Window("30 2 * * *", "15m", BERLIN),)
+    now = utc("2026-10-25T01:15")  # 02:15 for the second time
+    assert not windows.is_open(window, now)
+    assert windows.next_opening(window, now) == utc("2026-10-26T01:30")
+
+
 def test_the_zone_of_now_does_not_matter() -> None:
     window = (wish.Window("0 3 * * *", "1h", BERLIN),)
     now = utc("2026-07-01T01:30")
