@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from transom.cli import common
-from transom.lab import control, shell, supervisor, world
+from transom.lab import client, control, shell, world
 
 folder_option = click.option(
     "--dir",
@@ -57,11 +57,14 @@ def up(
     detach: bool,
 ) -> None:
     """Starts the lab. A folder that holds one already starts it as it was left."""
+    # imported here: the other commands talk to a running lab, and start without all of it
+    from transom.lab import supervisor
+
     folder = folder.absolute()
     with common.told():
         if detach:
-            supervisor.detach(folder, _without_detach())
-            click.echo(supervisor.show(folder, as_json=False))
+            client.detach(folder, _without_detach())
+            click.echo(client.show(folder, as_json=False))
             return
         machines: int | Sequence[world.LabNode] | None = nodes
         if nodes is None and sources:
@@ -80,7 +83,7 @@ def _without_detach() -> list[str]:
 def down(folder: pathlib.Path) -> None:
     """Stops the lab and keeps its folder."""
     with common.told():
-        supervisor.down(folder.absolute())
+        client.down(folder.absolute())
 
 
 @lab.command()
@@ -89,7 +92,7 @@ def down(folder: pathlib.Path) -> None:
 def status(folder: pathlib.Path, as_json: bool) -> None:
     """Shows where everything is."""
     with common.told(as_json=as_json):
-        click.echo(supervisor.show(folder.absolute(), as_json=as_json))
+        click.echo(client.show(folder.absolute(), as_json=as_json))
 
 
 @lab.command("break")
@@ -99,6 +102,8 @@ def status(folder: pathlib.Path, as_json: bool) -> None:
 def break_(folder: pathlib.Path, kind: str | None, node: str | None) -> None:
     """Breaks NODE in the way KIND; without words it lists the ways."""
     if kind is None:
+        from transom.lab import supervisor
+
         click.echo(supervisor.kinds())
         return
     if node is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import secrets
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -34,22 +34,21 @@ def describe(machine: world.LabNode, members: Sequence[str], token: str) -> api_
     )
 
 
-def token(file: Path) -> str:
-    """The token's secret, kept in ``file``; a new one when there is none."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(0o600)
-        text = secrets.token_hex(16)
-        file.write_text("-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])) + "\n")
-    return file.read_text().strip()
+def secrets_of(cluster: str, token: Path, certificates: Path) -> None:
+    """Makes the token's secret and the certificate of a cluster where there are none yet."""
+    certificates.mkdir(parents=True, exist_ok=True)
+    certificate.ensure(certificates, cluster)
+    if not token.exists():
+        token.touch(0o600)
+        token.write_text(f"{uuid.uuid4()}\n")
 
 
-def share_certificate(root: Path, folder: Path, cluster: str) -> None:
+def share_certificate(root: Path, folder: Path) -> None:
     """Gives a node the cluster's certificate, so that one pinned fingerprint fits every endpoint."""
-    for path in certificate.ensure(folder, cluster):
-        target = root / "etc/pve/local" / path.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+    target = root / "etc/pve/local"
+    target.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        shutil.copyfile(path, target / path.name)
 
 
 def serve(machine: world.LabNode, described: api_world.World, roots: Mapping[str, Path], port: int) -> server.Server:

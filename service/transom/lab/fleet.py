@@ -7,7 +7,6 @@ with fleet.start(tmp_path / "lab", nodes=2) as lab:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import random
@@ -19,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from transom import errors
-from transom.lab import api, documents, keys, machine, node, platform, shell, world
+from transom.lab import api, documents, keys, lock, machine, node, platform, shell, world
 
 
 class FleetNode(node.Node):
@@ -51,8 +50,9 @@ class FleetNode(node.Node):
     def _serve_api(self, _: node.Node) -> node.Api:
         cluster = self.hardware.cluster
         roots = self._lab.roots(cluster)
-        described = api.describe(self.hardware, tuple(roots), api.token(self._lab.token_file(cluster)))
-        api.share_certificate(self.root, self._lab.folder / "secrets" / cluster, cluster)
+        token = self._lab.token_file(cluster).read_text().strip()
+        described = api.describe(self.hardware, tuple(roots), token)
+        api.share_certificate(self.root, self._lab.certificate(cluster))
         return api.serve(self.hardware, described, roots, self.api_port)
 
 
@@ -64,7 +64,7 @@ class Fleet:
         self.nodes: dict[str, FleetNode] = {}
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        self._lock = _lock(folder)
+        self._lock = lock.take(folder)
 
     @property
     def client_key(self) -> Path:
@@ -83,6 +83,10 @@ class Fleet:
     def token_file(self, cluster: str) -> Path:
         """The file that holds the secret of a cluster's API token."""
         return self.folder / "secrets" / f"{cluster}.token"
+
+    def certificate(self, cluster: str) -> Path:
+        """The folder that holds the certificate of a cluster's API, and its key."""
+        return self.folder / "secrets" / cluster
 
     def node(self, name: str) -> FleetNode:
         """The node of that name; Rejected with the names that there are."""
@@ -206,6 +210,8 @@ def _make(lab: Fleet, machines: Sequence[node.Fixed]) -> set[str]:
     fresh = {one.hardware.name for one in machines if not lab.home(one.hardware.name).exists()}
     for fixed in machines:
         lab.nodes[fixed.hardware.name] = FleetNode(lab, fixed, usr=usr, client_key=client)
+    for cluster in lab.clusters():  # before nodes boot side by side, and each looks for them
+        api.secrets_of(cluster, lab.token_file(cluster), lab.certificate(cluster))
     lines = (f"[127.0.0.1]:{one.ssh_port} {one.host_key}\n" for one in lab.nodes.values())
     lab.known_hosts.write_text("".join(lines))
     return fresh
@@ -263,14 +269,3 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise errors.Busy(f"there are no {count} free ports between 20000 and 32767")
-
-
-def _lock(folder: Path) -> int:
-    """Held while the lab runs, by this process only; Busy when another one holds it."""
-    handle = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise errors.Busy(f"a lab is running in {folder} already", hint="transom lab down") from error
-    return handle

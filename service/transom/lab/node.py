@@ -123,10 +123,10 @@ class Node:
         """Starts the machine and does not wait for it."""
         with self._changed:
             self._wanted_on = True
-            if self._state.startswith("failed"):
+            if self._state.startswith("failed") and self._thread.is_alive():
                 self._state = "off"
             self._changed.notify_all()
-        if not self._thread.is_alive():
+        if self._thread.ident is None:
             self._thread.start()
 
     def power_cut(self) -> None:
