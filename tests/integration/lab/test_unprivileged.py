@@ -37,7 +37,7 @@ with fleet.start(pathlib.Path(sys.argv[1])) as lab:
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder that the user owns; pytest's own is closed to others."""
-    folder = Path(tempfile.mkdtemp(prefix="transom-lab-"))
+    folder = Path(tempfile.mkdtemp(prefix="pytest-unprivileged-"))
     os.chown(folder, USER, USER)
     yield folder
     shutil.rmtree(folder)
