@@ -19,7 +19,9 @@ NAME_BYTES = NAME.encode("utf-16-le")
 UNKNOWN = "unknown"
 
 _NEAR = 0x400  # the table of ids stood 0x80 to 0x140 bytes behind the name in every driver measured
+_FARTHEST = 1 << 20  # real drivers have 60 to 190 KB
 _FEWEST_NEAR, _FEWEST_FAR = 4, 8
+_PLENTY = 12  # ids; the shortest tables of real drivers that serve more than one board have 13
 _SHORTEST, _STRANGERS = 3, 3
 _LEA = re.compile(rb"[\x48\x4c]\x8d[\x05\x0d\x15\x1d\x25\x2d\x35\x3d]", re.DOTALL)
 _DIGITS = re.compile(rb"((?:[0-9]\0){1,5})\0\0")
@@ -44,7 +46,8 @@ def read(image: span.Span, header: pe.Pe) -> Gop | None:
     name = image.find(NAME_BYTES)
     if name < 0:
         return None
-    return Gop(_version(image, header, name), _devices(image, header, name))
+    version = _version(image, header, name)
+    return Gop(version, _devices(image, header, name, version))
 
 
 def _version(image: span.Span, header: pe.Pe, name: int) -> str:
@@ -86,18 +89,31 @@ def _joined(image: span.Span, targets: list[int]) -> str:
     return ".".join(numbers) if len(numbers) == 3 else UNKNOWN
 
 
-def _devices(image: span.Span, header: pe.Pe, name: int) -> tuple[int, ...]:
-    near = _runs(image, name, min(name + _NEAR, len(image)), _FEWEST_NEAR)
-    if near:
-        return max(near, key=len)
-    far = [
+def _devices(image: span.Span, header: pe.Pe, name: int, version: str) -> tuple[int, ...]:
+    """The driver's table: the longest run near its name. A short one there yields to a table elsewhere that is much longer
+    and all of the driver's own generation; other runs elsewhere name platforms that the driver only tells apart."""
+    near = max(_runs(image, name, min(name + _NEAR, len(image)), _FEWEST_NEAR), key=len, default=())
+    if len(near) >= _PLENTY:
+        return near
+    far = max((run for run in _far(image, header) if not near or _of_version(run, version)), key=len, default=())
+    return far if len(far) >= 3 * len(near) else near
+
+
+def _far(image: span.Span, header: pe.Pe) -> list[tuple[int, ...]]:
+    return [
         run
         for part in header.sections
         if part.name != ".reloc" and part.size
-        for run in _runs(image, part.offset, min(part.offset + part.size, len(image)), _FEWEST_FAR)
+        for run in _runs(image, part.offset, min(part.offset + min(part.size, _FARTHEST), len(image)), _FEWEST_FAR)
         if not _even_steps(run)
     ]
-    return max(far, key=len, default=())
+
+
+def _of_version(run: tuple[int, ...], version: str) -> bool:
+    if version == UNKNOWN:
+        return False
+    generations = {graphics.generation_of(device) for device in run}
+    return all(one is not None and int(version.split(".")[0]) in one.majors for one in generations)
 
 
 def _runs(image: span.Span, start: int, end: int, fewest: int) -> list[tuple[int, ...]]:

@@ -100,7 +100,7 @@ def is_te(image: span.Span) -> bool:
 
 def _sections(image: span.Span, header: int) -> tuple[Section, ...]:
     count, first = image.u16(header + 6), header + 24 + image.u16(header + 20)
-    if not 0 < count <= 96:
+    if count > 96:
         raise errors.RomError(f"{count} PE sections", offset=image.start + header + 6)
     rows = []
     for at in range(first, first + 40 * count, 40):
