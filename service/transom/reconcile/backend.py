@@ -1,5 +1,7 @@
 """What the API needs of the daemon: the seam between HTTP and the loop. Values are frozen and JSON-dumpable (``model.to_json``).
 
+It lies below the API, because the loop makes these values and must not know who asks.
+
 Everything that takes ``by`` names who asked (the token's name), for the journal. Errors are those of ``transom.errors``.
 """
 
@@ -17,6 +19,7 @@ class Text:
     """One file of documents, as it came."""
 
     name: str
+    """For messages. An absolute path (the CLI sends one) also says what relative paths in the documents are relative to."""
     text: str
 
 
@@ -136,5 +139,9 @@ class Backend(Protocol):
     def pause(self, reason: str, *, by: str) -> None: ...
     def resume(self, *, by: str) -> None: ...
     def status(self) -> dict[str, Any]: ...
-    def ready(self) -> dict[str, str]: ...
-    def events(self, after: int = 0) -> Iterator[Event | None]: ...
+    def ready(self) -> dict[str, str]:
+        """Part (``store``, ``scheduler``) → ``ok``, or why it is not. Never asks a node."""
+
+    def events(self, after: int = 0) -> Iterator[Event | None]:
+        """Events with ``seq`` above ``after``, those that are still kept first, then as they come. None at least once a second while
+        nothing happens, so that the reader can stop; ends when the daemon stops."""
