@@ -101,14 +101,15 @@ def supervisor(folder: Path) -> int:
 def test_everything_dies_with_the_supervisor(folder: Path, processes: Processes, number: signal.Signals) -> None:
     assert transom(folder, "up", "--detach", "--nodes", "2").returncode == 0
     nodes = status(folder)["nodes"]
-    assert transom(folder, "ssh", "pve1", "setsid -f sleep 4711 </dev/null >/dev/null 2>&1").returncode == 0
-    assert processes("sleep 4711")
+    napping = f"sleep {100_000 + os.getpid()}"  # nobody else's
+    assert transom(folder, "ssh", "pve1", f"setsid -f {napping} </dev/null >/dev/null 2>&1").returncode == 0
+    assert processes(napping)
     os.kill(supervisor(folder), number)
     assert gone(folder, processes)
     end = time.monotonic() + 5
-    while processes("sleep 4711") and time.monotonic() < end:
+    while processes(napping) and time.monotonic() < end:
         time.sleep(0.05)
-    assert not processes("sleep 4711")
+    assert not processes(napping)
     for node in nodes:
         with contextlib.closing(socket.socket()) as line:
             assert line.connect_ex(("127.0.0.1", node["ssh_port"])) != 0
