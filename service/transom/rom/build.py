@@ -1,4 +1,4 @@
-"""Writes option ROMs, byte for byte as EDK2's EfiRom does (facts: measured against it on 43 cases)."""
+"""Writes option ROMs, byte for byte as EDK2's EfiRom does (measured against it)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a ROM can work for a guest firmware, and what is missing (facts, section 3)."""
+"""Whether a ROM can work for a guest firmware, and what is missing."""
 
 from __future__ import annotations
 

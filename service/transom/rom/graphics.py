@@ -1,4 +1,4 @@
-"""Intel graphics by generation: which PCI device ids, and which major version of the GOP driver (facts table, section 2)."""
+"""Intel graphics by generation: which PCI device ids, and which major version of the GOP driver."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def test_no_name_no_gop(make: types.ModuleType) -> None:
      (0x8A52, 14), (0x9A49, 17), (0x4C8A, 17), (0x4680, 17), (0xA780, 17), (0x4E61, 18), (0x4555, 18), (0x46A6, 21),
      (0xA7A0, 21), (0x46D1, 21), (0x7D55, 22)],
 )  # fmt: skip
-def test_generations_of_the_facts_table(device: int, major: int) -> None:
+def test_generations_by_major_version(device: int, major: int) -> None:
     generation = graphics.generation_of(device)
     assert generation is not None
     assert major in generation.majors
