@@ -16,6 +16,8 @@ from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
 Config = Mapping[str, str]
+MARKS = frozenset({"description", "tags"})
+"""The keys that carry our mark; the rest of what stands in them is the user's."""
 
 
 def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Draft:
@@ -82,29 +84,37 @@ def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> di
     if "description" in config:
         text = identity.mark(config["description"].value, guest.name)
         config["description"] = wish.Want(text, guest.document, "with Transom's mark")
-    tags = identity.mark_tags(config["tags"].value if "tags" in config else "")
-    config["tags"] = wish.Want(tags, guest.document, "marks the VM as Transom's")
+    if "tags" in config:
+        config["tags"] = wish.Want(identity.mark_tags(config["tags"].value), guest.document, "with Transom's mark")
     return config
 
 
 def find(guest: wish.GuestWish, files: Mapping[int, model.GuestFile], ledger: Ledger) -> model.GuestFile | None:
-    """The VM of this document: by its id, else by its mark, else by the ledger."""
+    """The VM of this document: by its id; without one by the ledger, else by its mark (a clone carries a copy of the mark)."""
     if guest.vmid is not None:
         return files.get(guest.vmid)
-    for file in files.values():
-        if isinstance(file.text, str) and identity.marked(conf.parse(file.text)) == guest.name:
-            return file
-    for path, entry in ledger.items():
-        kind, _, vmid = path.partition("/")
-        if kind == "qemu" and vmid.isdigit() and entry.document == guest.document:
-            return files.get(int(vmid))
-    return None
+    parsed = {vmid: conf.parse(file.text) for vmid, file in sorted(files.items()) if isinstance(file.text, str)}
+    known = [vmid for vmid, one in parsed.items() if _in_ledger(vmid, one, guest, ledger)]
+    marked = [vmid for vmid, one in parsed.items() if identity.marked(one) == guest.name]
+    return files[[*known, *marked][0]] if known or marked else None
+
+
+def _in_ledger(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger: Ledger) -> bool:
+    """Whether we made or took this very VM: an id is used again by others, a generation id is not."""
+    entry = ledger.get(f"qemu/{vmid}")
+    return entry is not None and entry.document == guest.document and entry.applied == identity.vmgenid(parsed) != ""
 
 
 def _ours(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger: Ledger) -> bool:
-    entry = ledger.get(f"qemu/{vmid}")
-    by_ledger = entry is not None and entry.document == guest.document
-    return identity.marked(parsed) == guest.name or by_ledger
+    return identity.marked(parsed) == guest.name or _in_ledger(vmid, parsed, guest, ledger)
+
+
+def _mark(values: Config, name: str) -> dict[str, str]:
+    """The keys that carry our mark, with what stands in them already."""
+    return {
+        "description": identity.mark(values.get("description", ""), name),
+        "tags": identity.mark_tags(values.get("tags", "")),
+    }
 
 
 def _not_ours(vmid: int, guest: wish.GuestWish, mark: str | None) -> model.Finding:
@@ -122,7 +132,7 @@ def _not_ours(vmid: int, guest: wish.GuestWish, mark: str | None) -> model.Findi
 
 def _create(node: wish.NodeWish, guest: wish.GuestWish, wants: Mapping[str, wish.Want], draft: Draft) -> None:
     values = {key: want.value for key, want in wants.items()}
-    values["description"] = identity.mark(values.get("description", ""), guest.name)
+    values |= _mark(values, guest.name)
     api, root = split(values, {})
     subject = f"qemu/{guest.vmid}" if guest.vmid is not None else f"qemu/({guest.name})"
     draft.drifts.append(
@@ -135,7 +145,7 @@ def _create(node: wish.NodeWish, guest: wish.GuestWish, wants: Mapping[str, wish
         for key, want in sorted(wants.items())
     )
     draft.actions.append(acts.CreateGuest(guest.vmid, guest.name, api, root))
-    draft.entries.append(model.Entry(node.name, subject, None, guest.name, guest.document, ""))
+    draft.entries.append(model.Entry(node.name, subject, None, None, guest.document, ""))
     draft.entries.extend(
         model.Entry(node.name, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
     )
@@ -175,8 +185,10 @@ def _change(
         changes[diff.key] = value
     _unwanted(subject, wants, persisted, ledger, changes, draft)
     if identity.marked(parsed) != guest.name:
-        changes["description"] = identity.mark(persisted.get("description", ""), guest.name)
-        draft.entries.append(model.Entry(node.name, subject, None, guest.name, guest.document, ""))
+        changes |= _mark(
+            {**persisted, **{key: value for key, value in changes.items() if value is not None}}, guest.name
+        )
+        draft.entries.append(model.Entry(node.name, subject, None, identity.vmgenid(parsed), guest.document, ""))
     for key, value in sorted(changes.items()):
         _note(node, guest, subject, key, value, persisted.get(key), wants, draft, running=running)
     if changes:
@@ -204,7 +216,7 @@ def _unwanted(
         if not path.startswith(f"{subject}/"):
             continue
         key = path.removeprefix(f"{subject}/")
-        if key in wants or key == "description":
+        if key in wants:
             continue
         draft.forgets.append(path)
         observed = persisted.get(key)
@@ -234,7 +246,7 @@ def _note(
     restart = running and not registry.field_for(key).hotplug
     impact = model.Impact.GUEST_RESTART if restart else model.Impact.LIVE
     document = want.document if want else guest.document
-    why = want.why if want else ("no document wants it any more" if key != "description" else "Transom's mark")
+    why = want.why if want else ("Transom's mark" if value and key in MARKS else "no document wants it any more")
     draft.drifts.append(model.Drift(f"{subject}/{key}", value, observed, model.Level.PERSISTED, impact, document, why))
     if want:
         draft.entries.append(model.Entry(node.name, f"{subject}/{key}", observed, want.value, document, ""))

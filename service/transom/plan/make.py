@@ -18,10 +18,11 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     """The plan for one node. ``take_over``: its user lets foreign lines that contradict be commented out, and VMs be taken."""
     draft = host.plan(node, facts, ledger, take_over=take_over)
     reboot = _reboot(facts, draft)
-    draft.add(rom.plan(node, facts, ledger))
+    draft.add(rom.plan(node, facts))
     if reboot:
         draft.actions.append(reboot)
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
+    draft.add(rom.removals(node, facts, ledger, draft.actions))
     findings = _unique((*draft.findings, *diagnoses.run(facts, node, _leaving(draft))))
     gates = _gates(findings)
     held = any(not gate.open for gate in gates)

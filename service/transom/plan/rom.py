@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
@@ -10,20 +10,26 @@ from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
 
-def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger) -> Draft:
+def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
+    """The ROMs that VMs need, before the VMs."""
     draft = Draft()
     wanted = {guest.rom.filename: guest.rom for guest in node.guests if guest.rom}
-    ours = {path.removeprefix("rom/"): entry for path, entry in ledger.items() if path.startswith("rom/")}
-    if not wanted and not ours:
-        return draft
-    if isinstance(facts.roms, model.Unknown):
+    if wanted and isinstance(facts.roms, model.Unknown):
         draft.findings.append(cannot_read(acts.ROM_FOLDER, facts.roms.unknown))
-        return draft
-    for filename, rom in wanted.items():
-        _place(node.name, rom, facts.roms.get(filename), draft)
-    for filename, entry in ours.items():
-        if filename not in wanted:
-            _remove(filename, entry, facts, draft)
+    elif not isinstance(facts.roms, model.Unknown):
+        for filename, rom in wanted.items():
+            _place(node.name, rom, facts.roms.get(filename), draft)
+    return draft
+
+
+def removals(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, planned: Sequence[acts.Action]) -> Draft:
+    """The ROMs that we placed and that nobody names once the ``planned`` actions are done; after the VMs."""
+    draft = Draft()
+    wanted = {guest.rom.filename for guest in node.guests if guest.rom}
+    for path, entry in ledger.items():
+        filename = path.removeprefix("rom/")
+        if path.startswith("rom/") and filename not in wanted:
+            _remove(filename, entry, facts, planned, draft)
     return draft
 
 
@@ -40,13 +46,18 @@ def _place(node: str, rom: wish.RomWish, present: str | None, draft: Draft) -> N
     draft.entries.append(model.Entry(node, path, None, rom.sha256, rom.document, ""))
 
 
-def _remove(filename: str, entry: model.Entry, facts: model.Facts, draft: Draft) -> None:
+def _remove(
+    filename: str, entry: model.Entry, facts: model.Facts, planned: Sequence[acts.Action], draft: Draft
+) -> None:
     path = f"rom/{filename}"
-    roms = facts.roms if not isinstance(facts.roms, model.Unknown) else {}
+    if isinstance(facts.roms, model.Unknown):
+        draft.findings.append(cannot_read(acts.ROM_FOLDER, facts.roms.unknown))
+        return
+    roms = facts.roms
     if filename not in roms:
         draft.forgets.append(path)
         draft.noops.append(model.Noop(path, "already gone"))
-    elif user := next(_users(filename, facts), None):
+    elif user := next(_users(filename, facts, planned), None):
         draft.noops.append(model.Noop(path, f"kept: {user} names it"))
     elif roms[filename] != entry.applied:
         draft.forgets.append(path)
@@ -60,11 +71,21 @@ def _remove(filename: str, entry: model.Entry, facts: model.Facts, draft: Draft)
         draft.forgets.append(path)
 
 
-def _users(filename: str, facts: model.Facts) -> Iterator[str]:
-    """Every VM configuration (pending changes and snapshots included) that names the file; an unreadable one counts as one."""
-    if isinstance(facts.guests, model.Unknown):
+def _users(filename: str, facts: model.Facts, planned: Sequence[acts.Action]) -> Iterator[str]:
+    """Every VM that still names the file afterwards, in pending changes, snapshots or a running QEMU; the unreadable counts."""
+    if isinstance(facts.guests, model.Unknown) or isinstance(facts.states, model.Unknown):
         yield "a VM that could not be read"
         return
+    changes = {action.vmid: action for action in planned if isinstance(action, acts.ChangeGuest)}
+    restarts = {action.vmid for action in planned if isinstance(action, acts.RestartGuest)}
     for vmid, guest in facts.guests.items():
-        if isinstance(guest.text, model.Unknown) or filename in guest.text:
+        if isinstance(guest.text, model.Unknown):
+            yield f"VM {vmid}"
+            continue
+        stays = guest.text.count(filename)
+        if vmid in changes:
+            state = facts.states.get(vmid)
+            if state is None or state.status == "stopped" or vmid in restarts:
+                stays -= sum((before or "").count(filename) for before in changes[vmid].before.values())
+        if stays > 0:
             yield f"VM {vmid}"

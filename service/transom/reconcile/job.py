@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from transom import errors, model
+from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import make, result
 from transom.reconcile import effect as eff
@@ -59,6 +61,8 @@ class Job:
             self.store.append(run.id, step, phase, text, data, self.world.now())
             if phase == "before":
                 self._settle_vmid(plan.actions[step - 1], data, run.id)
+            elif phase == "after":
+                self._know_guest(plan.actions[step - 1], run.id)
             sign = {"before": "…", "after": "✓", "failed": "✗"}[phase]
             self.world.say(f"[{step}/{total}] {sign} {text}")
 
@@ -89,6 +93,16 @@ class Job:
         self.store.append(
             run, 0, "vmid", f"{action.name} gets VM id {data['vmid']}", {"was": old, "is": new}, self.world.now()
         )
+
+    def _know_guest(self, action: acts.Action, run: str) -> None:
+        """A VM that was made is known by its generation id from now on: its id alone may be somebody else's one day."""
+        if not isinstance(action, acts.CreateGuest):
+            return
+        for path, entry in self.store.ledger(self.node.name).items():
+            if entry.run == run and re.fullmatch(r"qemu/\d+", path) and entry.applied is None:
+                data = remote.read(self.world.host, eff.guest_path(int(path.removeprefix("qemu/"))))
+                if data is not None and identity.marked(parsed := conf.parse(data.decode())) == action.name:
+                    self.store.put_ledger([dataclasses.replace(entry, applied=identity.vmgenid(parsed))])
 
     def _start(self, plan: result.Plan, kind: str, *, undoes: str = "") -> records.Run:
         ledger = self.store.ledger(self.node.name)

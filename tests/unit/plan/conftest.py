@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from transom import model
-from transom.guest import conf
+from transom.guest import conf, identity
 from transom.host import grub, modprobe
 from transom.plan import actions as acts
 from transom.plan import make, result
@@ -146,23 +146,24 @@ class Node:
                     action.vmid or next(vmid for vmid in itertools.count(100) if vmid not in self.guests), values
                 )
             case acts.ChangeGuest():
-                values = dict(conf.parse(self.guests[action.vmid]).persisted())
+                before = conf.parse(self.guests[action.vmid])
+                values = dict(before.persisted())
                 for key, value in action.wanted.items():
                     if value is None:
                         values.pop(key, None)
                     else:
                         values[key] = value
-                self.set_guest(action.vmid, values)
+                self.set_guest(action.vmid, values, before.others)
             case _:
                 raise AssertionError(f"no such action here: {action}")
 
-    def set_guest(self, vmid: int, values: dict[str, str]) -> None:
+    def set_guest(self, vmid: int, values: dict[str, str], snapshots: tuple[conf.Section, ...] = ()) -> None:
         description = values.pop("description", "")
         made = {
             key: re.sub(r"(local-lvm|local):(\d+)(?=,|$)", rf"\1:vm-{vmid}-disk-0,size=\2G", value)
             for key, value in values.items()
         }
-        self.guests[vmid] = conf.render(conf.GuestConf(main=made, description=description))
+        self.guests[vmid] = conf.render(conf.GuestConf(main=made, description=description, others=snapshots))
 
 
 def modprobe_items(facts: model.Facts, key: str) -> tuple[modprobe.setting.Item, ...]:
@@ -190,6 +191,10 @@ class Desk:
             old = self.ledger.get(entry.path)
             self.ledger[entry.path] = dataclasses.replace(entry, before=old.before) if old else entry
         self.node.do(plan)
+        for path, entry in self.ledger.items():
+            if re.fullmatch(r"qemu/\d+", path) and entry.applied is None:
+                made = identity.vmgenid(conf.parse(self.node.guests[int(path[5:])]))
+                self.ledger[path] = dataclasses.replace(entry, applied=made)
         for path in plan.forgets:
             self.ledger.pop(path, None)
         return plan

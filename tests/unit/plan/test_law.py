@@ -229,3 +229,49 @@ def test_hash_names_the_plan_and_moves_with_the_facts(desk):
     assert first.hash == same.hash
     desk.node.write("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:9bc8\n")
     assert desk.plan(wanted()).hash != first.hash
+
+
+def test_tags_and_notes_of_the_user_stay(desk):
+    desk.apply(wanted())
+    values = dict(conf.parse(desk.node.guests[112]).persisted())
+    edit(desk, 112, tags="mine;transom", description="my notes\n\n" + values["description"])
+    assert desk.plan(wanted()).empty
+    edit(desk, 112, tags="mine")
+    plan = desk.apply(wanted())
+    assert {drift.path for drift in plan.drifts} >= {"qemu/112/tags"}
+    values = conf.parse(desk.node.guests[112]).persisted()
+    assert values["tags"] == "mine;transom"
+    assert values["description"].startswith("my notes\n")
+    assert desk.plan(wanted()).empty
+
+
+def test_an_id_used_again_by_somebody_else_is_not_ours(desk):
+    desk.apply(wanted())
+    desk.node.set_guest(112, {"name": "router", "memory": "512", "vmgenid": "11111111-0000-4000-8000-000000000002"})
+    plan = desk.plan(wanted())
+    assert "vm-not-ours" in {finding.id for finding in plan.findings if finding.holds}
+
+
+def other_rom(node: wish.NodeWish) -> wish.NodeWish:
+    (guest,) = node.guests
+    assert guest.rom is not None
+    rom = dataclasses.replace(guest.rom, sha256="b" * 64)
+    return dataclasses.replace(node, guests=(dataclasses.replace(guest, rom=rom),))
+
+
+def test_another_rom_takes_the_old_ones_place_in_one_go(desk):
+    desk.apply(wanted())
+    (old,) = desk.node.roms
+    plan = desk.apply(other_rom(wanted()))
+    assert [type(action).__name__ for action in plan.actions] == ["PlaceRom", "ChangeGuest", "RemoveRom"]
+    assert old not in desk.node.roms
+    assert desk.plan(other_rom(wanted())).empty
+
+
+def test_a_rom_that_a_snapshot_names_stays(desk):
+    desk.apply(wanted())
+    (old,) = desk.node.roms
+    desk.node.guests[112] += f"\n[before]\nhostpci0: 0000:00:02.0,romfile={old}\n"
+    desk.apply(other_rom(wanted()))
+    assert old in desk.node.roms
+    assert desk.plan(other_rom(wanted())).empty

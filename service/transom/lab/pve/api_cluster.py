@@ -17,9 +17,9 @@ def get_status(request: Request) -> object:
     here = request.node
     rows: list[dict[str, object]] = []
     names = here.world.nodes
-    if here.world.cluster:
-        rows.append({"type": "cluster", "id": "cluster", "name": here.world.cluster, "version": len(names),
-                     "nodes": len(names), "quorate": 1})  # fmt: skip
+    if here.world.cluster or not here.place.quorate:  # only a cluster can lose its quorum
+        rows.append({"type": "cluster", "id": "cluster", "name": here.world.cluster or "lab", "version": len(names),
+                     "nodes": len(names), "quorate": int(here.place.quorate)})  # fmt: skip
     for number, name in enumerate(names, 1):
         rows.append({"type": "node", "id": f"node/{name}", "name": name, "nodeid": number if here.world.cluster else 0,
                      "online": int(here.sibling(name) is not None), "local": int(name == here.name),

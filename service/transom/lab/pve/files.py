@@ -74,8 +74,15 @@ class NodeFiles:
     def config(self, vmid: int) -> Path:
         return self.path(f"etc/pve/nodes/{self.node}/qemu-server/{vmid}.conf")
 
+    @property
+    def quorate(self) -> bool:
+        """Whether `/etc/pve` may be written; the lab takes quorum away by leaving `.noquorum` there."""
+        return not (self.etc / ".noquorum").exists()
+
     def locked(self, vmid: int, log: Callable[[str], None] | None = None, timeout: float = LOCK_WAIT) -> _Lock:
-        """The lock of a VM; `log` hears when it has to be waited for."""
+        """The lock of a VM, which without quorum nobody gets; `log` hears when it has to be waited for."""
+        if not self.quorate:
+            replies.die("cluster not ready - no quorum?")
         name = f"/var/lock/qemu-server/lock-{vmid}.conf"
         return _Lock(self.path(name), name, timeout, log)
 
