@@ -197,13 +197,15 @@ def test_an_error_that_cannot_go_away_waits_for_the_next_ring(make) -> None:
 
 
 def test_failures_in_a_row_are_counted_and_a_success_ends_the_row(make) -> None:
+    fails = [True, True, False, True, False]
     asked: list[int] = []
-    outcomes = iter([True, True, False, True, False])
+    runs: list[tuple[str, ...]] = []
 
-    def work(_node: str, _reasons: tuple[str, ...]) -> workqueue.Again | None:
-        if next(outcomes):
+    def work(_node: str, reasons: tuple[str, ...]) -> workqueue.Again | None:
+        runs.append(reasons)
+        if fails[len(runs) - 1]:
             raise errors.Unreachable("no answer")
-        return workqueue.Again(0, "not yet") if len(asked) == 2 else None
+        return workqueue.Again(0, "not yet") if len(runs) == 3 else None
 
     def retry(_error: Exception, attempts: int, _rng: random.Random) -> float | None:
         asked.append(attempts)
@@ -211,8 +213,12 @@ def test_failures_in_a_row_are_counted_and_a_success_ends_the_row(make) -> None:
 
     queue = make(work, retry=retry)
     queue.ring("a", "schedule")
-    until(lambda: next(outcomes, "none left") == "none left" if len(asked) == 3 and not queue.under_way() else False)
+    until(lambda: len(runs) == 5 and not queue.under_way())
     assert asked == [1, 2, 1]
+    assert [reason for (reason,) in runs] == [
+        *("schedule", "try 2 after Unreachable", "try 3 after Unreachable"),
+        *("not yet", "try 2 after Unreachable"),
+    ]
 
 
 def test_a_mistake_is_logged_with_its_traceback_an_expected_error_in_one_line(make, caplog) -> None:
