@@ -1,38 +1,46 @@
-# Everything a fresh Debian 12 machine needs is installed by `make setup`; every other target calls it first.
+# Everything a fresh Debian 12 machine needs is installed by the targets themselves; `make setup` comes before all others.
 SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: setup demo test check bench e2e lock clean
+.SILENT:
+.PHONY: setup demo test check bench e2e lock clean inputs emulator
 
 PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
 
-.SILENT:
+# Installs the Debian packages in the array `need`. Services that come with one are neither started nor enabled: the lab runs its
+# own sshd on loopback, a system-wide one is not wanted.
+define install
+if [ $${#need[@]} -gt 0 ]; then
+  echo "installing: $${need[*]}"
+  sudo=(); [ "$$(id -u)" = 0 ] || sudo=(sudo)
+  guard=/usr/sbin/policy-rc.d; made=
+  if [ ! -e $$guard ]; then
+    printf '#!/bin/sh\nexit 101\n' | "$${sudo[@]}" tee $$guard >/dev/null; "$${sudo[@]}" chmod 755 $$guard; made=1
+  fi
+  trap '[ -z "$$made" ] || "$${sudo[@]}" rm -f '$$guard EXIT
+  "$${sudo[@]}" apt-get update -qq
+  "$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${need[@]}" >/dev/null
+  case " $${need[*]} " in *" openssh-server "*)
+    if [ -d /run/systemd/system ]; then "$${sudo[@]}" systemctl disable ssh.service >/dev/null 2>&1 || true; fi;; esac
+fi
+endef
 
 setup: .venv/installed
 
 .venv/installed: pyproject.toml requirements.lock Makefile
+	export PATH=$$PATH:/usr/sbin:/sbin
 	need=()
 	command -v bwrap >/dev/null || need+=(bubblewrap)
 	command -v ssh >/dev/null || need+=(openssh-client)
-	[ -x /usr/sbin/sshd ] || need+=(openssh-server)
-	[ -n "$$(PATH=$$PATH:/usr/sbin:/sbin command -v modprobe)" ] || need+=(kmod)
+	command -v sshd >/dev/null || need+=(openssh-server)
+	command -v modprobe >/dev/null || need+=(kmod)
 	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
-	if [ $${#need[@]} -gt 0 ]; then
-	  echo "installing: $${need[*]}"
-	  sudo=(); [ "$$(id -u)" = 0 ] || sudo=(sudo)
-	  # The lab runs its own sshd on loopback; a system-wide one is not wanted, so it is neither started nor enabled.
-	  guard=/usr/sbin/policy-rc.d
-	  if [ ! -e $$guard ]; then printf '#!/bin/sh\nexit 101\n' | "$${sudo[@]}" tee $$guard >/dev/null; "$${sudo[@]}" chmod 755 $$guard; made=1; else made=; fi
-	  trap '[ -z "$$made" ] || "$${sudo[@]}" rm -f '$$guard EXIT
-	  "$${sudo[@]}" apt-get update -qq
-	  "$${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${need[@]}" >/dev/null
-	  case " $${need[*]} " in *" openssh-server "*)
-	    if [ -d /run/systemd/system ]; then "$${sudo[@]}" systemctl disable ssh.service >/dev/null 2>&1 || true; fi;; esac
-	fi
+	$(install)
 	$(PYTHON) -c 'import sys; sys.exit("Transom needs Python 3.11 or newer; call make with PYTHON=python3.NN") if sys.version_info < (3, 11) else None'
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	echo "installing Python packages into .venv"
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock 2> >(grep -v 'is ignored: it is neither' >&2)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
@@ -40,7 +48,20 @@ setup: .venv/installed
 demo: setup  ## the main job on the lab; ONCE=1 ends by itself
 	$(BIN)/transom lab demo $(if $(ONCE),--once)
 
-test: setup  ## every test but e2e
+inputs: setup  # real firmware, redistributable, that tests and benchmarks read
+	need=()
+	[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || need+=(ovmf)
+	[ -e /usr/lib/ipxe/qemu ] || need+=(ipxe-qemu)
+	[ -e /usr/share/seabios ] || need+=(seabios)
+	command -v uefiextract >/dev/null || need+=(uefitool-cli)
+	$(install)
+
+emulator: inputs
+	need=()
+	command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
+	$(install)
+
+test: inputs  ## every test but e2e
 	$(BIN)/python -m pytest -n 2 -m 'not e2e'
 
 check: setup  ## style, types, floors
@@ -49,14 +70,14 @@ check: setup  ## style, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## figures beside a peer or a limit, in CPU time
-	for file in bench/bench_*.py; do $(BIN)/python $$file; done
+bench: inputs  ## figures beside a peer or a limit
+	for file in bench/*.py; do $(BIN)/python $$file; done
 
-e2e: setup  ## tests on emulated machines
+e2e: emulator  ## tests on emulated machines
 	$(BIN)/python -m pytest -m e2e
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -o requirements.lock
 
 clean:
-	rm -rf .venv .demo .cache
+	rm -rf .venv .demo .cache .lab
