@@ -53,7 +53,7 @@ inputs: setup  # real firmware, redistributable, that tests and benchmarks read
 	[ -e /usr/share/OVMF/OVMF_CODE_4M.fd ] || need+=(ovmf)
 	[ -e /usr/lib/ipxe/qemu ] || need+=(ipxe-qemu)
 	[ -e /usr/share/seabios ] || need+=(seabios)
-	command -v uefiextract >/dev/null || need+=(uefitool-cli)
+	command -v UEFIExtract >/dev/null || need+=(uefitool-cli)
 	$(install)
 
 emulator: inputs
