@@ -48,3 +48,94 @@ class StoredPlan:
     node: str
     content: dict[str, Any]
     made_at: float
+
+
+# --- what a daemon keeps ---------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One node as it was last looked at. ``state`` as in ``reconcile.backend.NodeRow``."""
+
+    node: str
+    state: str = "unknown"
+    reason: str = ""
+    plan: str = ""
+    """Hash of the plan that the last look gave."""
+    documents: str = ""
+    """Fingerprint of the documents that it was last compared with."""
+    accepted: str = ""
+    """Fingerprint of the documents that a plan was last approved of, or that it was as declared by."""
+    differs: bool = False
+    differs_since: float | None = None
+    """When it last began to differ although its documents were the same."""
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Package → version, of when it was last as declared."""
+    observed_at: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """One difference or finding that stands. ``kind`` is drift or finding, ``detail`` its JSON form."""
+
+    node: str
+    kind: str
+    key: str
+    since: float
+    seen: float
+    detail: dict[str, Any]
+
+
+PROPOSED, WAITING, APPROVED, REJECTED, VOID, HELD = "proposed", "waiting", "approved", "rejected", "void", "held"
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """What became of a plan. ``state`` is proposed, waiting, approved, applied, rejected, void, held or failed; an approval is
+    good for one run: the first that starts after ``approved_at``."""
+
+    hash: str
+    node: str
+    kind: str
+    """apply, adopt, undo, release or remove."""
+    state: str
+    impact: str
+    summary: str
+    reason: str
+    approved_by: str
+    approved_at: float | None
+    made_at: float
+
+
+QUEUED, DONE = "queued", "done"
+ENDED = (DONE, FAILED)
+"""States of a share that no turn changes any more."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """One node's part of an operation. ``approve``: the first plan that comes of it is approved by whoever asked."""
+
+    operation: str
+    node: str
+    position: int
+    state: str = QUEUED
+    plan: str = ""
+    run: str = ""
+    reason: str = ""
+    approve: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """Something asked for. ``kind`` is provision, approve, undo, release or remove; ``target`` a document, a plan or a run."""
+
+    id: str
+    kind: str
+    target: str
+    asked_by: str
+    at: float
+    key: str | None = None
+    """The Idempotency-Key; None when there was none."""
+    content: str = ""
+    """Hash of what was asked, to tell whether the same key came with the same content."""

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from transom import model
-from transom.store import connect, records, tables
+from transom.store import connect, fleet, operations, records, shape, tables
+from transom.store import documents as documents_table
 
 FILE = "transom.db"
 
@@ -21,6 +22,11 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self.meta = fleet.Meta(engine)
+        self.nodes = fleet.Nodes(engine)
+        self.drift = fleet.DriftLog(engine)
+        self.proposals = fleet.Proposals(engine)
+        self.operations = operations.Operations(engine)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -29,25 +35,13 @@ class Store:
 
     def put_documents(self, documents: Iterable[Mapping[str, Any]], at: float) -> None:
         """Store documents in the plain form of ``spec.bundle.dump``, replacing those of the same kind and name; all or none."""
-        rows = [
-            {
-                "kind": plain["document"]["kind"],
-                "name": plain["document"]["metadata"]["name"],
-                "content": json.dumps(plain, sort_keys=True),
-                "stored_at": at,
-            }
-            for plain in documents
-        ]
         with connect.write(self._engine) as db:
-            last = db.scalar(sa.select(sa.func.max(tables.documents.c.position))) or 0
-            for number, row in enumerate(rows, last + 1):
-                _upsert(db, tables.documents, row | {"position": number}, keep=("position",))
+            documents_table.put(db, documents, at)
 
     def documents(self) -> list[dict[str, Any]]:
         """Every document in its plain form, in the order in which they first came."""
         with connect.read(self._engine) as db:
-            rows = db.execute(sa.select(tables.documents.c.content).order_by(tables.documents.c.position))
-            return [json.loads(content) for (content,) in rows]
+            return documents_table.all(db)
 
     # --- plans ---
 
@@ -65,7 +59,7 @@ class Store:
     # --- runs and their journal ---
 
     def start_run(self, run: records.Run) -> None:
-        row = _row(tables.runs, run)
+        row = shape.row(tables.runs, run)
         with connect.write(self._engine) as db:
             db.execute(tables.runs.insert().values(row | {"ledger_before": json.dumps(run.ledger_before)}))
 
@@ -122,8 +116,8 @@ class Store:
         """Write entries. The ``before`` of a path that has one already stays: it is what was there before Transom came."""
         with connect.write(self._engine) as db:
             for entry in entries:
-                row = _row(tables.ledger, entry)
-                _upsert(db, tables.ledger, row, keep=("before",))
+                row = shape.row(tables.ledger, entry)
+                shape.upsert(db, tables.ledger, row, keep=("before",))
 
     def reset_ledger(self, node: str, entries: Mapping[str, model.Entry | None]) -> None:
         """Set paths to exactly these entries; None drops the path."""
@@ -132,7 +126,7 @@ class Store:
             for path, entry in entries.items():
                 db.execute(table.delete().where(table.c.node == node, table.c.path == path))
                 if entry is not None:
-                    db.execute(table.insert().values(_row(table, entry)))
+                    db.execute(table.insert().values(shape.row(table, entry)))
 
     def drop_ledger(self, node: str, paths: Sequence[str]) -> None:
         self.reset_ledger(node, dict.fromkeys(paths))
@@ -143,18 +137,5 @@ def open_store(folder: pathlib.Path) -> Store:
     return Store(connect.open_engine(folder / FILE))
 
 
-def _upsert(db: sa.Connection, table: sa.Table, row: Mapping[str, Any], *, keep: Sequence[str]) -> None:
-    """Insert, or update all but the key and ``keep``."""
-    key = [column.name for column in table.primary_key]
-    insert = sqlite.insert(table).values(row)
-    changed = {name: insert.excluded[name] for name in row if name not in (*key, *keep)}
-    db.execute(insert.on_conflict_do_update(index_elements=key, set_=changed))
-
-
 def _run(row: sa.RowMapping) -> records.Run:
     return records.Run(**{**row, "ledger_before": json.loads(row["ledger_before"])})
-
-
-def _row(table: sa.Table, value: object) -> dict[str, Any]:
-    """The columns of ``table`` from the attributes of the same names."""
-    return {column.name: getattr(value, column.name) for column in table.columns}

@@ -63,3 +63,77 @@ ledger = sa.Table(
     sa.Column("document", sa.String(512), nullable=False),
     sa.Column("run", sa.String(64), nullable=False),
 )
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+
+nodes = sa.Table(
+    "nodes",
+    metadata,
+    sa.Column("node", sa.String(253), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("plan", sa.String(64), nullable=False),
+    sa.Column("documents", sa.String(64), nullable=False),
+    sa.Column("accepted", sa.String(64), nullable=False),
+    sa.Column("differs", sa.Boolean, nullable=False),
+    sa.Column("differs_since", sa.Float, nullable=True),
+    sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("observed_at", sa.Float, nullable=True),
+)
+
+drift = sa.Table(
+    "drift",
+    metadata,
+    sa.Column("node", sa.String(253), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("key", sa.String(512), primary_key=True),
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("seen", sa.Float, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+)
+
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("hash", sa.String(64), sa.ForeignKey("plans.hash"), primary_key=True),
+    sa.Column("node", sa.String(253), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("impact", sa.String(16), nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("approved_by", sa.String(253), nullable=False),
+    sa.Column("approved_at", sa.Float, nullable=True),
+    sa.Column("made_at", sa.Float, nullable=False),
+)
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("target", sa.String(512), nullable=False),
+    sa.Column("asked_by", sa.String(253), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("key", sa.String(512), nullable=True),
+    sa.Column("content", sa.String(64), nullable=False),
+    sa.UniqueConstraint("asked_by", "key", name="one_key_one_operation"),
+)
+
+shares = sa.Table(
+    "shares",
+    metadata,
+    sa.Column("operation", sa.String(64), sa.ForeignKey("operations.id"), primary_key=True),
+    sa.Column("node", sa.String(253), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("plan", sa.String(64), nullable=False),
+    sa.Column("run", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("approve", sa.Boolean, nullable=False),
+)
