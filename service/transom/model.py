@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import fnmatch
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -279,12 +280,19 @@ class Entry:
 
 def to_json(value: Any) -> Any:
     """A frozen value as plain JSON types; sets come out sorted, so that equal values dump equal."""
-    return _ordered(pydantic.TypeAdapter(type(value)).dump_python(value, mode="json"), value)
+    return _ordered(_adapter(type(value)).dump_python(value, mode="json"), value)
 
 
 def from_json(kind: type[T], data: Any) -> T:
     """The value of ``kind`` that ``data`` describes; pydantic.ValidationError when it does not."""
-    return pydantic.TypeAdapter(kind).validate_python(data)
+    value: T = _adapter(kind).validate_python(data)
+    return value
+
+
+@functools.cache
+def _adapter(kind: type) -> pydantic.TypeAdapter[Any]:
+    """Made once a type: building one costs milliseconds."""
+    return pydantic.TypeAdapter(kind)
 
 
 def _ordered(dumped: Any, value: Any) -> Any:

@@ -232,6 +232,26 @@ class RestartGuest:
 
 
 @dataclasses.dataclass(frozen=True)
+class DestroyGuest:
+    """Delete a stopped VM that Transom made, with the disks it owns, if its configuration still has this digest."""
+
+    vmid: int
+    name: str
+    """Name of the document, which the mark in the VM carries."""
+    digest: str
+    kind: Literal["destroy-guest"] = "destroy-guest"
+
+    def describe(self) -> str:
+        return f"delete VM {self.vmid} ({self.name}) with its disks; nothing brings them back"
+
+    def shell(self) -> tuple[str, ...]:
+        return (f"qm destroy {self.vmid}",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (f"# VM {self.vmid} comes back from a backup only: qmrestore",)
+
+
+@dataclasses.dataclass(frozen=True)
 class RestoreFile:
     """Put a before-image back, if the file still is what the run left. ``vmid`` is set for a VM's configuration."""
 
@@ -272,6 +292,7 @@ Action = Annotated[
     | CreateGuest
     | ChangeGuest
     | RestartGuest
+    | DestroyGuest
     | RestoreFile,
     pydantic.Field(discriminator="kind"),
 ]

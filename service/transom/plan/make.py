@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 
@@ -41,8 +42,10 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
 
 
 def fingerprint(node: wish.NodeWish) -> str:
-    """Hash of everything the documents say about this node, recipes included; secrets are only named in it."""
-    return hashlib.sha256(json.dumps(model.to_json(node), sort_keys=True).encode()).hexdigest()
+    """Hash of everything the documents want of this node, recipes included; secrets are only named in it. The policy is not part
+    of it: it says when something is done, not what."""
+    wanted = dataclasses.replace(node, policy=wish.PolicyWish())
+    return hashlib.sha256(json.dumps(model.to_json(wanted), sort_keys=True).encode()).hexdigest()
 
 
 def _reboot(facts: model.Facts, draft: Draft) -> acts.Reboot | None:
