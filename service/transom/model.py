@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import fnmatch
-import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -289,10 +288,14 @@ def from_json(kind: type[T], data: Any) -> T:
     return value
 
 
-@functools.cache
-def _adapter(kind: type) -> pydantic.TypeAdapter[Any]:
+_ADAPTERS: dict[object, pydantic.TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Any]) -> pydantic.TypeAdapter[Any]:
     """Made once a type: building one costs milliseconds."""
-    return pydantic.TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _ordered(dumped: Any, value: Any) -> Any:
