@@ -1,0 +1,110 @@
+"""Documents and the operations that come of them; what a deleted document means is said by release and remove."""
+
+from __future__ import annotations
+
+from transom.api import auth, problem, route, wire
+from transom.reconcile import backend
+
+_KEY = 255
+
+
+def _documents(call: route.Call) -> route.Answer:
+    return route.Answer(route.every(call.backend.documents()))
+
+
+def _provision(call: route.Call) -> route.Answer:
+    handed: route.Handed = call.body
+    if handed.approve:
+        auth.require(call.caller, auth.Scope.APPROVER)
+    key = _key(call)
+    operation = call.backend.provision(handed.texts, approve=handed.approve, key=key, by=call.caller.name)
+    return route.accepted(operation)
+
+
+def _key(call: route.Call) -> str:
+    """The Idempotency-Key, apart for every caller: nobody meets another's operation by guessing."""
+    key = call.headers.get("idempotency-key", "")
+    if len(key) > _KEY or not key.isprintable():
+        raise problem.bad_request(
+            f"the Idempotency-Key has more than {_KEY} characters, or some that cannot be printed"
+        )
+    return f"{call.caller.name}:{key}" if key else ""
+
+
+def _operation(call: route.Call) -> route.Answer:
+    return route.Answer(route.look_up(call.backend.operation, call.path["id"]))
+
+
+def _release(call: route.Call) -> route.Answer:
+    return route.accepted(call.backend.release(call.body.name, by=call.caller.name))
+
+
+def _remove(call: route.Call) -> route.Answer:
+    return route.accepted(call.backend.remove(call.body.name, confirm=call.body.confirm, by=call.caller.name))
+
+
+_REFUSED = {409: "refused as things stand; `detail` says why"}
+
+ROUTES = (
+    route.Route(
+        "GET",
+        "/v1/documents",
+        auth.Scope.VIEWER,
+        "The stored documents, in the order in which they first came.",
+        _documents,
+        wire.Items[wire.StoredDocument],
+    ),
+    route.Route(
+        "POST",
+        "/v1/documents",
+        auth.Scope.OPERATOR,
+        "Store documents and see to what they declare; answers with an operation to follow. With `approve: plan` (scope "
+        "approver) exactly the plans that come of it are carried out, otherwise they wait or the policy decides. Without "
+        "documents, those stored are seen to once more.",
+        _provision,
+        backend.Operation,
+        status=202,
+        query=(
+            route.Query("approve", "As `approve` in JSON.", values=("plan",)),
+            route.Query("name", "A name for the YAML, for messages."),
+        ),
+        headers=(
+            route.Query("Idempotency-Key", "Sent again with the same key and content, it is the same operation."),
+        ),
+        body=route.Body.DOCUMENTS,
+        also={
+            409: "the Idempotency-Key came with other content before",
+            422: "documents are wrong; `problems` lists all mistakes",
+        },
+    ),
+    route.Route(
+        "GET",
+        "/v1/operations/{id}",
+        auth.Scope.VIEWER,
+        "How far an operation is, node by node.",
+        _operation,
+        backend.Operation,
+    ),
+    route.Route(
+        "POST",
+        "/v1/release",
+        auth.Scope.APPROVER,
+        "Forget a document and put back what Transom changed for it; a VM stays.",
+        _release,
+        backend.Operation,
+        status=202,
+        body=wire.Name,
+        also=_REFUSED,
+    ),
+    route.Route(
+        "POST",
+        "/v1/remove",
+        auth.Scope.ADMIN,
+        "Forget a document and delete what Transom made for it. `confirm` is the name once more.",
+        _remove,
+        backend.Operation,
+        status=202,
+        body=wire.Removal,
+        also=_REFUSED,
+    ),
+)

@@ -1,0 +1,93 @@
+"""What is true: nodes, their facts, VMs, drift."""
+
+from __future__ import annotations
+
+from transom import model
+from transom.api import accept, auth, problem, route, wire
+from transom.reconcile import backend
+from transom.report import drift_text
+
+
+def _nodes(call: route.Call) -> route.Answer:
+    return route.Answer(route.every(call.backend.nodes()))
+
+
+def _facts(call: route.Call) -> route.Answer:
+    name = _declared(call)
+    return route.Answer(model.to_json(call.backend.facts(name)))
+
+
+def _scan(call: route.Call) -> route.Answer:
+    name = _declared(call)
+    call.backend.scan(name, by=call.caller.name)
+    return route.Answer(_row(call))
+
+
+def _declared(call: route.Call) -> str:
+    """The path's node, when a document declares it."""
+    return _row(call).name
+
+
+def _row(call: route.Call) -> backend.NodeRow:
+    name = call.path["name"]
+    found = next((row for row in call.backend.nodes() if row.name == name), None)
+    if found is None:
+        raise problem.not_found(f"no document declares node {name!r}", "GET /v1/nodes lists those that are")
+    return found
+
+
+def _vms(call: route.Call) -> route.Answer:
+    return route.Answer(route.every(call.backend.vms()))
+
+
+def _drift(call: route.Call) -> route.Answer:
+    rows = call.backend.drift(call.query.get("node", ""))
+    if accept.choose(call.headers.get("accept", ""), ("application/json", accept.MARKDOWN)) == accept.MARKDOWN:
+        text = drift_text.markdown(rows, now=call.now)
+        return route.Answer(text.encode(), media=f"{accept.MARKDOWN}; charset=utf-8", headers={"Vary": "Accept"})
+    return route.Answer(route.every(rows), headers={"Vary": "Accept"})
+
+
+ROUTES = (
+    route.Route(
+        "GET",
+        "/v1/nodes",
+        auth.Scope.VIEWER,
+        "The declared nodes and how each stands.",
+        _nodes,
+        wire.Items[backend.NodeRow],
+    ),
+    route.Route(
+        "GET",
+        "/v1/nodes/{name}/facts",
+        auth.Scope.VIEWER,
+        "Everything that is known of a node.",
+        _facts,
+        model.Facts,
+        slow=True,
+        also={502: "the node cannot be reached"},
+    ),
+    route.Route(
+        "POST",
+        "/v1/nodes/{name}/scan",
+        auth.Scope.OPERATOR,
+        "Look at a node soon; answers with what is known of it so far.",
+        _scan,
+        backend.NodeRow,
+        status=202,
+    ),
+    route.Route(
+        "GET", "/v1/vms", auth.Scope.VIEWER, "The declared VMs and their state.", _vms, wire.Items[backend.VmRow]
+    ),
+    route.Route(
+        "GET",
+        "/v1/drift",
+        auth.Scope.VIEWER,
+        "Every difference and finding that stands now, each once, with since when and why. As a report for people with "
+        "`Accept: text/markdown`.",
+        _drift,
+        wire.Items[backend.DriftRow],
+        query=(route.NODE,),
+        media=(accept.MARKDOWN,),
+    ),
+)

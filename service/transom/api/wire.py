@@ -1,0 +1,176 @@
+"""Bodies as they go over the wire, where ``reconcile.backend`` has no type for them. What comes in is strict."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+import pydantic
+
+from transom import model
+from transom.plan import actions as acts
+from transom.plan import result
+
+T = TypeVar("T")
+M = TypeVar("M", bound=pydantic.BaseModel)
+
+
+class _In(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Out(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True)
+
+
+# --- in --------------------------------------------------------------------------------------------------------------
+
+
+class File(_In):
+    """One file of documents (YAML, several documents allowed). ``name`` is for messages; an absolute path also says what
+    relative paths in the documents are relative to, on the daemon's machine."""
+
+    name: str = pydantic.Field(min_length=1, max_length=4096)
+    text: str
+
+
+class Provision(_In):
+    """Documents, as JSON values or as files of YAML; neither means: those that are stored, once more."""
+
+    documents: list[dict[str, Any]] = []
+    files: list[File] = []
+    approve: Literal["plan"] | None = None
+    """``plan`` approves exactly the plans that come of it; the scope ``approver`` is needed then."""
+
+
+class Reason(_In):
+    """Why, for the journal."""
+
+    reason: str = pydantic.Field(default="", max_length=1000)
+
+
+class Approved(_In):
+    """The hash of the plan that was seen."""
+
+    approved: str = pydantic.Field(min_length=1, max_length=64)
+
+
+class Name(_In):
+    """A document, as ``Kind/name`` or, where that is clear, as its name."""
+
+    name: str = pydantic.Field(min_length=1, max_length=253)
+
+
+class Removal(Name):
+    """``confirm`` is the name once more."""
+
+    confirm: str = pydantic.Field(max_length=253)
+
+
+# --- out -------------------------------------------------------------------------------------------------------------
+
+
+class Items(_Out, Generic[T]):
+    """A list. ``total`` counts also those that ``limit`` left out."""
+
+    items: list[T]
+    total: int
+
+
+class StoredDocument(_Out):
+    """A document as it was written, values in their canonical spelling and paths absolute."""
+
+    document: dict[str, Any]
+    file: str
+
+
+class Plan(_Out):
+    """What differs on one node, what is wrong, what would be done, and whether it may."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    hash: str
+    node: str
+    impact: model.Impact
+    empty: bool
+    """Nothing differs and nothing holds."""
+    held: bool
+    documents: str
+    recipes: tuple[str, ...]
+    drifts: tuple[model.Drift, ...]
+    findings: tuple[model.Finding, ...]
+    noops: tuple[model.Noop, ...]
+    actions: tuple[acts.Action, ...]
+    entries: tuple[model.Entry, ...]
+    forgets: tuple[str, ...]
+    gates: tuple[result.Gate, ...]
+
+
+class Run(_Out):
+    """One carrying out of a plan. Times are seconds since the epoch."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    id: str
+    node: str
+    plan: str
+    kind: str
+    """``apply``, ``adopt``, ``undo``, …"""
+    undoes: str
+    state: str
+    error: str
+    started_at: float
+    ended_at: float | None
+
+
+class JournalLine(_Out):
+    """One line of a run's journal. ``step`` is 1-based, 0 for the run as a whole."""
+
+    seq: int
+    at: float
+    step: int
+    phase: str
+    text: str
+    data: Any
+
+
+class RunWithJournal(Run):
+    events: list[JournalLine]
+
+
+class Status(_Out):
+    """How the daemon stands."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    paused: bool
+
+
+class Health(_Out):
+    status: Literal["ok"]
+
+
+class Readiness(_Out):
+    """``parts``: store, scheduler → ``ok``, or why it is not."""
+
+    ready: bool
+    parts: dict[str, str]
+
+
+class Whoami(_Out):
+    """The token that asked."""
+
+    name: str
+    scope: Literal["viewer", "operator", "approver", "admin"]
+
+
+class ProblemDetails(_Out):
+    """RFC 9457. ``type`` ends in the kind of problem; ``retry`` says whether trying again can help."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    retry: Literal["never", "soon", "later", "replan"]
+    hint: str = ""
+    problems: list[str] = []
+    """One line a mistake, all found at once."""
