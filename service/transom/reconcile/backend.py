@@ -112,7 +112,10 @@ class Backend(Protocol):
 
     # documents
     def documents(self) -> list[dict[str, Any]]: ...
-    def provision(self, texts: Sequence[Text], *, approve: bool, key: str, by: str) -> Operation: ...
+    def provision(self, texts: Sequence[Text], *, approve: bool, key: str, by: str) -> Operation:
+        """Store the documents and see to every node that they concern; without texts, those stored once more. ``approve``: exactly
+        the plans that come of it. ``key``: the Idempotency-Key, empty for none; Rejected when it came with other content before."""
+
     def operation(self, id: str) -> Operation: ...
     def release(self, name: str, *, by: str) -> Operation: ...
     def remove(self, name: str, *, confirm: str, by: str) -> Operation: ...
@@ -143,5 +146,5 @@ class Backend(Protocol):
         """Part (``store``, ``scheduler``) → ``ok``, or why it is not. Never asks a node."""
 
     def events(self, after: int = 0) -> Iterator[Event | None]:
-        """Events with ``seq`` above ``after``, those that are still kept first, then as they come. None at least once a second while
-        nothing happens, so that the reader can stop; ends when the daemon stops."""
+        """Events with ``seq`` above ``after``, those that are still kept first, then as they come. None at least once a second
+        while nothing happens, so that the reader can stop; ends when the daemon stops."""
