@@ -139,3 +139,13 @@ class Operation:
     """The Idempotency-Key; None when there was none."""
     content: str = ""
     """Hash of what was asked, to tell whether the same key came with the same content."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """One token of the API. ``scope`` is viewer, operator, approver or admin; ``sha256`` is that of the secret, in hex."""
+
+    name: str
+    scope: str
+    sha256: str
+    made_at: float

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from transom import model
-from transom.store import connect, fleet, operations, records, shape, tables
+from transom.store import connect, fleet, operations, records, shape, tables, tokens
 from transom.store import documents as documents_table
 
 FILE = "transom.db"
@@ -27,6 +27,7 @@ class Store:
         self.drift = fleet.DriftLog(engine)
         self.proposals = fleet.Proposals(engine)
         self.operations = operations.Operations(engine)
+        self.tokens = tokens.Tokens(engine)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -137,3 +137,12 @@ shares = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("approve", sa.Boolean, nullable=False),
 )
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("scope", sa.String(16), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("made_at", sa.Float, nullable=False),
+)
