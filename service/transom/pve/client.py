@@ -149,6 +149,10 @@ class Pve:
         """Shut down and start with pending changes applied; the UPID."""
         return self._task("POST", *_vm(node, vmid), "status", "reboot", data={"timeout": seconds})
 
+    def destroy(self, node: str, vmid: int) -> str:
+        """Delete a stopped VM with the disks that it owns; the UPID. What else names it (backup jobs, HA) is left alone."""
+        return self._task("DELETE", *_vm(node, vmid))
+
     # --- tasks ---
 
     def task(self, upid: str) -> tasks.Task:
@@ -189,7 +193,7 @@ class Pve:
 
     def _call(self, method: str, *path: str, data: Mapping[str, Value] | None = None) -> Any:
         resource = self._api(list(path))
-        send = {"GET": resource.get, "POST": resource.post, "PUT": resource.put}[method]
+        send = {"GET": resource.get, "POST": resource.post, "PUT": resource.put, "DELETE": resource.delete}[method]
         try:
             return send(**_plain(data or {}))
         except ResourceException as error:

@@ -15,7 +15,7 @@ from transom.plan import actions as acts
 from transom.plan import result
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
-from transom.reconcile.steps import build, files, guest, reboot, restart, rom
+from transom.reconcile.steps import build, destroy, files, guest, reboot, restart, rom
 
 STEPS: Mapping[type, types.ModuleType] = {
     acts.WriteFile: files,
@@ -28,6 +28,7 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.CreateGuest: guest,
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
+    acts.DestroyGuest: destroy,
 }
 
 

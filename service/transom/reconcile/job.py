@@ -28,15 +28,24 @@ class Job:
     node: wish.NodeWish
     world: w.World
     store: store.Store
+    kind: str = "apply"
+    """What its runs are called, but for those of an adoption and an undo."""
 
     # --- forward ---
 
     def propose(self, *, take_over: bool = False) -> result.Plan:
         """Observe and plan; the plan is stored under its hash."""
-        facts = observe.observe(self.world)
-        plan = make.make(self.node, facts, self.store.ledger(self.node.name), take_over=take_over)
+        return self.propose_from(observe.observe(self.world), take_over=take_over)
+
+    def propose_from(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
+        """The plan that ``facts`` give; stored under its hash."""
+        plan = self.plan(facts, take_over=take_over)
         self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
         return plan
+
+    def plan(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
+        """What ``facts`` lack of the wish."""
+        return make.make(self.node, facts, self.store.ledger(self.node.name), take_over=take_over)
 
     def apply(self, approved: str, *, take_over: bool = False) -> str:
         """Carry out the plan whose hash is ``approved``; the run's id. Void when the facts or documents give another plan now;
@@ -49,7 +58,7 @@ class Job:
             )
         if plan.held:
             raise errors.Void(f"{plan.node}: a finding holds the plan: {result.summary(plan)}")
-        run = self._start(plan, "adopt" if take_over else "apply")
+        run = self._start(plan, "adopt" if take_over else self.kind)
         self.store.put_ledger(_entries(plan.entries, run.id))
         self._carry_out(plan, run)
         return run.id
@@ -191,6 +200,8 @@ class Job:
     def _refuse_undo(self, run: records.Run) -> None:
         if run.kind == "undo":
             raise errors.Rejected(f"{run.id} is itself an undo", hint="apply the documents again to have its opposite")
+        if run.kind == "remove":
+            raise errors.Rejected(f"{run.id} deleted a VM with its disks", hint="restore it from a backup")
         if run.state == records.UNDONE:
             raise errors.Rejected(f"{run.id} has been undone already")
 

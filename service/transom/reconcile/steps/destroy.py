@@ -1,0 +1,36 @@
+"""Deleting a VM that Transom made, after its user has typed its name: by the API, stopped VMs only."""
+
+from __future__ import annotations
+
+import hashlib
+
+from transom import errors
+from transom.guest import conf, identity
+from transom.plan import actions as acts
+from transom.reconcile import effect as eff
+from transom.reconcile import world as w
+from transom.reconcile.steps import guest
+from transom.ssh import files as remote
+
+
+def prepare(action: acts.DestroyGuest, world: w.World) -> eff.Effect:
+    """No file to put back: a configuration without its disks would be no way back."""
+    del action, world
+    return eff.Effect()
+
+
+def apply(action: acts.DestroyGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
+    """Void when the VM is not the very one that the plan saw."""
+    del effect, context
+    path = eff.guest_path(action.vmid)
+    present = remote.read(world.host, path)
+    if present is None:
+        return f"VM {action.vmid} is gone already"
+    if hashlib.sha1(present).hexdigest() != action.digest:
+        raise errors.Void(f"VM {action.vmid} was changed since the plan was made", hint="plan again")
+    if identity.marked(conf.parse(present.decode())) != action.name:
+        raise errors.Void(f"VM {action.vmid} is not marked for {action.name}", hint="plan again")
+    world.api.wait(world.api.destroy(world.node, action.vmid), timeout=guest.TASK_LIMIT, on_log=world.say)
+    if remote.read(world.host, path) is not None:
+        raise errors.VerifyFailed(f"VM {action.vmid} was deleted, and {path} is still there")
+    return f"VM {action.vmid} is gone"
