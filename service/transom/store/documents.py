@@ -36,3 +36,10 @@ def drop(db: sa.Connection, titles: Iterable[str]) -> None:
     for title in titles:
         kind, _, name = title.partition("/")
         db.execute(table.delete().where(table.c.kind == kind, table.c.name == name))
+
+
+def stamp(db: sa.Connection) -> tuple[Any, ...]:
+    """Another one after each ``put`` and ``drop``: a replaced document has a later time."""
+    table = tables.documents
+    row = db.execute(sa.select(sa.func.count(), sa.func.max(table.c.stored_at), sa.func.sum(table.c.stored_at))).one()
+    return tuple(row)

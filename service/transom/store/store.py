@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,8 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self.tell: Callable[[records.Run | records.Event], None] = _to_nobody
+        """Called after a run has begun or ended and after its journal has grown; it must not block."""
         self.meta = fleet.Meta(engine)
         self.nodes = fleet.Nodes(engine)
         self.drift = fleet.DriftLog(engine)
@@ -44,6 +46,11 @@ class Store:
         with connect.read(self._engine) as db:
             return documents_table.all(db)
 
+    def documents_stamp(self) -> tuple[Any, ...]:
+        """Another one whenever the stored documents have changed."""
+        with connect.read(self._engine) as db:
+            return documents_table.stamp(db)
+
     # --- plans ---
 
     def put_plan(self, hash: str, node: str, content: Mapping[str, Any], at: float) -> None:
@@ -63,12 +70,15 @@ class Store:
         row = shape.row(tables.runs, run)
         with connect.write(self._engine) as db:
             db.execute(tables.runs.insert().values(row | {"ledger_before": json.dumps(run.ledger_before)}))
+        self.tell(run)
 
     def end_run(self, run: str, state: str, at: float, error: str = "") -> None:
         with connect.write(self._engine) as db:
             db.execute(
                 tables.runs.update().where(tables.runs.c.id == run).values(state=state, ended_at=at, error=error)
             )
+        if ended := self.run(run):
+            self.tell(ended)
 
     def mark_undone(self, run: str) -> None:
         """The run has been taken back; its end stays as it was."""
@@ -97,6 +107,7 @@ class Store:
                     run=run, seq=last + 1, at=at, step=step, phase=phase, text=text, data=json.dumps(data)
                 )
             )
+        self.tell(records.Event(run, last + 1, at, step, phase, text, data))
 
     def events(self, run: str) -> list[records.Event]:
         events = tables.events
@@ -136,6 +147,10 @@ class Store:
 def open_store(folder: pathlib.Path) -> Store:
     """The store in ``folder``, made or brought up to date when needed. Rejected when it is newer than this program."""
     return Store(connect.open_engine(folder / FILE))
+
+
+def _to_nobody(record: records.Run | records.Event) -> None:
+    del record
 
 
 def _run(row: sa.RowMapping) -> records.Run:

@@ -1,0 +1,122 @@
+"""What holds for the whole fleet: whose it is, whether it is paused, and whether too much of it differs at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+
+from transom.plan import policy
+from transom.reconcile import hub, lease, settings
+from transom.spec import wish
+from transom.store import store
+
+_PAUSE, _TRIPPED, _RESUMED, _OVER = "paused", "fleet-drift", "resumed-at", "lives-over"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pause:
+    """Since when, by whom and why no new change starts. ``generation`` and ``life`` are of the other store that was seen."""
+
+    reason: str
+    by: str
+    at: float
+    generation: int = 0
+    life: str = ""
+
+
+class Control:
+    """Thread-safe, and as durable as the store."""
+
+    def __init__(
+        self,
+        kept: store.Store,
+        events: hub.Hub,
+        options: settings.Settings,
+        *,
+        instance: str,
+        nonce: Callable[[], str],
+        now: Callable[[], float],
+    ) -> None:
+        self._store = kept
+        self._events = events
+        self._options = options
+        self._now = now
+        self.instance = instance
+        self.life = nonce()
+        self.fleet: str = kept.meta.put_first("fleet", nonce())
+        kept.meta.raise_to("generation", 1)
+
+    # --- whose ---
+
+    def mine(self) -> lease.Lease:
+        """What a lease of ours would say now."""
+        return lease.Lease(self.fleet, self.instance, self.life, self._store.meta.get("generation"), self._now())
+
+    def next_mine(self) -> lease.Lease:
+        """The same for a run that is about to begin: every run is a generation of its own."""
+        self._store.meta.raise_to("generation", 1)
+        return self.mine()
+
+    def lives_over(self) -> frozenset[str]:
+        return frozenset(self._store.meta.get(_OVER) or ())
+
+    def other_seen(self, found: lease.Found) -> None:
+        """Our store is not the only one, or not the newest: nothing starts until a person has said who goes on."""
+        if self.paused() is None and found.lease is not None:
+            self._pause(Pause(found.reason, "transom", self._now(), found.lease.generation, found.lease.life))
+
+    # --- pause ---
+
+    def paused(self) -> Pause | None:
+        data = self._store.meta.get(_PAUSE)
+        return Pause(**data) if data else None
+
+    def pause(self, reason: str, by: str) -> None:
+        """No new change starts; one under way finishes. A second time changes only the reason."""
+        before = self.paused()
+        self._pause(Pause(reason, by, self._now(), before.generation if before else 0, before.life if before else ""))
+
+    def resume(self, by: str) -> None:
+        """Go on: past a pause, a fleet that differed at once, and paths that were fought over. A store that was restored counts
+        as the newest from now on."""
+        paused = self.paused()
+        if paused and paused.life:
+            self._store.meta.put(_OVER, sorted({*self.lives_over(), paused.life}))
+            self._store.meta.raise_to("generation", paused.generation + 1)
+        self._store.meta.put(_PAUSE, None)
+        self._store.meta.put(_TRIPPED, None)
+        self._store.meta.put(_RESUMED, self._now())
+        self._events.tell("fleet.resumed", data={"by": by})
+
+    def resumed_at(self) -> float:
+        """Seconds since the epoch; what was before was looked at by a person."""
+        return self._store.meta.get(_RESUMED) or 0.0
+
+    def _pause(self, pause: Pause) -> None:
+        self._store.meta.put(_PAUSE, dataclasses.asdict(pause))
+        self._events.tell("fleet.paused", data=dataclasses.asdict(pause))
+
+    # --- too much at once ---
+
+    def scan(self, count: int, limits: wish.Limits) -> policy.FleetScan:
+        """The fleet of ``count`` nodes as one look saw it; one that tripped the breaker stays until a person resumes."""
+        if tripped := self.tripped():
+            return tripped
+        begin = max(self._now() - self._options.scan_every - self._options.scan_jitter, self.resumed_at())
+        nodes = self._store.nodes.all().values()
+        new = frozenset(one.node for one in nodes if one.differs_since is not None and one.differs_since >= begin)
+        found = policy.FleetScan(count, new)
+        if policy.fleet_drift(limits, found):
+            data = {"nodes": count, "newly_drifted": sorted(new)}
+            self._store.meta.put(_TRIPPED, data)
+            self._events.tell("fleet.held", data=data)
+        return found
+
+    def tripped(self) -> policy.FleetScan | None:
+        data = self._store.meta.get(_TRIPPED)
+        return policy.FleetScan(data["nodes"], frozenset(data["newly_drifted"])) if data else None
+
+
+def aware(at: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(at, tz=datetime.UTC)

@@ -1,0 +1,122 @@
+"""Who may change a node: a file on it names the fleet, the installation and how far its store had come.
+
+A foreign fleet's lease is never touched. One of the same fleet that this store cannot know of means that the store was restored
+from a backup, or that a copy of it is at work elsewhere: then a person has to say who goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+
+import pydantic
+
+from transom import errors, model
+from transom.reconcile import effect as eff
+from transom.reconcile import world as w
+from transom.ssh import files as remote
+
+PATH = f"{eff.KEEP}/lease.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lease:
+    """``life`` is new with every start of a daemon; ``generation`` of the store rises with every start and every run."""
+
+    fleet: str
+    instance: str
+    """The installation: machine and state folder."""
+    life: str
+    generation: int
+    at: float
+    """Seconds since the epoch, by the holder's clock."""
+
+
+class Standing(enum.Enum):
+    """What a lease on a node means for us."""
+
+    FREE = "free"
+    OURS = "ours"
+    FOREIGN = "foreign"
+    OTHER = "other"
+    """Of our fleet, but not by what our store knows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A lease as it was judged. ``sha256`` is of the file; None when there is none."""
+
+    standing: Standing
+    reason: str = ""
+    lease: Lease | None = None
+    sha256: str | None = None
+
+    @property
+    def mine(self) -> bool:
+        """Whether the node may be changed by us."""
+        return self.standing in (Standing.FREE, Standing.OURS)
+
+
+def judge(
+    found: Lease | None, mine: Lease, *, lasts: float, over: frozenset[str] = frozenset()
+) -> tuple[Standing, str]:
+    """``mine.at`` is now; ``lasts`` in seconds; ``over`` are lives that a person has said to be over."""
+    if found is None:
+        return Standing.FREE, ""
+    if found.fleet != mine.fleet:
+        return Standing.FOREIGN, f"fleet {found.fleet} keeps this node"
+    if found.life == mine.life:
+        return Standing.OURS, ""
+    if found.generation >= mine.generation:
+        return Standing.OTHER, (
+            f"the node was changed by generation {found.generation} of this fleet's store, and this is only {mine.generation}: "
+            "it was restored from a backup, or a copy of it is at work elsewhere"
+        )
+    age = mine.at - found.at
+    if found.instance != mine.instance and age < lasts and found.life not in over:
+        return Standing.OTHER, f"another installation of this fleet ({found.instance}) was at work {age:.0f} s ago"
+    return Standing.OURS, ""
+
+
+def read(host: w.Host, mine: Lease, *, lasts: float, over: frozenset[str] = frozenset()) -> Found:
+    """The lease on the node. One that cannot be understood is somebody else's."""
+    data = remote.read(host, PATH)
+    if data is None:
+        return Found(Standing.FREE)
+    digest = remote.sha256(data)
+    try:
+        lease = model.from_json(Lease, json.loads(data))
+    except (ValueError, pydantic.ValidationError) as error:
+        return Found(Standing.FOREIGN, f"{PATH} is not understood: {str(error).splitlines()[0]}", None, digest)
+    standing, reason = judge(lease, mine, lasts=lasts, over=over)
+    return Found(standing, reason, lease, digest)
+
+
+def write(host: w.Host, lease: Lease, found: Found) -> None:
+    """Take or renew it. Void when it is no longer what was found."""
+    data = json.dumps(model.to_json(lease), sort_keys=True).encode() + b"\n"
+    remote.write(host, PATH, data, mode=0o600, expect=found.sha256, backup=None)
+
+
+def give_up(host: w.Host, found: Found) -> None:
+    """Nobody's node any more. Rejected when the lease is not ours to give."""
+    if not found.mine:
+        raise errors.Rejected(f"the lease is not ours: {found.reason}")
+    remote.remove(host, PATH, expect=found.sha256, backup=None)
+
+
+def finding(found: Found) -> model.Finding:
+    """What stands about a node that is not ours to change."""
+    foreign = found.standing is Standing.FOREIGN
+    return model.Finding(
+        id="lease-foreign" if foreign else "lease-other",
+        subject=PATH,
+        summary=f"another daemon holds this node: {found.reason}",
+        remedy=f"Release the node there; when that daemon is gone for good, remove {PATH} on the node."
+        if foreign
+        else "Stop the other one. When only this one is left: transom resume.",
+        who=model.Who.REFUSE,
+        evidence=(model.Evidence(PATH, json.dumps(model.to_json(found.lease)) if found.lease else "not understood"),),
+        holds=True,
+    )

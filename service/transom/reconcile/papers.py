@@ -1,0 +1,87 @@
+"""The stored documents and what they mean, with those of a request laid over them or some taken away."""
+
+from __future__ import annotations
+
+import pathlib
+import threading
+from collections.abc import Collection, Sequence
+
+from transom import errors
+from transom.reconcile import backend
+from transom.spec import bundle, documents, loader, resolve, validate, wish
+from transom.store import store
+
+
+class Papers:
+    """Thread-safe. What the stored documents mean is worked out once for each state of the store."""
+
+    def __init__(self, kept: store.Store) -> None:
+        self._store = kept
+        self._shipped = loader.shipped_recipes()
+        self._lock = threading.Lock()
+        self._known: tuple[object, tuple[wish.NodeWish, ...]] = (None, ())
+
+    def all(self) -> tuple[wish.NodeWish, ...]:
+        """One for each Node document that is stored."""
+        stamp = self._store.documents_stamp()
+        with self._lock:
+            if self._known[0] == stamp:
+                return self._known[1]
+        found = resolve.resolve(self.merged())
+        with self._lock:
+            self._known = (stamp, found)
+        return found
+
+    def find(self, node: str) -> wish.NodeWish | None:
+        return next((one for one in self.all() if one.name == node), None)
+
+    def need(self, node: str) -> wish.NodeWish:
+        """Rejected when no document declares it."""
+        found = self.find(node)
+        if found is None:
+            raise errors.Rejected(f"no document declares node {node!r}", hint="transom node ls lists those that are")
+        return found
+
+    def merged(self, over: Sequence[bundle.Loaded] = (), without: Collection[str] = ()) -> bundle.Bundle:
+        """SpecError with every mistake when the documents do not fit together then."""
+        found = {item.title: item for item in map(bundle.from_plain, self._store.documents())}
+        found |= {item.title: item for item in over}
+        return loader.assemble((item for title, item in found.items() if title not in without), self._shipped)
+
+    def parse(self, texts: Sequence[backend.Text]) -> list[bundle.Loaded]:
+        """The documents of ``texts``; SpecError with every mistake of all of them."""
+        found: list[bundle.Loaded] = []
+        wrong: list[str] = []
+        for text in texts:
+            try:
+                found += loader.parse(text.text, text.name, _whereabouts(text.name))
+            except errors.SpecError as error:
+                wrong += error.problems
+        if wrong:
+            raise errors.SpecError(wrong)
+        return found
+
+    def title(self, name: str) -> str:
+        """``Kind/name`` of the stored document called so, with or without its kind. Rejected when there is none, or several."""
+        titles = [item.title for item in map(bundle.from_plain, self._store.documents())]
+        found = [title for title in titles if name in (title, title.partition("/")[2])]
+        if not found:
+            raise errors.Rejected(
+                f"there is no document {name!r}", hint="transom node ls, transom vm ls list what there is"
+            )
+        if len(found) > 1:
+            raise errors.Rejected(f"{name!r} is {' and '.join(found)}", hint="give the kind too")
+        return found[0]
+
+    def with_parts(self, title: str) -> tuple[str, ...]:
+        """The document and those that make no sense without it: the VMs of a node."""
+        kind, _, name = title.partition("/")
+        if kind != "Node":
+            return (title,)
+        vms = self.merged().of(documents.VirtualMachine).values()
+        return (title, *(item.title for item, vm in vms if vm.spec.node == name))
+
+
+def _whereabouts(name: str) -> validate.Whereabouts | None:
+    path = pathlib.Path(name)
+    return validate.Whereabouts(str(path.parent), str(pathlib.Path.home())) if path.is_absolute() else None

@@ -1,0 +1,61 @@
+"""What is left of a plan whose run was cut off: whether an approval of the whole covers it. Pure.
+
+A person approved steps; the same steps, fewer of them, need no second approval. Anything more does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from transom.plan import actions as acts
+from transom.plan import result
+
+
+def covers(approved: result.Plan, rest: result.Plan) -> bool:
+    """Whether every action of ``rest`` is one of ``approved``, or a part of one, and was planned from the same documents."""
+    same = approved.node == rest.node and approved.documents == rest.documents
+    return same and not rest.held and all(_covered(action, approved) for action in rest.actions)
+
+
+def _covered(action: acts.Action, approved: result.Plan) -> bool:
+    if isinstance(action, acts.ChangeGuest):
+        return any(_within(action, whole) for whole in approved.actions)
+    mark = _mark(action)
+    return any(_mark(whole) == mark for whole in approved.actions)
+
+
+def _mark(action: acts.Action) -> tuple[object, ...]:
+    """What an action does, without what it expects to find: the cut-off run may have changed that."""
+    match action:
+        case acts.WriteFile():
+            return action.kind, action.path, action.text, action.mode
+        case acts.RemoveFile():
+            return action.kind, action.path
+        case acts.RunStep():
+            return action.kind, action.step
+        case acts.PlaceRom():
+            return action.kind, action.filename, action.sha256
+        case acts.RemoveRom():
+            return action.kind, action.filename
+        case acts.Reboot():
+            return (action.kind,)
+        case acts.CreateGuest():
+            return action.kind, action.vmid, action.name, tuple(sorted({**action.api, **action.root}.items()))
+        case acts.ChangeGuest() | acts.RestartGuest():
+            return action.kind, action.vmid
+        case acts.DestroyGuest():
+            return action.kind, action.vmid, action.name
+        case acts.RestoreFile():
+            return action.kind, action.path, action.backup, action.before_sha256
+
+
+def _within(rest: acts.ChangeGuest, whole: acts.Action) -> bool:
+    """A VM that was made without its root-only keys gets them by a change."""
+    wanted: Mapping[str, str | None]
+    if isinstance(whole, acts.CreateGuest) and whole.vmid in (None, rest.vmid):
+        wanted = {**whole.api, **whole.root}
+    elif isinstance(whole, acts.ChangeGuest) and whole.vmid == rest.vmid:
+        wanted = whole.wanted
+    else:
+        return False
+    return rest.wanted.items() <= wanted.items()

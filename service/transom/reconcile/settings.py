@@ -1,0 +1,25 @@
+"""How often and how patiently the daemon works. Values only; ``daemon`` reads them from files."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Times in seconds."""
+
+    scan_every: float = 300
+    """Between two looks at a node."""
+    scan_jitter: float = 60
+    """So that nodes are not looked at all at once: half of it sooner or later."""
+    settle: float = 10
+    """What newly differs waits this long before it is put right unasked: the other nodes are looked at first."""
+    lease_lasts: float = 900
+    """A lease that was renewed within this time is held by somebody who is at work."""
+    stop_within: float = 60
+    """How long runs under way may take to finish when the daemon stops."""
+    workers: int = 256
+    """Runs at once; below the number of nodes, as many hanging nodes delay the others."""
+    keep_events: int = 10_000
+    """Events that a reader who comes late still gets."""
