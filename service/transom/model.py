@@ -188,6 +188,8 @@ class Facts:
     """Unknown, with the reason, when the PVE API could not be asked; what only it knows is Unknown then too."""
     states: Maybe[dict[int, GuestState]] = Unknown("not read")
     """From the API; VMs without a state here are not on this node."""
+    elsewhere: Maybe[dict[int, str]] = dataclasses.field(default_factory=dict)
+    """VM id → node, for the VMs of the cluster's other nodes."""
     quorate: Maybe[bool] = Unknown("not read")
     roms: Maybe[dict[str, str]] = Unknown("not read")
     """File name under ``/usr/share/kvm`` → sha256, for the names that documents and VMs mention."""

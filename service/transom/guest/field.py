@@ -37,3 +37,5 @@ class VmField:
     merge: Callable[[str, str], str]
     route: Callable[[str], Route]
     hotplug: bool = False
+    holds_data: bool = False
+    """A disk of some kind: the key is never deleted, for that detaches what may hold somebody's data."""

@@ -215,20 +215,20 @@ class ChangeGuest:
 
 @dataclasses.dataclass(frozen=True)
 class RestartGuest:
-    """Restart a running VM so that pending changes come into effect."""
+    """Restart a running VM if changes of ``keys`` are pending then: only trying tells what QEMU takes while it runs."""
 
     vmid: int
-    reason: str
+    keys: tuple[str, ...]
     kind: Literal["restart-guest"] = "restart-guest"
 
     def describe(self) -> str:
-        return f"restart VM {self.vmid} ({self.reason})"
+        return f"restart VM {self.vmid} if {', '.join(self.keys)} cannot change while it runs"
 
     def shell(self) -> tuple[str, ...]:
-        return (f"qm reboot {self.vmid}",)
+        return (f"qm pending {self.vmid} | grep -Eq '^(new|del) ' && qm reboot {self.vmid} || true",)
 
     def undo_shell(self) -> tuple[str, ...]:
-        return (f"qm reboot {self.vmid}",)
+        return self.shell()
 
 
 @dataclasses.dataclass(frozen=True)

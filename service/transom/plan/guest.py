@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from transom import model
@@ -16,8 +18,47 @@ from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
 Config = Mapping[str, str]
+Wants = Mapping[str, wish.Want]
 MARKS = frozenset({"description", "tags"})
 """The keys that carry our mark; the rest of what stands in them is the user's."""
+# PVE writes these to a running VM's configuration without asking QEMU (qemu-server, "fast_plug_option"); every other key may stay
+# pending, by the guest's type, its machine version and its `hotplug` list, which only trying tells.
+SURELY_LIVE = frozenset({"description", "hookscript", "name", "onboot", "protection", "shares", "startup", "tags"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """What planning one node's VMs looks at."""
+
+    node: wish.NodeWish
+    facts: model.Facts
+    files: Mapping[int, model.GuestFile]
+    states: Mapping[int, model.GuestState]
+    ledger: Ledger
+    take_over: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Present:
+    """A VM that is there, and what is wanted of it."""
+
+    wish: wish.GuestWish
+    wants: Wants
+    file: model.GuestFile
+    conf: conf.GuestConf
+    running: bool
+
+    @property
+    def vmid(self) -> int:
+        return self.file.vmid
+
+    @property
+    def subject(self) -> str:
+        return f"qemu/{self.vmid}"
+
+    @property
+    def persisted(self) -> dict[str, str]:
+        return self.conf.persisted()
 
 
 def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Draft:
@@ -26,43 +67,34 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         return draft
     if isinstance(facts.guests, model.Unknown):
         draft.findings.append(cannot_read("VM configurations", facts.guests.unknown))
-        return draft
-    if isinstance(facts.states, model.Unknown):
-        if not isinstance(facts.api, model.Unknown):  # else the diagnosis api-unreadable says so
-            draft.findings.append(cannot_read("VM states (PVE API)", facts.states.unknown))
-        return draft
-    for guest in node.guests:
-        _guest(node, guest, facts, facts.guests, facts.states, ledger, draft, take_over=take_over)
+    elif not isinstance(facts.states, model.Unknown):
+        desk = Desk(node, facts, facts.guests, facts.states, ledger, take_over)
+        for guest in node.guests:
+            draft.add(_guest(desk, guest))
+    elif not isinstance(facts.api, model.Unknown):  # else the diagnosis api-unreadable says so
+        draft.findings.append(cannot_read("VM states (PVE API)", facts.states.unknown))
     return draft
 
 
-def _guest(
-    node: wish.NodeWish,
-    guest: wish.GuestWish,
-    facts: model.Facts,
-    files: Mapping[int, model.GuestFile],
-    states: Mapping[int, model.GuestState],
-    ledger: Ledger,
-    draft: Draft,
-    *,
-    take_over: bool,
-) -> None:
-    wants = wanted(guest, node, facts)
+def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:
+    wants = wanted(guest, desk.node, desk.facts)
     if isinstance(wants, model.Finding):
-        draft.findings.append(wants)
-        return
-    found = find(guest, files, ledger)
-    if found is None:
-        _create(node, guest, wants, draft)
-        return
-    if isinstance(found.text, model.Unknown):
-        draft.findings.append(cannot_read(f"VM {found.vmid}", found.text.unknown))
-        return
-    parsed = conf.parse(found.text)
-    if not _ours(found.vmid, parsed, guest, ledger) and not take_over:
-        draft.findings.append(_not_ours(found.vmid, guest, identity.marked(parsed)))
-        return
-    _change(node, guest, wants, found, parsed, states.get(found.vmid), ledger, draft)
+        return Draft(findings=[wants])
+    file = find(guest, desk.files, desk.ledger)
+    if file is None:
+        elsewhere = _elsewhere(desk, guest)
+        return Draft(findings=[elsewhere]) if elsewhere else _create(desk, guest, wants)
+    if isinstance(file.text, model.Unknown):
+        return Draft(findings=[cannot_read(f"VM {file.vmid}", file.text.unknown)])
+    state = desk.states.get(file.vmid)
+    if state is None:
+        return Draft(
+            findings=[cannot_read(f"state of VM {file.vmid}", "it is not among the VMs that the API token sees")]
+        )
+    parsed = conf.parse(file.text)
+    if not _ours(file.vmid, parsed, guest, desk.ledger) and not desk.take_over:
+        return Draft(findings=[_not_ours(file.vmid, guest, identity.marked(parsed))])
+    return _change(desk, Present(guest, wants, file, parsed, state.status == "running"))
 
 
 def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> dict[str, wish.Want] | model.Finding:
@@ -81,12 +113,13 @@ def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> di
             return address
         value = hostpci.render_hostpci(address, guest.hostpci, guest.rom.filename if guest.rom else None)
         config["hostpci0"] = wish.Want(value, guest.document, f"device {guest.device.name}")
-    if "description" in config:
-        text = identity.mark(config["description"].value, guest.name)
-        config["description"] = wish.Want(text, guest.document, "with Transom's mark")
-    if "tags" in config:
-        config["tags"] = wish.Want(identity.mark_tags(config["tags"].value), guest.document, "with Transom's mark")
+    marked = _mark({key: config[key].value for key in MARKS & config.keys()}, guest.name)
+    for key in MARKS & config.keys():
+        config[key] = wish.Want(marked[key], guest.document, "with Transom's mark")
     return config
+
+
+# --- which VM --------------------------------------------------------------------------------------------------------
 
 
 def find(guest: wish.GuestWish, files: Mapping[int, model.GuestFile], ledger: Ledger) -> model.GuestFile | None:
@@ -107,6 +140,32 @@ def _in_ledger(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger:
 
 def _ours(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger: Ledger) -> bool:
     return identity.marked(parsed) == guest.name or _in_ledger(vmid, parsed, guest, ledger)
+
+
+def _made(guest: wish.GuestWish, ledger: Ledger) -> list[int]:
+    """Ids under which we made a VM for this document."""
+    rows = ((re.fullmatch(r"qemu/(\d+)", path), entry) for path, entry in ledger.items())
+    return [int(match[1]) for match, entry in rows if match and entry.document == guest.document]
+
+
+def _elsewhere(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
+    """The VM is not on this node; making one is wrong when another node of the cluster has it."""
+    others = desk.facts.elsewhere
+    candidates = [guest.vmid] if guest.vmid is not None else _made(guest, desk.ledger)
+    if isinstance(others, model.Unknown):
+        return cannot_read("/etc/pve/.vmlist", others.unknown)
+    for vmid in candidates:
+        if vmid in others:
+            return model.Finding(
+                id="vm-elsewhere",
+                subject=f"VM {vmid}",
+                summary=f"VM {vmid}, which {guest.document} wants on {desk.node.name}, is on {others[vmid]}",
+                remedy="Name the node where it is in the document, move the VM back, or give the document another vmid.",
+                who=model.Who.REPORT,
+                evidence=(model.Evidence("/etc/pve/.vmlist", f"{vmid} on {others[vmid]}"),),
+                holds=True,
+            )
+    return None
 
 
 def _mark(values: Config, name: str) -> dict[str, str]:
@@ -130,10 +189,13 @@ def _not_ours(vmid: int, guest: wish.GuestWish, mark: str | None) -> model.Findi
     )
 
 
-def _create(node: wish.NodeWish, guest: wish.GuestWish, wants: Mapping[str, wish.Want], draft: Draft) -> None:
+# --- making and changing ---------------------------------------------------------------------------------------------
+
+
+def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
+    draft, node = Draft(), desk.node.name
     values = {key: want.value for key, want in wants.items()}
-    values |= _mark(values, guest.name)
-    api, root = split(values, {})
+    api, root = split(values | _mark(values, guest.name), {})
     subject = f"qemu/{guest.vmid}" if guest.vmid is not None else f"qemu/({guest.name})"
     draft.drifts.append(
         model.Drift(subject, guest.name, None, model.Level.PERSISTED, model.Impact.LIVE, guest.document, "no such VM")
@@ -145,10 +207,17 @@ def _create(node: wish.NodeWish, guest: wish.GuestWish, wants: Mapping[str, wish
         for key, want in sorted(wants.items())
     )
     draft.actions.append(acts.CreateGuest(guest.vmid, guest.name, api, root))
-    draft.entries.append(model.Entry(node.name, subject, None, None, guest.document, ""))
+    draft.entries.append(model.Entry(node, subject, None, None, guest.document, ""))
     draft.entries.extend(
-        model.Entry(node.name, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
+        model.Entry(node, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
     )
+    for vmid in _made(guest, desk.ledger):  # one that we made before and that is gone
+        draft.forgets.extend(
+            path
+            for path in desk.ledger
+            if (path == f"qemu/{vmid}" or path.startswith(f"qemu/{vmid}/")) and f"qemu/{vmid}" != subject
+        )
+    return draft
 
 
 Change = TypeVar("Change", str, str | None)
@@ -164,140 +233,110 @@ def split(changes: Mapping[str, Change], present: Config) -> tuple[dict[str, Cha
     return api, root
 
 
-def _change(
-    node: wish.NodeWish,
-    guest: wish.GuestWish,
-    wants: Mapping[str, wish.Want],
-    found: model.GuestFile,
-    parsed: conf.GuestConf,
-    state: model.GuestState | None,
-    ledger: Ledger,
-    draft: Draft,
-) -> None:
-    vmid, persisted, running = found.vmid, parsed.persisted(), state is not None and state.status == "running"
-    subject = f"qemu/{vmid}"
-    changes: dict[str, str | None] = {}
-    for diff in compare.differences({key: want.value for key, want in wants.items()}, persisted):
-        value = _value_to_write(diff.key, wants[diff.key].value, diff.observed)
-        if value is None:
-            draft.findings.append(_cannot_converge(vmid, diff.key, wants[diff.key].value, diff.observed or ""))
-            continue
-        changes[diff.key] = value
-    _unwanted(subject, wants, persisted, ledger, changes, draft)
-    if identity.marked(parsed) != guest.name:
-        changes |= _mark(
-            {**persisted, **{key: value for key, value in changes.items() if value is not None}}, guest.name
-        )
-        draft.entries.append(model.Entry(node.name, subject, None, identity.vmgenid(parsed), guest.document, ""))
+def _change(desk: Desk, vm: Present) -> Draft:
+    draft = Draft()
+    changes: dict[str, str | None] = dict(_wanted_changes(vm, draft))
+    changes |= _unwanted(vm, desk.ledger, draft)
+    if identity.marked(vm.conf) != vm.wish.name:
+        standing = vm.persisted | {key: value for key, value in changes.items() if value is not None}
+        changes |= _mark(standing, vm.wish.name)
+        made = model.Entry(desk.node.name, vm.subject, None, identity.vmgenid(vm.conf), vm.wish.document, "")
+        draft.entries.append(made)
     for key, value in sorted(changes.items()):
-        _note(node, guest, subject, key, value, persisted.get(key), wants, draft, running=running)
+        _note(desk, vm, key, value, draft)
     if changes:
-        draft.actions.append(_action(vmid, found.digest, changes, persisted))
-    _effective(guest, subject, parsed, changes, draft, running=running)
+        draft.actions.append(_action(vm, changes))
+    if vm.running:
+        _restart(desk, vm, changes, draft)
+    return draft
 
 
-def _value_to_write(key: str, want: str, observed: str | None) -> str | None:
-    """None when writing cannot bring what is wanted (a disk that would have to be resized)."""
-    field = registry.field_for(key)
-    value = want if observed is None else field.merge(want, observed)
-    return None if observed is not None and value == observed else value
+def _wanted_changes(vm: Present, draft: Draft) -> Iterator[tuple[str, str]]:
+    """The keys to write, with the values that keep what PVE made; a finding for each that writing cannot bring about."""
+    for diff in compare.differences({key: want.value for key, want in vm.wants.items()}, vm.persisted):
+        field, want = registry.field_for(diff.key), vm.wants[diff.key].value
+        if diff.observed is None:
+            yield diff.key, want
+            continue
+        value = field.merge(want, diff.observed)
+        obstacle = disks.obstacle(want, diff.observed, sized=field.name == "disk") if field.holds_data else ""
+        if obstacle or value == diff.observed:
+            draft.findings.append(_cannot_converge(vm.vmid, diff.key, want, diff.observed, obstacle))
+        else:
+            yield diff.key, value
 
 
-def _unwanted(
-    subject: str,
-    wants: Mapping[str, wish.Want],
-    persisted: Config,
-    ledger: Ledger,
-    changes: dict[str, str | None],
-    draft: Draft,
-) -> None:
+def _unwanted(vm: Present, ledger: Ledger, draft: Draft) -> Iterator[tuple[str, str | None]]:
     """Keys that we wrote and no document names any more go back to what they were, if nobody changed them since."""
     for path, entry in ledger.items():
-        if not path.startswith(f"{subject}/"):
-            continue
-        key = path.removeprefix(f"{subject}/")
-        if key in wants:
+        key = path.removeprefix(f"{vm.subject}/")
+        if key == path or key in vm.wants:
             continue
         draft.forgets.append(path)
-        observed = persisted.get(key)
-        if observed is None and entry.before is None:
-            draft.noops.append(model.Noop(path, "already gone"))
-        elif observed is None or not registry.field_for(key).same(entry.applied or "", observed):
+        field, observed = registry.field_for(key), vm.persisted.get(key)
+        before = _mark({key: entry.before or ""}, vm.wish.name)[key] if key in MARKS else entry.before
+        if observed == before:
+            draft.noops.append(model.Noop(path, "is as it was before"))
+        elif observed is None or not field.same(entry.applied or "", observed):
             draft.noops.append(model.Noop(path, "changed by somebody else since; left alone"))
-        elif registry.field_for(key).name == "disk":
+        elif field.holds_data:
             draft.noops.append(model.Noop(path, "a disk is never removed; detach it yourself"))
         else:
-            changes[key] = entry.before
+            yield key, before
 
 
-def _note(
-    node: wish.NodeWish,
-    guest: wish.GuestWish,
-    subject: str,
-    key: str,
-    value: str | None,
-    observed: str | None,
-    wants: Mapping[str, wish.Want],
-    draft: Draft,
-    *,
-    running: bool,
-) -> None:
-    want = wants.get(key)
-    restart = running and not registry.field_for(key).hotplug
+def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft) -> None:
+    want, observed = vm.wants.get(key), vm.persisted.get(key)
+    restart = vm.running and key not in SURELY_LIVE
     impact = model.Impact.GUEST_RESTART if restart else model.Impact.LIVE
-    document = want.document if want else guest.document
-    why = want.why if want else ("Transom's mark" if value and key in MARKS else "no document wants it any more")
-    draft.drifts.append(model.Drift(f"{subject}/{key}", value, observed, model.Level.PERSISTED, impact, document, why))
+    document = want.document if want else vm.wish.document
+    why = want.why if want else "Transom's mark" if value and key in MARKS else "no document wants it any more"
+    path = f"{vm.subject}/{key}"
+    draft.drifts.append(model.Drift(path, value, observed, model.Level.PERSISTED, impact, document, why))
     if want:
-        draft.entries.append(model.Entry(node.name, f"{subject}/{key}", observed, want.value, document, ""))
+        draft.entries.append(model.Entry(desk.node.name, path, observed, want.value, document, ""))
 
 
-def _action(vmid: int, digest: str, changes: Mapping[str, str | None], persisted: Config) -> acts.ChangeGuest:
-    api, root = split(changes, persisted)
-    before = {key: persisted.get(key) for key in changes}
+def _action(vm: Present, changes: Mapping[str, str | None]) -> acts.ChangeGuest:
+    api, root = split(changes, vm.persisted)
     return acts.ChangeGuest(
-        vmid,
-        digest,
+        vm.vmid,
+        vm.file.digest,
         {key: value for key, value in api.items() if value is not None},
         {key: value for key, value in root.items() if value is not None},
         tuple(key for key, value in api.items() if value is None),
         tuple(key for key, value in root.items() if value is None),
-        before,
+        {key: vm.persisted.get(key) for key in changes},
     )
 
 
-def _effective(
-    guest: wish.GuestWish,
-    subject: str,
-    parsed: conf.GuestConf,
-    changes: Iterable[str],
-    draft: Draft,
-    *,
-    running: bool,
-) -> None:
-    """What a running VM still lacks until it is restarted."""
-    if not running:
-        return
-    current, persisted = parsed.current(), parsed.persisted()
+def _restart(desk: Desk, vm: Present, changes: Mapping[str, str | None], draft: Draft) -> None:
+    """What a running VM still lacks, or may lack after the change, until it is restarted. Pending changes of keys that no document
+    names are somebody else's."""
+    current, persisted = vm.conf.current(), vm.persisted
+    ours = {*vm.wants, *changes} | {path.removeprefix(f"{vm.subject}/") for path in desk.ledger}
     pending = sorted(key for key in {*current, *persisted} if current.get(key) != persisted.get(key))
-    later = [key for key in changes if not registry.field_for(key).hotplug]
     for key in pending:
+        path = f"{vm.subject}/{key}"
+        if key not in ours:
+            draft.noops.append(model.Noop(path, "somebody's pending change; left to that person"))
+            continue
         draft.drifts.append(
             model.Drift(
-                f"{subject}/{key}", persisted.get(key), current.get(key), model.Level.EFFECTIVE,
-                model.Impact.GUEST_RESTART, guest.document, "pending until the VM restarts",
+                path, persisted.get(key), current.get(key), model.Level.EFFECTIVE, model.Impact.GUEST_RESTART,
+                vm.wish.document, "pending until the VM restarts",
             )
         )  # fmt: skip
-    if pending or later:
-        vmid = int(subject.removeprefix("qemu/"))
-        draft.actions.append(acts.RestartGuest(vmid, f"pending: {', '.join(sorted({*pending, *later}))}"))
+    keys = sorted({key for key in pending if key in ours} | {key for key in changes if key not in SURELY_LIVE})
+    if keys:
+        draft.actions.append(acts.RestartGuest(vm.vmid, tuple(keys)))
 
 
-def _cannot_converge(vmid: int, key: str, want: str, observed: str) -> model.Finding:
+def _cannot_converge(vmid: int, key: str, want: str, observed: str, obstacle: str) -> model.Finding:
     return model.Finding(
         id="vm-cannot-converge",
         subject=f"VM {vmid} {key}",
-        summary=f"{key} is {observed!r} and should be {want!r}: {disks.obstacle(want, observed) or 'writing it changes nothing'}",
+        summary=f"{key} is {observed!r} and should be {want!r}: {obstacle or 'writing it changes nothing'}",
         remedy="Resize or move the disk yourself, or change the document.",
         who=model.Who.REPORT,
         evidence=(model.Evidence(f"/etc/pve/qemu-server/{vmid}.conf", f"{key}: {observed}"),),

@@ -85,7 +85,7 @@ FOUGHT = dataclasses.replace(CALM, history=again(23, 1))
         (ruled("enforce"), costing(model.Impact.GUEST_RESTART), CALM, policy.Propose, "guest-restart, is above"),
         (ruled("enforce"), costing(model.Impact.HOST_REBOOT), CALM, policy.Propose, "host-reboot, is above"),
         (ruled("enforce"), planned(actions=(acts.Reboot("b", "r"),)), CALM, policy.Propose, "host-reboot, is above"),
-        (ruled("enforce"), planned(actions=(acts.RestartGuest(100, "r"),)), CALM, policy.Propose, "guest-restart, is"),
+        (ruled("enforce"), planned(actions=(acts.RestartGuest(100, ("cpu",)),)), CALM, policy.Propose, "guest-restart, is"),
         (
             ruled("enforce", impact=model.Impact.HOST_REBOOT),
             costing(model.Impact.HOST_REBOOT),
@@ -238,7 +238,7 @@ plans = st.builds(
     planned,
     documents=st.sampled_from([DOCUMENTS, "e" * 64]),
     drifts=st.lists(st.builds(drift, st.sampled_from(PATHS), impacts), max_size=3).map(tuple),
-    actions=st.lists(st.sampled_from([STEP, acts.Reboot("b", "r"), acts.RestartGuest(100, "r")]), max_size=2).map(
+    actions=st.lists(st.sampled_from([STEP, acts.Reboot("b", "r"), acts.RestartGuest(100, ("cpu",))]), max_size=2).map(
         tuple
     ),
     findings=st.sampled_from([(), (), (FINDING,), (dataclasses.replace(FINDING, holds=False),)]),

@@ -167,7 +167,7 @@ def _make(name: str, key: str, schema: props.Schema, *, sized: bool, hotplug: bo
         return _keep_volume(schema, want, got, wanted)
 
     parse = making.property_string(name, key, schema).parse
-    return field.VmField(name, re.compile(key), parse, same, merge, making.api, hotplug)
+    return field.VmField(name, re.compile(key), parse, same, merge, making.api, hotplug, holds_data=True)
 
 
 def _keep_volume(schema: props.Schema, want: dict[str, str], got: dict[str, str], wanted: str) -> str:

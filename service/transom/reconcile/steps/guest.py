@@ -22,6 +22,14 @@ def _read(vmid: int, world: w.World) -> bytes | None:
     return remote.read(world.host, eff.guest_path(vmid))
 
 
+def read(vmid: int, world: w.World) -> bytes:
+    """The VM's configuration; VerifyFailed when there is none."""
+    data = _read(vmid, world)
+    if data is None:
+        raise errors.VerifyFailed(f"VM {vmid} is gone")
+    return data
+
+
 def _sha256(data: bytes | None) -> str | None:
     return None if data is None else hashlib.sha256(data).hexdigest()
 
@@ -100,10 +108,7 @@ def _wait(upid: str, world: w.World) -> None:
 
 
 def _verify(vmid: int, wanted: Mapping[str, str | None], world: w.World) -> None:
-    data = _read(vmid, world)
-    if data is None:
-        raise errors.VerifyFailed(f"VM {vmid} is gone after it was changed")
-    persisted = conf.parse(data.decode()).persisted()
+    persisted = conf.parse(read(vmid, world).decode()).persisted()
     wrong = [diff.key for diff in compare.differences({k: v for k, v in wanted.items() if v is not None}, persisted)]
     wrong += [key for key, value in wanted.items() if value is None and key in persisted]
     if wrong:
