@@ -199,6 +199,8 @@ class Facts:
     iomem: Maybe[str] = Unknown("not read")
     """``/proc/iomem``: who holds a device's memory."""
     keeping: Maybe[Keeping] = Unknown("not read")
+    identity: Maybe[str] = ""
+    """Which PVE node the shell is on; empty when that was not asked."""
 
     def file(self, path: str) -> HostFile | Absent | Unknown:
         """The file at ``path``; Absent only when it was really looked for."""

@@ -12,6 +12,7 @@ from transom.host.probes import (
     files,
     guests,
     hardware,
+    identity,
     iomem,
     keeping,
     modules,
@@ -20,6 +21,7 @@ from transom.host.probes import (
     pci,
     roms,
     usb,
+    vmlist,
 )
 
 T = TypeVar("T")
@@ -48,10 +50,12 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         packages=versions,
         hardware=hardware.unknown(machine.unknown) if isinstance(machine, model.Unknown) else machine,
         guests=configs,
+        elsewhere=of(vmlist.make(node)),
         roms=images,
         usb=plugged,
         iomem=ranges,
         keeping=kept,
+        identity=of(identity.PROBE),
     )
 
 

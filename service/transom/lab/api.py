@@ -43,9 +43,9 @@ def secrets_of(cluster: str, token: Path, certificates: Path) -> None:
         token.write_text(f"{uuid.uuid4()}\n")
 
 
-def share_certificate(root: Path, folder: Path) -> None:
-    """Gives a node the cluster's certificate, so that one pinned fingerprint fits every endpoint."""
-    target = root / "etc/pve/local"
+def share_certificate(root: Path, name: str, folder: Path) -> None:
+    """Gives the node ``name`` the cluster's certificate, so that one pinned fingerprint fits every endpoint."""
+    target = root / "etc/pve/nodes" / name
     target.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         shutil.copyfile(path, target / path.name)

@@ -52,7 +52,7 @@ class FleetNode(node.Node):
         roots = self._lab.roots(cluster)
         token = self._lab.token_file(cluster).read_text().strip()
         described = api.describe(self.hardware, tuple(roots), token)
-        api.share_certificate(self.root, self._lab.certificate(cluster))
+        api.share_certificate(self.root, self.name, self._lab.certificate(cluster))
         return api.serve(self.hardware, described, roots, self.api_port)
 
 

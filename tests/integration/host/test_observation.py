@@ -80,6 +80,7 @@ def root(tmp_path):
     }.items():
         (sysfs / link).parent.mkdir(parents=True, exist_ok=True)
         (sysfs / link).symlink_to(target)
+    (tmp_path / "etc/pve/local").symlink_to(f"nodes/{NODE}")
     (tmp_path / "etc/modules-load.d").mkdir()
     (tmp_path / "etc/modules-load.d/modules.conf").symlink_to("../modules")
     for path in (*TEXTS, "etc/modules"):
@@ -89,7 +90,8 @@ def root(tmp_path):
 
 
 def observe_in(root: Path, script: str) -> bytes:
-    walls = [str(BWRAP), "--unshare-user", "--uid", "0", "--gid", "0", "--die-with-parent", "--ro-bind", "/usr", "/usr"]
+    walls = [str(BWRAP), "--unshare-user", "--uid", "0", "--gid", "0", "--die-with-parent", "--unshare-uts", "--hostname", NODE]
+    walls += ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib64"):
         walls += ["--symlink", f"usr/{name}", f"/{name}"]
     for name in ("etc", "boot", "var", "sys", "proc"):
@@ -128,6 +130,7 @@ def test_the_recorded_host_says_what_its_files_say():
     assert seen.roms == {"igd.rom": hashlib.sha256(b"rom\n").hexdigest()}
     assert seen.keeping == model.Keeping((model.Step.INITRAMFS,), "boot-1", hashlib.sha256(b"{}\n").hexdigest())
     assert seen.boot.loader == "grub"
+    assert seen.identity == NODE
     assert seen.boot.cmdline is not None
     assert 'dyndbg="file a +p"' in seen.boot.cmdline
 
@@ -140,8 +143,8 @@ def test_folders_that_are_missing_leave_unknowns_and_no_more(root):
     answer = observe_in(root, stream.assemble(probes.all_probes(NODE), NONCE))
     seen = facts.facts(NODE, stream.split(answer, NONCE))
     assert [
-        isinstance(one, model.Unknown) for one in (seen.pci, seen.usb, seen.guests, seen.roms, seen.boot.kernel)
-    ] == [True] * 3 + [False] * 2
+        isinstance(one, model.Unknown) for one in (seen.pci, seen.usb, seen.guests, seen.identity, seen.roms, seen.boot.kernel)
+    ] == [True] * 4 + [False] * 2
     assert seen.roms == {}
 
 

@@ -10,6 +10,7 @@ from transom.host.probes import (
     files,
     guests,
     hardware,
+    identity,
     iomem,
     keeping,
     modules,
@@ -18,12 +19,14 @@ from transom.host.probes import (
     pci,
     roms,
     usb,
+    vmlist,
 )
 
 
 def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
     """The probes of one node; ``node`` is its name in PVE."""
     return (
+        identity.PROBE,
         boot.PROBE,
         files.PROBE,
         modules.PROBE,
@@ -32,6 +35,7 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
         packages.PROBE,
         hardware.PROBE,
         guests.make(node),
+        vmlist.make(node),
         roms.PROBE,
         usb.PROBE,
         iomem.PROBE,

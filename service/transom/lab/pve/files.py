@@ -87,14 +87,15 @@ class NodeFiles:
         return _Lock(self.path(name), name, timeout, log)
 
     def lay_out(self) -> None:
-        """Makes the folders; `etc/pve/qemu-server` is a link, as pmxcfs shows it."""
+        """Makes the folders; `etc/pve/local` and `etc/pve/qemu-server` are links, as pmxcfs shows them."""
         for path in (self.configs, self.path("etc/pve/priv"), self.path("etc/pve/mapping"), self.run, self.tasks, self.state,
                      self.path("var/lock/qemu-server"), self.path("var/lib/vz")):  # fmt: skip
             path.mkdir(parents=True, exist_ok=True)
-        link = self.etc / "qemu-server"
-        if not link.is_symlink() and not link.exists():
-            with contextlib.suppress(FileExistsError):
-                link.symlink_to(f"nodes/{self.node}/qemu-server")
+        for name, target in {"local": f"nodes/{self.node}", "qemu-server": f"nodes/{self.node}/qemu-server"}.items():
+            link = self.etc / name
+            if not link.is_symlink() and not link.exists():
+                with contextlib.suppress(FileExistsError):
+                    link.symlink_to(target)
 
     def vmids(self) -> list[int]:
         return sorted(int(path.stem) for path in self.configs.glob("*.conf") if path.stem.isdigit())
