@@ -9,6 +9,7 @@ import pathlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -90,12 +91,14 @@ class Listen:
 
 
 class Server:
-    """A running server, in a thread of its own so that the main thread keeps the signals."""
+    """A running server, in a thread of its own so that the main thread keeps the signals. ``ending`` is called when it stops: it
+    ends the streams, which would not end by themselves."""
 
-    def __init__(self, app: applications.Starlette, listen: Listen) -> None:
+    def __init__(self, app: applications.Starlette, listen: Listen, *, ending: Callable[[], None]) -> None:
         check(listen)
-        self._socket = _bind(listen)
         self._server = uvicorn.Server(_config(app, listen))
+        self._socket = _bind(listen)
+        self._ending = ending
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="http", daemon=True)
         host, port = self._socket.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
@@ -112,6 +115,7 @@ class Server:
     def stop(self) -> None:
         """No new requests; those under way get ``GOODBYE`` seconds."""
         self._server.should_exit = True
+        self._ending()
         self._thread.join(GOODBYE + 5)
 
 

@@ -22,13 +22,12 @@ def _provision(call: route.Call) -> route.Answer:
 
 
 def _key(call: route.Call) -> str:
-    """The Idempotency-Key, apart for every caller: nobody meets another's operation by guessing."""
     key = call.headers.get("idempotency-key", "")
     if len(key) > _KEY or not key.isprintable():
         raise problem.bad_request(
             f"the Idempotency-Key has more than {_KEY} characters, or some that cannot be printed"
         )
-    return f"{call.caller.name}:{key}" if key else ""
+    return key
 
 
 def _operation(call: route.Call) -> route.Answer:
