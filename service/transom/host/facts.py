@@ -39,6 +39,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     seen, booted, machine, parameters = of(files.PROBE), of(boot.PROBE), of(hardware.PROBE), of(options.PROBE)
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
+    others, name = of(vmlist.make(node)), of(identity.PROBE)
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown) if isinstance(booted, model.Unknown) else booted,
@@ -50,12 +51,12 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         packages=versions,
         hardware=hardware.unknown(machine.unknown) if isinstance(machine, model.Unknown) else machine,
         guests=configs,
-        elsewhere=of(vmlist.make(node)),
+        elsewhere=others,
         roms=images,
         usb=plugged,
         iomem=ranges,
         keeping=kept,
-        identity=of(identity.PROBE),
+        identity=name,
     )
 
 

@@ -90,7 +90,18 @@ def root(tmp_path):
 
 
 def observe_in(root: Path, script: str) -> bytes:
-    walls = [str(BWRAP), "--unshare-user", "--uid", "0", "--gid", "0", "--die-with-parent", "--unshare-uts", "--hostname", NODE]
+    walls = [
+        str(BWRAP),
+        "--unshare-user",
+        "--uid",
+        "0",
+        "--gid",
+        "0",
+        "--die-with-parent",
+        "--unshare-uts",
+        "--hostname",
+        NODE,
+    ]
     walls += ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib64"):
         walls += ["--symlink", f"usr/{name}", f"/{name}"]
@@ -143,7 +154,8 @@ def test_folders_that_are_missing_leave_unknowns_and_no_more(root):
     answer = observe_in(root, stream.assemble(probes.all_probes(NODE), NONCE))
     seen = facts.facts(NODE, stream.split(answer, NONCE))
     assert [
-        isinstance(one, model.Unknown) for one in (seen.pci, seen.usb, seen.guests, seen.identity, seen.roms, seen.boot.kernel)
+        isinstance(one, model.Unknown)
+        for one in (seen.pci, seen.usb, seen.guests, seen.identity, seen.roms, seen.boot.kernel)
     ] == [True] * 4 + [False] * 2
     assert seen.roms == {}
 
