@@ -16,13 +16,13 @@ _PAUSE, _TRIPPED, _RESUMED, _OVER = "paused", "fleet-drift", "resumed-at", "live
 
 @dataclasses.dataclass(frozen=True)
 class Pause:
-    """Since when, by whom and why no new change starts. ``generation`` and ``life`` are of the other store that was seen."""
+    """Since when, by whom and why no new change starts. ``generation`` and ``lives`` are of other daemons that were seen."""
 
     reason: str
     by: str
     at: float
     generation: int = 0
-    life: str = ""
+    lives: tuple[str, ...] = ()
 
 
 class Control:
@@ -63,26 +63,33 @@ class Control:
 
     def other_seen(self, found: lease.Found) -> None:
         """Our store is not the only one, or not the newest: nothing starts until a person has said who goes on."""
-        if self.paused() is None and found.lease is not None:
-            self._pause(Pause(found.reason, "transom", self._now(), found.lease.generation, found.lease.life))
+        if found.lease is None:
+            return
+        paused = self.paused() or Pause(found.reason, "transom", self._now())
+        if found.lease.life in paused.lives and found.lease.generation <= paused.generation:
+            return
+        reason = paused.reason if found.reason in paused.reason else f"{paused.reason}; {found.reason}"
+        generation = max(paused.generation, found.lease.generation)
+        lives = tuple(sorted({*paused.lives, found.lease.life}))
+        self._pause(dataclasses.replace(paused, reason=reason, generation=generation, lives=lives))
 
     # --- pause ---
 
     def paused(self) -> Pause | None:
         data = self._store.meta.get(_PAUSE)
-        return Pause(**data) if data else None
+        return Pause(**{**data, "lives": tuple(data["lives"])}) if data else None
 
     def pause(self, reason: str, by: str) -> None:
         """No new change starts; one under way finishes. A second time changes only the reason."""
-        before = self.paused()
-        self._pause(Pause(reason, by, self._now(), before.generation if before else 0, before.life if before else ""))
+        before = self.paused() or Pause(reason, by, self._now())
+        self._pause(dataclasses.replace(before, reason=reason, by=by))
 
     def resume(self, by: str) -> None:
         """Go on: past a pause, a fleet that differed at once, and paths that were fought over. A store that was restored counts
         as the newest from now on."""
         paused = self.paused()
-        if paused and paused.life:
-            self._store.meta.put(_OVER, sorted({*self.lives_over(), paused.life}))
+        if paused and paused.lives:
+            self._store.meta.put(_OVER, sorted({*self.lives_over(), *paused.lives}))
             self._store.meta.raise_to("generation", paused.generation + 1)
         self._store.meta.put(_PAUSE, None)
         self._store.meta.put(_TRIPPED, None)

@@ -30,12 +30,14 @@ class Job:
     store: store.Store
     kind: str = "apply"
     """What its runs are called, but for those of an adoption and an undo."""
+    seen: model.Facts | None = None
+    """The last look at the node; after a run, what it left."""
 
     # --- forward ---
 
     def propose(self, *, take_over: bool = False) -> result.Plan:
         """Observe and plan; the plan is stored under its hash."""
-        return self.propose_from(observe.observe(self.world), take_over=take_over)
+        return self.propose_from(self._look(), take_over=take_over)
 
     def propose_from(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """The plan that ``facts`` give; stored under its hash."""
@@ -88,7 +90,11 @@ class Job:
 
     def _replan(self) -> result.Plan:
         self.world.say("verifying: observing the node again")
-        return make.make(self.node, observe.observe(self.world), self.store.ledger(self.node.name))
+        return make.make(self.node, self._look(), self.store.ledger(self.node.name))
+
+    def _look(self) -> model.Facts:
+        self.seen = observe.observe(self.world)
+        return self.seen
 
     def _settle_vmid(self, action: acts.Action, data: Mapping[str, Any], run: str) -> None:
         """The ledger lines of a VM whose id was still open get their path now, before it is created."""

@@ -21,13 +21,15 @@ class Operations:
         operation: records.Operation,
         shares: Iterable[records.Share],
         texts: Sequence[Mapping[str, Any]] = (),
+        drop: Iterable[str] = (),
     ) -> records.Operation:
-        """Store the operation and the documents that came with it, all or none. When one with this key and from the same asker
-        is there already, that one is the answer and nothing is stored."""
+        """Store the operation and the documents that came with it, and drop those of ``Kind/name``; all or none. When one with
+        this key and from the same asker is there already, that one is the answer and nothing is stored."""
         with connect.write(self._engine) as db:
             if operation.key is not None and (found := _by_key(db, operation.asked_by, operation.key)):
                 return found
             documents.put(db, texts, operation.at)
+            documents.drop(db, drop)
             db.execute(tables.operations.insert().values(shape.row(tables.operations, operation)))
             for share in shares:
                 db.execute(tables.shares.insert().values(shape.row(tables.shares, share)))

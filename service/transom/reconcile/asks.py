@@ -1,0 +1,182 @@
+"""What people ask for, checked and written down before anything is done: the turn of each node concerned sees to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from transom import errors
+from transom.plan import make
+from transom.reconcile import backend, desk, orders, papers
+from transom.spec import bundle, documents, resolve, wish
+from transom.store import records, store
+
+
+class Asks:
+    """Thread-safe. ``ring`` asks for a node's turn, ``followed`` is called when the documents have changed."""
+
+    def __init__(
+        self,
+        kept: store.Store,
+        sheets: papers.Papers,
+        table: desk.Desk,
+        *,
+        now: Callable[[], float],
+        nonce: Callable[[], str],
+        ring: Callable[[str, str], None],
+        followed: Callable[[], None],
+    ) -> None:
+        self._store = kept
+        self._papers = sheets
+        self._desk = table
+        self._now = now
+        self._nonce = nonce
+        self._ring = ring
+        self._followed = followed
+
+    # --- documents ---
+
+    def provision(self, texts: Sequence[backend.Text], *, approve: bool, key: str, by: str) -> records.Operation:
+        """As ``Backend.provision``."""
+        content = _fingerprint(texts, approve)
+        if key and (found := self._store.operations.by_key(by, key)):
+            return _same(found, content)
+        own = self._papers.parse(texts)
+        refuse_relative(own)
+        before = {node.name: make.fingerprint(node) for node in self._papers.all()}
+        nodes = resolve.resolve(self._papers.merged(own))
+        operation = self._operation("provision", "", by, key or None, content)
+        concerned = [node.name for node in nodes if not texts or _concerns(node, own, before)]
+        plain = [bundle.dump(item) for item in own]
+        answer = self._store.operations.ask(operation, _shares(operation, concerned, approve=approve), plain)
+        self._followed()
+        self._ring_all(concerned, "documents")
+        return _same(answer, content)
+
+    def release(self, name: str, by: str) -> records.Operation:
+        title = self._papers.title(name)
+        return self._part("release", title, by)
+
+    def remove(self, name: str, confirm: str, by: str) -> records.Operation:
+        title = self._papers.title(name)
+        if confirm != title.partition("/")[2]:
+            raise errors.Rejected(f"the name to confirm is {title.partition('/')[2]!r}, not {confirm!r}")
+        if not title.startswith("VirtualMachine/"):
+            raise errors.Rejected(f"{title} is no VM; there is nothing to delete", hint=f"transom release {name}")
+        return self._part("remove", title, by)
+
+    def _part(self, kind: str, title: str, by: str) -> records.Operation:
+        """The documents that go with it; at once when they have nothing on any node."""
+        for operation, _ in self._store.operations.open():
+            if operation.kind in orders.KINDS and operation.target == title:
+                raise errors.Rejected(f"{operation.kind} of {title} is under way already: operation {operation.id}")
+        titles = self._papers.with_parts(title)
+        self._papers.merged(without=titles)
+        node = self._node_of(title)
+        operation = self._operation(kind, title, by)
+        if node is None:
+            self._store.operations.ask(operation, (), drop=titles)
+            self._followed()
+            self._ring_all([one.name for one in self._papers.all()], "documents")
+            return operation
+        self._store.operations.ask(operation, _shares(operation, [node], approve=kind == "remove"))
+        self._ring(node, kind)
+        return operation
+
+    def _node_of(self, title: str) -> str | None:
+        for node in self._papers.all():
+            if title == node.document or title in {guest.document for guest in node.guests}:
+                return node.name
+        return None
+
+    # --- plans and runs ---
+
+    def approve(self, hash: str, by: str) -> records.Operation:
+        """Rejected when the plan is not one that waits."""
+        found = self._desk.approvable(hash)
+        self._papers.need(found.node)
+        self._desk.approve(self._desk.plan(hash), found.kind, by, f"approved by {by}")
+        operation = self._operation("approve", hash, by)
+        shares = _shares(operation, [found.node], plan=hash) if found.kind not in orders.KINDS else []
+        for asked, share in self._desk.asked(found.node):
+            if share.plan == hash and found.kind in orders.KINDS:
+                operation = asked  # what waits is an operation already, and goes on
+        if shares:
+            self._store.operations.ask(operation, shares)
+        self._ring(found.node, "approved")
+        return operation
+
+    def undo(self, run: str, approved: str, by: str) -> records.Operation:
+        found = self._store.run(run)
+        if found is None:
+            raise errors.Rejected(f"there is no run {run!r}", hint="transom run ls lists them")
+        self._papers.need(found.node)
+        self._desk.plan(approved)
+        operation = self._operation("undo", run, by)
+        self._store.operations.ask(operation, _shares(operation, [found.node], plan=approved))
+        self._ring(found.node, "undo")
+        return operation
+
+    # --- below ---
+
+    def _operation(
+        self, kind: str, target: str, by: str, key: str | None = None, content: str = ""
+    ) -> records.Operation:
+        return records.Operation(f"op-{self._nonce()[:16]}", kind, target, by, self._now(), key, content)
+
+    def _ring_all(self, nodes: Iterable[str], reason: str) -> None:
+        for node in nodes:
+            self._ring(node, reason)
+
+
+def _same(found: records.Operation, content: str) -> records.Operation:
+    if found.content != content:
+        raise errors.Rejected(
+            f"the Idempotency-Key came with other content before (operation {found.id})", hint="use a new key"
+        )
+    return found
+
+
+def _fingerprint(texts: Sequence[backend.Text], approve: bool) -> str:
+    said = [[text.name, text.text] for text in texts]
+    return hashlib.sha256(json.dumps([said, approve]).encode()).hexdigest()
+
+
+def _shares(
+    operation: records.Operation, nodes: Iterable[str], *, approve: bool = False, plan: str = ""
+) -> list[records.Share]:
+    return [records.Share(operation.id, node, at, plan=plan, approve=approve) for at, node in enumerate(nodes, 1)]
+
+
+def _concerns(node: wish.NodeWish, own: Sequence[bundle.Loaded], before: dict[str, str]) -> bool:
+    """Whether the documents name the node or one of its VMs, or change what is wanted of it."""
+    titles = {item.title for item in own}
+    named = titles & {node.document, *(guest.document for guest in node.guests)}
+    return bool(named) or before.get(node.name) != make.fingerprint(node)
+
+
+def refuse_relative(own: Sequence[bundle.Loaded]) -> None:
+    """A path that came without a folder to start from would be looked for wherever the daemon was started. SpecError."""
+    wrong = []
+    for item in own:
+        for parts, path in _paths(item.document):
+            if not path.startswith("/"):
+                reason = "is a relative path, and where from is not known here; give an absolute one"
+                wrong.append(f"{item.place(*parts)} {'.'.join(parts)}: {path!r} {reason}")
+    if wrong:
+        raise errors.SpecError(wrong)
+
+
+def _paths(document: documents.Document) -> list[tuple[tuple[str, ...], str]]:
+    found: list[tuple[tuple[str, ...], str | None]] = []
+    if isinstance(document, documents.Rom):
+        found = [(("spec", "file"), document.spec.file)]
+    elif isinstance(document, documents.Cluster):
+        api, ssh = document.spec.api, document.spec.ssh
+        found = [
+            (("spec", "api", "ca"), api.ca),
+            (("spec", "api", "token", "secret", "file"), api.token.secret.file),
+            (("spec", "ssh", "key", "file"), ssh.key.file),
+        ]
+    return [(parts, path) for parts, path in found if path is not None]

@@ -1,0 +1,97 @@
+"""One look at one node: who may change it, what is true of it, what differs, and what stood before."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from transom import model
+from transom.host import registry
+from transom.plan import policy, result
+from transom.reconcile import control, driftlog, job, lease
+from transom.spec import wish
+from transom.store import records, store
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """Made with the node's lock held, which stays held until its turn ends."""
+
+    wish: wish.NodeWish
+    job: job.Job
+    lease: lease.Found
+    facts: model.Facts
+    plan: result.Plan
+    before: records.Node
+    at: float
+    """Seconds since the epoch."""
+
+    @property
+    def node(self) -> str:
+        return self.wish.name
+
+    @property
+    def newly_differs(self) -> bool:
+        """It was as these same documents say, and is not any more."""
+        before = self.before
+        known = before.observed_at is not None and not before.differs
+        return bool(self.plan.drifts) and known and before.documents == self.plan.documents
+
+    def findings(self) -> tuple[model.Finding, ...]:
+        """What stands beside the plan's own findings."""
+        upgraded = driftlog.upgraded(self.node, self.before.versions, driftlog.versions(self.facts))
+        lease_finding = () if self.lease.mine else (lease.finding(self.lease),)
+        return (*lease_finding, *((upgraded,) if upgraded else ()))
+
+    def seen(self, *, told: bool) -> records.Node:
+        """What is to be kept of this look, before it is decided on. ``told``: an upgrade has been told at an earlier look."""
+        before, now = self.before, driftlog.versions(self.facts)
+        settled = self.plan.empty and (told or not before.versions)
+        return dataclasses.replace(
+            before,
+            plan=self.plan.hash,
+            documents=self.plan.documents,
+            accepted=self.plan.documents if self.plan.empty else before.accepted,
+            differs=bool(self.plan.drifts),
+            differs_since=self.at if self.newly_differs else before.differs_since,
+            versions=now if settled or not before.versions else before.versions,
+            observed_at=self.at,
+        )
+
+
+def history(kept: store.Store, node: str, *, since: float) -> tuple[policy.Applied, ...]:
+    """What runs that nobody was asked for have put right since then."""
+    found = []
+    for run in unasked(kept, node, since=since):
+        stored = kept.plan(run.plan) if run.state == records.APPLIED else None
+        for drift in stored.content["drifts"] if stored else ():
+            found.append(policy.Applied(drift["path"], control.aware(run.ended_at or run.started_at), run.id))
+    return tuple(found)
+
+
+UNASKED = "enforce"
+"""The kind of a run that a policy began, not a person."""
+
+
+def unasked(kept: store.Store, node: str, *, since: float) -> list[records.Run]:
+    return [run for run in kept.runs(node) if run.kind == UNASKED and run.started_at > since]
+
+
+def rewriters(facts: model.Facts, paths: Sequence[str]) -> dict[str, tuple[model.Evidence, ...]]:
+    """What can be seen of who changed these paths last: a file's own time. PVE keeps no record of who changed a VM."""
+    found: dict[str, tuple[model.Evidence, ...]] = {}
+    for path in paths:
+        place = _file(path)
+        file = facts.files.get(place) if place else None
+        if isinstance(file, model.HostFile) and file.mtime_ns:
+            when = control.aware(file.mtime_ns / 1e9)
+            found[path] = (model.Evidence(place, f"last written {when:%Y-%m-%d %H:%M:%S} UTC by uid {file.uid}"),)
+    return found
+
+
+def _file(path: str) -> str:
+    """Of a ledger path of the host, the file that holds it; empty for all others."""
+    kind, _, rest = path.partition("/")
+    key = rest.partition("/")[0]
+    found = [setting.path for setting in registry.SETTINGS if kind == "host" and setting.key == key]
+    return found[0] if found else ""

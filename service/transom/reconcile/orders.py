@@ -1,0 +1,165 @@
+"""Operations that take a node's turn for themselves: undo a run, let a node or VM go, delete a VM.
+
+While one is open the policy changes nothing on that node: what is on its way out is not put right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from transom import errors
+from transom.plan import result
+from transom.reconcile import control, desk, lease, look, papers, parting, remainder
+from transom.spec import resolve
+from transom.store import records, store
+
+KINDS = ("undo", "release", "remove")
+
+
+class Orders:
+    """Serves them in the order in which they were asked for. ``followed`` is called when documents have gone,
+    ``ring`` asks for a turn."""
+
+    def __init__(
+        self,
+        kept: store.Store,
+        sheets: papers.Papers,
+        state: control.Control,
+        table: desk.Desk,
+        followed: Callable[[], None],
+        ring: Callable[[str, str], None],
+    ) -> None:
+        self._store = kept
+        self._papers = sheets
+        self._control = state
+        self._desk = table
+        self._followed = followed
+        self._ring = ring
+
+    def first(self, node: str) -> desk.Asked | None:
+        return next(iter(self._desk.asked(node, KINDS)), None)
+
+    def serve(self, one: look.Look, operation: records.Operation, share: records.Share) -> None:
+        """One turn's worth. An error ends the share; the node is planned for as always after that."""
+        try:
+            state, reason = self._serve(one, operation, share)
+        except errors.TransomError as error:
+            self._fail(one, share, error)
+            raise
+        if state:
+            said = f"{operation.kind} of {operation.target}: {reason}"
+            self._store.nodes.put(dataclasses.replace(self._store.nodes.get(one.node), state=state, reason=said))
+
+    def _serve(self, one: look.Look, operation: records.Operation, share: records.Share) -> tuple[str, str]:
+        """The node's state afterwards and why; empty when the node is nobody's any more."""
+        if reason := self._obstacle(one):
+            self._desk.move(share, records.HELD, reason=reason)
+            return "held", reason
+        if operation.kind == "undo":
+            return self._undo(one, operation, share)
+        return self._part(one, operation, share)
+
+    def _obstacle(self, one: look.Look) -> str:
+        if not one.lease.mine:
+            return f"not ours to change: {one.lease.reason}"
+        paused = self._control.paused()
+        return f"paused: {paused.reason}" if paused else ""
+
+    def _fail(self, one: look.Look, share: records.Share, error: errors.TransomError) -> None:
+        now = next(kept for _, kept in self._desk.asked(one.node) if kept.operation == share.operation)
+        if now.state != records.RUNNING and error.retry is errors.Retry.REPLAN:
+            return  # what was found has moved before anything began: the next turn looks again
+        self._desk.move(now, records.FAILED, reason=str(error))
+        if now.plan and self._store.proposals.get(now.plan):
+            self._desk.end(now.plan, records.FAILED, str(error))
+
+    # --- undo ---
+
+    def _undo(self, one: look.Look, operation: records.Operation, share: records.Share) -> tuple[str, str]:
+        run = self._store.run(operation.target)
+        if run is None:
+            raise errors.Rejected(f"there is no run {operation.target!r}")
+        if run.state == records.UNDONE:
+            self._desk.move(share, records.DONE, reason="it has been undone")
+            return "drifted", "it has been undone"
+        hash = self._rest_of_undo(one, run, share) if share.state == records.RUNNING else share.plan
+        # what was taken back is not put there again before a person has said so
+        self._store.nodes.accept(one.node, "")
+        share = self._begin(one, share, hash)
+        undoing = one.job.undo(run, hash)
+        self._desk.move(share, records.DONE, run=undoing, reason=f"run {undoing}")
+        self._look_again(one)
+        return "drifted", f"run {undoing}"
+
+    def _rest_of_undo(self, one: look.Look, run: records.Run, share: records.Share) -> str:
+        """After a way back that was cut off: what is left of it, when that is all."""
+        rest = one.job.propose_undo(run)
+        if not remainder.covers(self._desk.plan(share.plan), rest):
+            raise errors.Rejected(f"the way back was cut off, and is another now: {result.summary(rest)}")
+        return rest.hash
+
+    # --- letting go ---
+
+    def _part(self, one: look.Look, operation: records.Operation, share: records.Share) -> tuple[str, str]:
+        leaving = self._parting(one, operation)
+        plan = leaving.propose_from(one.facts)
+        if plan.held:
+            reason = "; ".join(gate.reason for gate in plan.gates if not gate.open)
+            self._desk.note(plan, operation.kind, records.HELD, reason)
+            self._desk.move(share, records.HELD, plan=plan.hash, reason=reason)
+            return "held", reason
+        if not plan.actions and not plan.forgets:
+            return self._gone(one, operation, share, "nothing on the node was ours")
+        if plan.actions and not self._approved(plan, operation, share):
+            reason = "the plan waits for approval"
+            self._desk.note(plan, operation.kind, records.WAITING, reason)
+            self._desk.move(share, records.WAITING, plan=plan.hash, reason=reason)
+            return "waiting", reason
+        share = self._begin(one, share, plan.hash)
+        run = leaving.apply(plan.hash)
+        if self._store.proposals.get(plan.hash):
+            self._desk.end(plan.hash, records.APPLIED, f"run {run}")
+        return self._gone(one, operation, dataclasses.replace(share, run=run), f"run {run}")
+
+    def _approved(self, plan: result.Plan, operation: records.Operation, share: records.Share) -> bool:
+        """By a person, for this plan; or for the whole of which a cut-off run has left this; or with the name typed."""
+        if share.approve and not share.plan:
+            self._desk.approve(
+                plan, operation.kind, operation.asked_by, f"the name was typed (operation {operation.id})"
+            )
+            return True
+        return self._desk.renew(plan, operation.kind)
+
+    def _parting(self, one: look.Look, operation: records.Operation) -> parting.Parting:
+        """SpecError when the other documents no longer fit together without those that go."""
+        titles = self._papers.with_parts(operation.target)
+        rest = resolve.resolve(self._papers.merged(without=titles))
+        after = next((node for node in rest if node.name == one.node), parting.after(one.wish))
+        leaving = tuple(guest for guest in one.wish.guests if guest.document in titles)
+        whole = one.wish.document in titles
+        deletes = operation.kind == "remove"
+        world, kept = one.job.world, self._store
+        return parting.Parting(after, world, kept, operation.kind, None, leaving, deletes, whole)
+
+    def _gone(self, one: look.Look, operation: records.Operation, share: records.Share, reason: str) -> tuple[str, str]:
+        """Nothing is left of it on the node: its documents go, in one moment with the end of the share."""
+        titles = self._papers.with_parts(operation.target)
+        whole = one.wish.document in titles
+        if whole:
+            lease.give_up(one.job.world.host, lease.read(one.job.world.host, self._control.mine(), lasts=0))
+        self._desk.move(share, records.DONE, reason=reason, drop=titles)
+        if whole:
+            self._store.nodes.drop(one.node)
+        self._followed()
+        self._look_again(one)
+        return ("", reason) if whole else ("drifted", reason)
+
+    # --- both ---
+
+    def _begin(self, one: look.Look, share: records.Share, hash: str) -> records.Share:
+        lease.write(one.job.world.host, self._control.next_mine(), one.lease)
+        return self._desk.move(share, records.RUNNING, plan=hash)
+
+    def _look_again(self, one: look.Look) -> None:
+        self._ring(one.node, "what an operation left")

@@ -1,0 +1,292 @@
+"""One node's turn: look, plan, ask the policy, and carry out, propose, hold or report. The queue calls it, one at a time a node."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from transom import errors, model
+from transom.plan import make, policy, result
+from transom.reconcile import control, desk, driftlog, hub, job, lease, look, orders, papers, settings, workqueue
+from transom.reconcile import world as w
+from transom.spec import wish
+from transom.store import records, store
+
+_DAY = 24 * 3600.0
+_FAILURES = 3
+_NODE_STATES = {"carry": "drifted", "propose": "waiting", "hold": "held", "report": "drifted"}
+_PLAN_STATES = {
+    "carry": records.PROPOSED,
+    "propose": records.WAITING,
+    "hold": records.HELD,
+    "report": records.PROPOSED,
+}
+_FOLLOWING = ("provision", "approve")
+"""Operations that an ordinary turn serves."""
+
+Reach = Callable[[wish.NodeWish], AbstractContextManager[w.World]]
+Lock = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tools:
+    """What every turn works with. ``reach`` connects to a node, ``lock`` keeps other processes off it, ``ring`` asks for a turn."""
+
+    store: store.Store
+    papers: papers.Papers
+    control: control.Control
+    desk: desk.Desk
+    drift: driftlog.Log
+    events: hub.Hub
+    options: settings.Settings
+    reach: Reach
+    lock: Lock
+    ring: Callable[[str, str], None]
+    now: Callable[[], float]
+
+
+class Turns:
+    """Thread-safe for different nodes. ``facts`` are those of the last look at each."""
+
+    def __init__(self, tools: Tools, others: orders.Orders) -> None:
+        self._tools = tools
+        self._orders = others
+        self.facts: dict[str, model.Facts] = {}
+
+    def take(self, node: str, reasons: tuple[str, ...]) -> workqueue.Again | None:
+        """Errors as they come: the queue judges by their class whether another turn can help."""
+        del reasons  # level-triggered: why it was rung says nothing about what is there
+        found = self._tools.papers.find(node)
+        if found is None:
+            self._undeclared(node)
+            return None
+        with self._tools.lock(node), contextlib.ExitStack() as stack:
+            try:
+                one = self._look(found, stack.enter_context(self._tools.reach(found)))
+            except errors.TransomError as error:
+                self._blind(node, error)
+                raise
+            self._note(one)
+            if asked := self._orders.first(node):
+                self._orders.serve(one, *asked)
+                return None
+            return self._decide(self._adopting(one))
+
+    # --- looking ---
+
+    def _look(self, node: wish.NodeWish, world: w.World) -> look.Look:
+        tools = self._tools
+        kept = job.Job(node, world, tools.store)
+        found = lease.read(
+            world.host, tools.control.mine(), lasts=tools.options.lease_lasts, over=tools.control.lives_over()
+        )
+        if found.standing is lease.Standing.OTHER:
+            tools.control.other_seen(found)
+        if found.mine:
+            kept.close_interrupted()
+        plan = kept.propose()
+        assert kept.seen is not None
+        self.facts[node.name] = kept.seen
+        return look.Look(node, kept, found, kept.seen, plan, tools.store.nodes.get(node.name), tools.now())
+
+    def _note(self, one: look.Look) -> None:
+        """What stands now, and what has gone; a lease of ours is kept fresh."""
+        stood = {row.key for row in self._tools.store.drift.all(one.node)}
+        told = f"upgraded {one.node}" in stood
+        self._tools.drift.record(one.node, driftlog.rows(one.plan, one.findings()), one.at)
+        self._tools.store.nodes.put(one.seen(told=told))
+        if one.newly_differs:
+            for other in self._tools.papers.all():
+                if other.name != one.node:
+                    self._tools.ring(other.name, f"{one.node} newly differs")
+        held = one.lease.lease
+        mine = self._tools.control.mine()
+        if (
+            one.lease.standing is lease.Standing.OURS
+            and held
+            and mine.at - held.at > self._tools.options.lease_lasts / 3
+        ):
+            lease.write(one.job.world.host, dataclasses.replace(mine, generation=held.generation), one.lease)
+
+    def _blind(self, node: str, error: errors.TransomError) -> None:
+        if isinstance(error, errors.Busy):
+            return  # somebody is at work there; the queue comes again soon
+        self._tools.drift.out_of_reach(node, error, self._tools.now())
+        self._state(node, "unreachable", str(error))
+        for _, share in self._tools.desk.asked(node):
+            self._tools.desk.move(share, share.state, reason=str(error))
+
+    def _undeclared(self, node: str) -> None:
+        for _, share in self._tools.desk.asked(node):
+            self._tools.desk.move(share, records.FAILED, reason="no document declares this node any more")
+        self._tools.store.nodes.drop(node)
+        self.facts.pop(node, None)
+
+    def _state(self, node: str, state: str, reason: str) -> None:
+        before = self._tools.store.nodes.get(node)
+        self._tools.store.nodes.put(dataclasses.replace(before, state=state, reason=reason))
+        if before.state != state:
+            self._tools.events.tell("node.state", node, {"state": state, "reason": reason, "was": before.state})
+
+    # --- deciding ---
+
+    def _adopting(self, one: look.Look) -> look.Look:
+        """With an approved plan that takes over what contradicts, that plan is the one to decide on, if it still is the same."""
+        approved = [
+            row
+            for row in self._tools.store.proposals.all(one.node, (records.APPROVED,))
+            if row.kind == "adopt" and self._tools.desk.approval(row.hash)
+        ]
+        if not approved:
+            return one
+        plan = one.job.propose_from(one.facts, take_over=True)
+        if plan.hash != approved[0].hash:
+            self._tools.desk.supersede(one.node, "adopt")
+            return one
+        one.job.kind = "adopt"
+        return dataclasses.replace(one, plan=plan)
+
+    def _decide(self, one: look.Look) -> workqueue.Again | None:
+        kind = "adopt" if one.job.kind == "adopt" else "apply"
+        self._take_approvals(one)
+        self._tools.desk.renew(one.plan, kind)
+        decision = self._decision(one)
+        if one.plan.empty:
+            self._tools.desk.supersede(one.node, kind)
+            self._state(one.node, "as-declared", decision.reason)
+        else:
+            self._tools.desk.note(one.plan, kind, _PLAN_STATES[decision.kind], decision.reason)
+            self._state(one.node, _NODE_STATES[decision.kind], decision.reason)
+        self._follow(one, decision)
+        if isinstance(decision, policy.Carry):
+            self._carry(one, kind)
+        if isinstance(decision, policy.Propose) and decision.opens is not None:
+            return workqueue.Again(max(0.0, decision.opens.timestamp() - self._tools.now()), "may be put right now")
+        return None
+
+    def _take_approvals(self, one: look.Look) -> None:
+        """Whoever provisioned with approval has approved the first plan that comes of it, and no other."""
+        for operation, share in self._tools.desk.asked(one.node, ("provision",)):
+            if share.approve and not share.plan and not one.plan.empty:
+                if one.plan.actions and not one.plan.held:
+                    reason = f"asked for with operation {operation.id}"
+                    self._tools.desk.approve(one.plan, "apply", operation.asked_by, reason)
+                self._tools.desk.move(share, share.state, plan=one.plan.hash)
+
+    def _decision(self, one: look.Look) -> policy.Decision:
+        tools, plan = self._tools, one.plan
+        state = self._policy_state(one)
+        try:
+            decision = policy.decide(one.wish.policy, plan, control.aware(tools.now()), state)
+        except errors.SpecError as error:
+            return policy.Hold(str(error))
+        if plan.empty:
+            return decision
+        if not one.lease.mine:
+            return policy.Hold(f"not ours to change: {one.lease.reason}", (lease.finding(one.lease),))
+        known = tools.store.proposals.get(plan.hash)
+        if known and known.state == records.REJECTED:
+            return policy.Hold(known.reason)
+        if isinstance(decision, policy.Carry) and plan.hash not in state.approvals:
+            return self._unasked(one, decision, known)
+        return decision
+
+    def _policy_state(self, one: look.Look) -> policy.State:
+        tools = self._tools
+        since = max(one.at - _DAY, tools.control.resumed_at())
+        return policy.State(
+            fleet=tools.control.scan(len(tools.papers.all()), one.wish.policy.limits),
+            accepted=tools.store.nodes.get(one.node).accepted,
+            history=look.history(tools.store, one.node, since=since),
+            approvals=tools.desk.approvals(one.node),
+            paused=tools.control.paused() is not None,
+            rewriters=look.rewriters(one.facts, [drift.path for drift in one.plan.drifts]),
+        )
+
+    def _unasked(self, one: look.Look, decision: policy.Carry, known: records.Proposal | None) -> policy.Decision:
+        """What a policy lets through still waits: for the rest of the fleet to be looked at, and for a person after failures."""
+        tools = self._tools
+        if known and known.state == records.FAILED:
+            return policy.Propose(f"{known.reason}; approve it to try again")
+        since = max(one.at - _DAY, tools.control.resumed_at())
+        runs = look.unasked(tools.store, one.node, since=since)
+        if len([run for run in runs if run.state == records.FAILED]) >= _FAILURES:
+            return policy.Propose(f"{_FAILURES} runs that nobody was asked for have failed within a day; look at them")
+        begun = tools.store.nodes.get(one.node).differs_since
+        ready = (begun or 0.0) + tools.options.settle
+        if tools.now() < ready and len(tools.papers.all()) > 1:
+            return policy.Propose("it newly differs; the other nodes are looked at first", control.aware(ready))
+        return decision
+
+    # --- doing ---
+
+    def _carry(self, one: look.Look, kind: str) -> None:
+        tools, plan = self._tools, one.plan
+        approved = tools.desk.approval(plan.hash)
+        if kind == "apply" and not approved:
+            one.job.kind = look.UNASKED
+        began = tools.now()
+        try:
+            lease.write(one.job.world.host, tools.control.next_mine(), one.lease)
+            if approved:
+                tools.store.nodes.accept(one.node, plan.documents)
+            run = one.job.apply(plan.hash, take_over=kind == "adopt")
+        except errors.TransomError as error:
+            self._failed(one, error, began, asked=approved is not None)
+            raise
+        self._done(one, run)
+
+    def _failed(self, one: look.Look, error: errors.TransomError, began: float, *, asked: bool) -> None:
+        """What could not be finished. The same plan is tried again unasked only after errors that may go by themselves."""
+        tools, hash = self._tools, one.plan.hash
+        runs = [run for run in tools.store.runs(one.node) if run.plan == hash and run.started_at >= began]
+        passing = error.retry is not errors.Retry.NEVER
+        if not runs and passing:
+            self._state(one.node, "drifted", f"not begun: {error}")
+            return  # an approval is not spent, and the next turn looks again
+        reason = f"run {runs[0].id} failed: {error}" if runs else f"could not begin: {error}"
+        tools.desk.end(hash, records.PROPOSED if passing and not asked else records.FAILED, reason)
+        self._state(one.node, "drifted", reason)
+        for _, share in tools.desk.asked(one.node, _FOLLOWING):
+            if share.plan == hash:
+                state = records.QUEUED if passing and not asked else records.FAILED
+                tools.desk.move(share, state, run=runs[0].id if runs else "", reason=reason)
+
+    def _done(self, one: look.Look, run: str) -> None:
+        tools, hash = self._tools, one.plan.hash
+        assert one.job.seen is not None
+        self.facts[one.node] = one.job.seen
+        plan = make.make(one.wish, one.job.seen, tools.store.ledger(one.node))
+        after = dataclasses.replace(
+            one, facts=one.job.seen, plan=plan, before=tools.store.nodes.get(one.node), at=tools.now()
+        )
+        tools.drift.record(one.node, driftlog.rows(plan, after.findings()), after.at)
+        tools.store.nodes.put(after.seen(told=False))
+        tools.desk.end(hash, records.APPLIED, f"run {run}")
+        self._state(one.node, "as-declared", f"since run {run}")
+        for _, share in tools.desk.asked(one.node, _FOLLOWING):
+            tools.desk.move(share, records.DONE, run=run if share.plan == hash else share.run, reason=f"run {run}")
+
+    # --- operations ---
+
+    def _follow(self, one: look.Look, decision: policy.Decision) -> None:
+        """What this look means for those who asked for something."""
+        for operation, share in self._tools.desk.asked(one.node, _FOLLOWING):
+            if one.plan.empty:
+                self._tools.desk.move(share, records.DONE, reason="as declared")
+            elif operation.kind == "approve" and share.plan != one.plan.hash:
+                reason = f"the plan is {one.plan.hash} now, approved was {share.plan}: look at it again"
+                self._tools.desk.move(share, records.FAILED, reason=reason)
+            else:
+                state = _share_state(decision, one.plan)
+                self._tools.desk.move(share, state, plan=one.plan.hash, reason=decision.reason)
+
+
+def _share_state(decision: policy.Decision, plan: result.Plan) -> str:
+    if isinstance(decision, policy.Carry):
+        return records.RUNNING
+    if isinstance(decision, policy.Hold) or not plan.actions:
+        return records.HELD
+    return records.WAITING
