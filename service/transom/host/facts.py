@@ -40,6 +40,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
     others, name = of(vmlist.make(node)), of(identity.PROBE)
+    others = of(vmlist.make(node))
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown) if isinstance(booted, model.Unknown) else booted,

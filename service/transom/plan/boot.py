@@ -8,7 +8,7 @@ from transom import model
 from transom.host import grub_cfg, registry
 from transom.host.setting import HostSetting
 from transom.plan import actions as acts
-from transom.plan.draft import Draft
+from transom.plan.draft import Draft, cannot_read
 from transom.spec import wish
 
 Wants = Mapping[str, tuple[wish.Want, ...]]
@@ -18,8 +18,15 @@ Afterwards = Mapping[str, tuple[tuple[model.Step, ...], bool]]
 
 def plan(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) -> None:
     """Add to ``draft``, which holds the file actions already, the rebuilds and the reasons for a reboot."""
+    draft.findings.extend(_unread(facts, wants))
     _steps(facts, changed, wants, draft)
     _effects(facts, wants, draft, changed)
+
+
+def marked(facts: model.Facts) -> bool:
+    """Whether an earlier change still has to be brought to the boot, whatever is declared now."""
+    keeping = facts.keeping
+    return not isinstance(keeping, model.Unknown) and bool(keeping.dirty or keeping.reboot_from == facts.boot.boot_id)
 
 
 def _selected(setting: HostSetting, wants: Wants, facts: model.Facts) -> tuple[wish.Want, ...]:
@@ -46,8 +53,27 @@ def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) 
         else:
             continue
         if not paths:
-            draft.drifts.append(_drift(f"boot/{step}", model.Level.PERSISTED, "up to date", "stale", "", reasons[step]))
+            draft.drifts.append(
+                model.Drift(
+                    f"boot/{step}", "up to date", "stale", model.Level.PERSISTED, model.Impact.LIVE, "", reasons[step]
+                )
+            )
         draft.actions.append(acts.RunStep(step, reasons[step]))
+
+
+def _unread(facts: model.Facts, wants: Wants) -> Iterator[model.Finding]:
+    """What is in effect or due rests on these; nothing is called as declared without them."""
+    needed: list[tuple[str, object]] = [("/var/lib/transom", facts.keeping)]
+    if wants.get("kernel_cmdline"):
+        needed += [("/proc/cmdline", facts.boot.cmdline), ("/boot/grub/grub.cfg", facts.file("/boot/grub/grub.cfg"))]
+    if wants.get("modules"):
+        needed.append(("/proc/modules", facts.modules))
+    if wants.get("vfio_ids") or wants.get("blacklist"):
+        needed.append(("/sys/bus/pci/devices", facts.pci))
+        needed.append((f"/boot/initrd.img-{facts.boot.kernel}", facts.file(f"/boot/initrd.img-{facts.boot.kernel}")))
+    for subject, fact in needed:
+        if isinstance(fact, model.Unknown):
+            yield cannot_read(subject, fact.unknown)
 
 
 def _files_giving(facts: model.Facts, key: str, wants: Wants) -> Iterable[model.HostFile]:
@@ -119,7 +145,7 @@ def _owed(facts: model.Facts, changed: Afterwards, draft: Draft) -> Iterator[str
     gone = [
         drift.path.split("/", 2) for drift in draft.drifts if drift.desired is None and drift.path.startswith("host/")
     ]
-    if any(registry.by_key(key).effective(item, facts) is not False for _, key, item in gone):
+    if any(registry.by_key(key).effective(item, facts) is True for _, key, item in gone):
         yield "what is taken out leaves the running system at boot"
     if set(changed) - {setting.path for setting in registry.SETTINGS}:
         yield "a file of the user's changes, and is read at boot"

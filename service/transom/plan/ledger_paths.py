@@ -1,7 +1,7 @@
-"""The names of what is ours, built and taken apart in one place: ``host/…``, ``foreign/…``, ``rom/…``, ``qemu/…``.
+"""The names of what is ours, built and taken apart in one place.
 
-``host/<setting>/<item>``, ``foreign/<setting>/<item><file>`` (the item percent-quoted, for it may have slashes),
-``rom/<file name>``, ``qemu/<vmid>`` and ``qemu/<vmid>/<key>``; a VM whose id is still open is ``qemu/(<document name>)``.
+``host/<setting>/<item>``, ``foreign/<file>/<mark>/<setting>=<item>+…`` (percent-quoted), ``rom/<file name>``, ``qemu/<vmid>`` and
+``qemu/<vmid>/<key>``; a VM whose id is still open is ``qemu/(<document name>)``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ class Host:
 
 @dataclasses.dataclass(frozen=True)
 class Foreign:
-    """A line of ``file`` (absolute) that was taken over for an item."""
+    """Lines of ``file`` (absolute) that were taken over. ``mark`` tells places of one file apart; ``causes`` are the wanted items
+    (setting, item) that the lines contradicted."""
 
-    setting: str
-    item: str
     file: str
+    mark: str
+    causes: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        return f"foreign/{self.setting}/{urllib.parse.quote(self.item, safe='=,:')}{self.file}"
+        causes = "+".join(f"{setting}={urllib.parse.quote(item, safe='')}" for setting, item in self.causes)
+        return f"foreign/{urllib.parse.quote(self.file, safe='')}/{self.mark}/{causes}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +77,10 @@ def parse(path: str) -> Path:
         case "host" if first and second:
             return Host(first, second)
         case "foreign" if first and "/" in second:
-            item, _, file = second.partition("/")
-            return Foreign(first, urllib.parse.unquote(item), f"/{file}")
+            place, _, causes = second.partition("/")
+            pairs = (cause.partition("=") for cause in causes.split("+"))
+            items = tuple((setting, urllib.parse.unquote(item)) for setting, _, item in pairs)
+            return Foreign(urllib.parse.unquote(first), place, items)
         case "rom" if rest:
             return Rom(rest)
         case "qemu" if first and bool(mark) == bool(second):

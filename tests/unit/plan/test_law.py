@@ -79,6 +79,115 @@ def test_a_contradiction_holds_and_take_over_settles_and_gives_back(desk):
     assert desk.node.files["/etc/default/grub"][0] == original
 
 
+def wanting(node: wish.NodeWish, *tokens: str) -> wish.NodeWish:
+    more = tuple(wish.Want(token, node.document) for token in tokens)
+    return dataclasses.replace(node, host={**node.host, "kernel_cmdline": node.host["kernel_cmdline"] + more})
+
+
+@pytest.mark.parametrize(
+    ("default", "linux", "tokens"),
+    [
+        ("quiet mitigations=auto", "mitigations=auto", ["mitigations=off"]),
+        ("quiet resume=/dev/sda1 intel_iommu=off", "", ["resume=/dev/sda2"]),
+        ("quiet a=1 b=1", "c=1", ["a=2", "b=2", "c=2"]),
+    ],
+)
+def test_lines_taken_over_come_back_to_the_byte(desk, default, linux, tokens):
+    original = desk.node.files["/etc/default/grub"][0].replace('"quiet"', f'"{default}"')
+    original = original.replace('GRUB_CMDLINE_LINUX=""', f'GRUB_CMDLINE_LINUX="{linux}"')
+    desk.node.write("/etc/default/grub", original)
+    want = wanting(wanted(), *tokens)
+    desk.apply(want, take_over=True)
+    assert desk.plan(want).empty
+    desk.apply(want, take_over=True)
+    assert desk.plan(want).empty
+    bare = dataclasses.replace(wanted(), host={}, guests=())
+    desk.apply(bare)
+    assert desk.node.files["/etc/default/grub"][0] == original
+    assert desk.plan(bare).empty
+
+
+def test_two_ids_on_a_foreign_line_come_back(desk):
+    desk.node.write("/etc/modprobe.d/zzz.conf", "options vfio-pci ids=10de:1b80,10de:10f0\n")
+    desk.node.step(model.Step.INITRAMFS)
+    before = desk.node.files["/etc/modprobe.d/zzz.conf"][0]
+    desk.apply(wanted(), take_over=True)
+    assert desk.plan(wanted()).empty
+    desk.apply(dataclasses.replace(wanted(), host={}, guests=()))
+    assert desk.node.files["/etc/modprobe.d/zzz.conf"][0] == before
+
+
+def test_marks_are_worked_off_even_when_nothing_is_declared(desk):
+    desk.node.dirty.add(model.Step.BOOTCONFIG)
+    desk.node.reboot_from = f"boot-{desk.node.boots}"
+    plan = desk.plan(dataclasses.replace(wanted(), host={}, guests=()))
+    assert [type(action).__name__ for action in plan.actions] == ["RunStep", "Reboot"]
+
+
+def test_tags_taken_out_of_the_document_leave_the_mark(desk):
+    node = wanted()
+    (guest,) = node.guests
+    tagged = {
+        **guest.config,
+        "tags": wish.Want("mine", guest.document),
+        "description": wish.Want("notes", guest.document),
+    }
+    with_tags = dataclasses.replace(node, guests=(dataclasses.replace(guest, config=tagged),))
+    desk.apply(with_tags)
+    desk.apply(node)
+    assert desk.plan(node).empty
+    assert conf.parse(desk.node.guests[112]).persisted()["tags"] == "transom"
+
+
+def test_a_vm_that_the_token_does_not_see_holds(desk):
+    from transom.plan import make
+
+    desk.apply(wanted())
+    plan = make.make(wanted(), dataclasses.replace(desk.node.facts(), states={}), desk.ledger)
+    assert plan.held
+    assert plan.actions == ()
+
+
+def test_a_vm_on_another_node_is_not_made_again(desk):
+    from transom.plan import make
+
+    facts = dataclasses.replace(desk.node.facts(), elsewhere={112: "pve2"})
+    plan = make.make(wanted(), facts, desk.ledger)
+    assert "vm-elsewhere" in {finding.id for finding in plan.findings if finding.holds}
+
+
+def test_a_disk_that_would_have_to_grow_is_said_before_anything_is_written(desk):
+    desk.apply(wanted())
+    node = wanted()
+    (guest,) = node.guests
+    bigger = {**guest.config, "scsi0": wish.Want("local-lvm:64,iothread=1,discard=on", guest.document)}
+    plan = desk.plan(dataclasses.replace(node, guests=(dataclasses.replace(guest, config=bigger),)))
+    assert "vm-cannot-converge" in {finding.id for finding in plan.findings if finding.holds}
+    assert plan.actions == ()
+
+
+@pytest.mark.parametrize("key", ["efidisk0", "scsi0", "tpmstate0"])
+def test_no_kind_of_disk_is_ever_detached(desk, key):
+    node = wanted()
+    (guest,) = node.guests
+    disks = {"efidisk0": "local-lvm:1,efitype=4m", "tpmstate0": "local-lvm:1,version=v2.0"}
+    config = {**guest.config, **{name: wish.Want(value, guest.document) for name, value in disks.items()}}
+    desk.apply(dataclasses.replace(node, guests=(dataclasses.replace(guest, config=config),)))
+    less = {name: want for name, want in config.items() if name != key}
+    plan = desk.plan(dataclasses.replace(node, guests=(dataclasses.replace(guest, config=less),)))
+    assert plan.empty
+    assert any("never removed" in noop.reason for noop in plan.noops)
+
+
+@pytest.mark.parametrize("fact", ["keeping", "modules", "pci"])
+def test_as_declared_is_never_said_of_what_was_not_read(desk, fact):
+    from transom.plan import make
+
+    desk.apply(wanted())
+    facts = dataclasses.replace(desk.node.facts(), **{fact: model.Unknown("no answer")})
+    assert not make.make(wanted(), facts, desk.ledger).empty
+
+
 def test_an_item_taken_out_of_the_document_goes_and_a_foreign_line_stays(desk):
     desk.apply(wanted())
     text, _ = desk.node.files[OWN_MODPROBE]

@@ -12,7 +12,12 @@ WORD = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), mi
 NAME = st.from_regex(r"[a-z0-9_-]+", fullmatch=True)
 ANY = st.one_of(
     st.builds(paths.Host, NAME, WORD),
-    st.builds(paths.Foreign, NAME, WORD, st.builds("/etc/{}".format, NAME)),
+    st.builds(
+        paths.Foreign,
+        st.builds("/etc/{}".format, WORD),
+        st.from_regex(r"[0-9a-f]{8}", fullmatch=True),
+        st.lists(st.tuples(NAME, WORD), min_size=1, max_size=3).map(tuple),
+    ),
     st.builds(paths.Rom, NAME),
     st.builds(paths.guest, st.integers(100, 10**9), key=NAME),
     st.builds(paths.guest, st.none(), NAME),
@@ -36,6 +41,7 @@ def test_a_longer_id_is_another_vm():
     assert not paths.within("qemu/1000/memory", "qemu/100")
 
 
-def test_an_item_with_slashes_is_one_item():
-    path = paths.Foreign("kernel_cmdline", "resume=/dev/sda2", "/etc/default/grub")
-    assert str(path) == "foreign/kernel_cmdline/resume=%2Fdev%2Fsda2/etc/default/grub"
+def test_items_with_slashes_and_signs_stay_whole():
+    path = paths.Foreign("/etc/default/grub", "0123abcd", (("kernel_cmdline", "resume=/dev/sda2"), ("vfio_ids", "a+b")))
+    assert str(path) == "foreign/%2Fetc%2Fdefault%2Fgrub/0123abcd/kernel_cmdline=resume%3D%2Fdev%2Fsda2+vfio_ids=a%2Bb"
+    assert paths.parse(str(path)) == path

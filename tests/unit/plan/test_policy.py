@@ -85,7 +85,13 @@ FOUGHT = dataclasses.replace(CALM, history=again(23, 1))
         (ruled("enforce"), costing(model.Impact.GUEST_RESTART), CALM, policy.Propose, "guest-restart, is above"),
         (ruled("enforce"), costing(model.Impact.HOST_REBOOT), CALM, policy.Propose, "host-reboot, is above"),
         (ruled("enforce"), planned(actions=(acts.Reboot("b", "r"),)), CALM, policy.Propose, "host-reboot, is above"),
-        (ruled("enforce"), planned(actions=(acts.RestartGuest(100, ("cpu",)),)), CALM, policy.Propose, "guest-restart, is"),
+        (
+            ruled("enforce"),
+            planned(actions=(acts.RestartGuest(100, ("cpu",)),)),
+            CALM,
+            policy.Propose,
+            "guest-restart, is",
+        ),
         (
             ruled("enforce", impact=model.Impact.HOST_REBOOT),
             costing(model.Impact.HOST_REBOOT),
