@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
+import hashlib
+import logging
 import os
 import pathlib
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from transom import errors, model
+import pydantic
+import yaml
+
+from transom import errors, model, resources
 from transom.plan import result
 from transom.pve import client as pve
-from transom.reconcile import job, observe
+from transom.reconcile import job, keeper, observe, settings
 from transom.reconcile import world as w
 from transom.spec import bundle, loader, resolve
 from transom.spec import wish as desired
 from transom.ssh import client as ssh
 from transom.store import records, store
+
+log = logging.getLogger(__name__)
+SETTINGS = "transom.yaml"
 
 
 class Service:
@@ -102,39 +111,11 @@ class Service:
         with self._turn(node), self._world(node) as world:
             return job.Job(node, world, self._store).undo(run, approved)
 
-    @contextlib.contextmanager
-    def _turn(self, node: desired.NodeWish) -> Iterator[None]:
-        """One writer a node, among all processes that share this state; given back when the process dies. Busy otherwise."""
-        folder = self._folder / "turns"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        with open(folder / node.name, "w", opener=_private) as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise errors.Busy(f"another run is at work on {node.name}", hint="transom run ls shows it") from None
-            yield
+    def _turn(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[None]:
+        return turn_of(self._folder, node.name)
 
-    @contextlib.contextmanager
-    def _world(self, node: desired.NodeWish) -> Iterator[w.World]:
-        api = pve.connect(node.access)
-        try:
-            world = w.World(
-                node=node.pve_node,
-                host=ssh.connect(node.access),
-                api=api,
-                connect=lambda: ssh.connect(node.access),
-                now=time.time,
-                sleep=time.sleep,
-                nonce=lambda: secrets.token_hex(16),
-                say=self._say,
-                read=lambda path: _read(pathlib.Path(path)),
-            )
-            try:
-                yield world
-            finally:
-                world.host.close()
-        finally:
-            api.close()
+    def _world(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[w.World]:
+        return reach(node, self._say)
 
 
 @contextlib.contextmanager
@@ -144,6 +125,112 @@ def open_service(folder: pathlib.Path, *, say: Callable[[str], None]) -> Iterato
         yield service
     finally:
         service.close()
+
+
+@contextlib.contextmanager
+def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) -> Iterator[keeper.Keeper]:
+    """The daemon's heart on the state in ``folder``, at work until the block ends. Busy when another daemon has this folder."""
+    kept = store.open_store(folder)
+    try:
+        with _held(folder / "daemon.lock", f"another daemon is at work on {folder}", "transom status asks it"):
+            one = keeper.Keeper(
+                kept,
+                options or load_settings(folder),
+                reach=lambda node: reach(node, lambda line: log.info("%s: %s", node.name, line)),
+                lock=lambda node: turn_of(folder, node),
+                instance=_instance(folder),
+                now=time.time,
+                nonce=lambda: secrets.token_hex(16),
+            )
+            one.start()
+            try:
+                yield one
+            finally:
+                for node in one.close():
+                    log.warning("%s: its run has not ended in time; the next start goes on from what is there", node)
+    finally:
+        kept.close()
+
+
+def load_settings(folder: pathlib.Path, environment: Mapping[str, str] = os.environ) -> settings.Settings:
+    """The defaults that ship, under ``transom.yaml`` in the state folder, under ``TRANSOM_SCAN_EVERY`` and its like. SpecError."""
+    names = {field.name: f"TRANSOM_{field.name.upper()}" for field in dataclasses.fields(settings.Settings)}
+    found: dict[str, object] = {}
+    for path in (resources.config_dir() / SETTINGS, folder / SETTINGS):
+        found |= _yaml(path)
+    found |= {name: environment[variable] for name, variable in names.items() if variable in environment}
+    if unknown := sorted(set(found) - set(names)):
+        raise errors.SpecError([f"{name} is no setting; there are {', '.join(names)}" for name in unknown])
+    try:
+        return pydantic.TypeAdapter(settings.Settings).validate_python(found)
+    except pydantic.ValidationError as error:
+        wrong = [f"{SETTINGS}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise errors.SpecError(wrong) from error
+
+
+def _yaml(path: pathlib.Path) -> dict[str, object]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise errors.SpecError([f"{path}: cannot be read: {error}"]) from error
+    if data is not None and not isinstance(data, dict):
+        raise errors.SpecError([f"{path}: is no mapping of settings to values"])
+    return data or {}
+
+
+def _instance(folder: pathlib.Path) -> str:
+    """This installation: the machine and this very folder. A copy of either is another one."""
+    try:
+        machine = pathlib.Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except OSError:
+        machine = os.uname().nodename
+    status = folder.stat()
+    return hashlib.sha256(f"{machine} {status.st_dev} {status.st_ino} {folder.resolve()}".encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.World]:
+    """Both sides of one node, connected. Unreachable, Denied."""
+    api = pve.connect(node.access)
+    try:
+        world = w.World(
+            node=node.pve_node,
+            host=ssh.connect(node.access),
+            api=api,
+            connect=lambda: ssh.connect(node.access),
+            now=time.time,
+            sleep=time.sleep,
+            nonce=lambda: secrets.token_hex(16),
+            say=say,
+            read=lambda path: _read(pathlib.Path(path)),
+        )
+        try:
+            yield world
+        finally:
+            world.host.close()
+    finally:
+        api.close()
+
+
+@contextlib.contextmanager
+def turn_of(folder: pathlib.Path, node: str) -> Iterator[None]:
+    """One writer a node, among all processes that share this state; given back when the process dies. Busy otherwise."""
+    turns = folder / "turns"
+    turns.mkdir(mode=0o700, exist_ok=True)
+    with _held(turns / node, f"another run is at work on {node}", "transom run ls shows it"):
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: pathlib.Path, busy: str, hint: str) -> Iterator[None]:
+    with open(path, "w", opener=_private) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise errors.Busy(busy, hint=hint) from None
+        yield
 
 
 def _private(path: str, flags: int) -> int:
