@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from transom import errors
-from transom.plan import result
+from transom import errors, model
+from transom.plan import policy, result
 from transom.reconcile import control, desk, lease, look, papers, parting, remainder
 from transom.spec import resolve
 from transom.store import records, store
@@ -123,8 +123,10 @@ class Orders:
         return self._gone(one, operation, dataclasses.replace(share, run=run), f"run {run}")
 
     def _approved(self, plan: result.Plan, operation: records.Operation, share: records.Share) -> bool:
-        """By a person, for this plan; or for the whole of which a cut-off run has left this; or with the name typed."""
-        if share.approve and not share.plan:
+        """By a person, for this plan; or for the whole of which a cut-off run has left this; or with the name typed, which does not
+        cover a reboot of the node."""
+        cheap = model.COST[policy.impact(plan)] < model.COST[model.Impact.HOST_REBOOT]
+        if share.approve and not share.plan and cheap:
             self._desk.approve(
                 plan, operation.kind, operation.asked_by, f"the name was typed (operation {operation.id})"
             )
