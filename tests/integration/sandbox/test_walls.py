@@ -102,11 +102,17 @@ def test_a_listener_on_the_host_is_never_reached() -> None:
         "/dev/null",
         "/var",
         "/run",
-        "/tmp",
     ],
 )
 def test_host_files_are_not_there(path: str) -> None:
     assert tried(f"os.stat({path!r})") == "FileNotFoundError"
+
+
+def test_files_of_the_hosts_tmp_are_not_there(tmp_path: pathlib.Path) -> None:
+    """The folder itself may be: as a mere mount point, when the interpreter lies below it."""
+    file = tmp_path / "secret"
+    file.write_text("x")
+    assert tried(f"os.stat({str(file)!r})") == "FileNotFoundError"
 
 
 def test_a_secret_beside_the_input_is_not_there(tmp_path: pathlib.Path) -> None:
