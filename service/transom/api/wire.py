@@ -76,11 +76,14 @@ class Items(_Out, Generic[T]):
     total: int
 
 
-class StoredDocument(_Out):
-    """A document as it was written, values in their canonical spelling and paths absolute."""
+class Document(_Out):
+    """A document as it was written, values in their canonical spelling and paths absolute; `transom schema` has the schema of each
+    kind."""
 
-    document: dict[str, Any]
-    file: str
+    apiVersion: str
+    kind: str
+    metadata: dict[str, Any]
+    spec: dict[str, Any]
 
 
 class Plan(_Out):
@@ -137,12 +140,33 @@ class RunWithJournal(Run):
     events: list[JournalLine]
 
 
+class Pause(_Out):
+    """Why no new change starts, who said so, and since when."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+
+    reason: str
+    by: str
+    at: float
+
+
 class Status(_Out):
     """How the daemon stands."""
 
     model_config = pydantic.ConfigDict(extra="allow", frozen=True)
 
-    paused: bool
+    fleet: str
+    """Whose nodes these are: the fleet's id, which each node keeps."""
+    paused: Pause | None
+    fleet_drift: list[str] | None
+    """The nodes that newly differed all at once, when that holds all writes."""
+    nodes: dict[str, int]
+    """How many nodes are in each state."""
+    under_way: dict[str, float]
+    """Seconds that the present turn of each node has taken so far."""
+    open_operations: list[str]
+    next_looks: dict[str, float]
+    """When each node is looked at next, at the latest."""
 
 
 class Health(_Out):

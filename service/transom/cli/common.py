@@ -42,6 +42,9 @@ state_option = click.option(
     show_default="$TRANSOM_STATE or ~/.local/state/transom",
     help="Where Transom keeps its database.",
 )
+server_option = click.option(
+    "--server", envvar="TRANSOM_SERVER", help="URL of a daemon; by default the one that works on the state folder."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 files_option = click.option(
     "-f",

@@ -7,7 +7,7 @@ import pathlib
 import click
 
 from transom import daemon, model
-from transom.cli import common
+from transom.cli import common, through
 from transom.report import node_text
 
 
@@ -18,9 +18,12 @@ def node() -> None:
 
 @node.command("ls")
 @common.json_option
+@common.server_option
 @common.state_option
-def ls(as_json: bool, state: pathlib.Path) -> None:
-    """List the declared nodes."""
+def ls(as_json: bool, server: str | None, state: pathlib.Path) -> None:
+    """List the declared nodes; with a daemon, also how each stands."""
+    if through.nodes(state, server, as_json=as_json):
+        return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         nodes = service.wishes(())
     if as_json:
@@ -37,9 +40,12 @@ def ls(as_json: bool, state: pathlib.Path) -> None:
 @node.command("show")
 @click.argument("name", metavar="NODE")
 @common.json_option
+@common.server_option
 @common.state_option
-def show(name: str, as_json: bool, state: pathlib.Path) -> None:
-    """Observe NODE now and show the facts."""
+def show(name: str, as_json: bool, server: str | None, state: pathlib.Path) -> None:
+    """Observe NODE now and show the facts; with a daemon, those of its last look."""
+    if through.facts(state, server, name, as_json=as_json):
+        return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         facts = service.facts(service.wish(name))
     if as_json:

@@ -7,7 +7,7 @@ import pathlib
 import click
 
 from transom import daemon, model
-from transom.cli import common
+from transom.cli import common, through
 from transom.plan import result
 from transom.report import plan_text
 from transom.spec import wish
@@ -20,6 +20,7 @@ from transom.spec import wish
 @click.option("-v", "--verbose", is_flag=True, help="Also what needs nothing, and why.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @common.json_option
+@common.server_option
 @common.state_option
 def plan(
     files: tuple[pathlib.Path, ...],
@@ -28,12 +29,15 @@ def plan(
     verbose: bool,
     detailed_exitcode: bool,
     as_json: bool,
+    server: str | None,
     state: pathlib.Path,
 ) -> None:
     """Show what differs and what would be done. Changes nothing.
 
     Without -f the documents stored by the last apply are used.
     """
+    form = "json" if as_json else "shell" if as_shell else "text"
+    through.plan(state, server, files, only or "", form, verbose=verbose, detailed=detailed_exitcode)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         plans = [service.propose(node) for node in _nodes(service, files, only)]
     if as_json:
@@ -52,6 +56,7 @@ def plan(
 @click.option("--approve", metavar="HASH", help="Approve only this plan; any other is refused.")
 @click.option("--dry-run", is_flag=True, help="Stop after showing the plan; nothing is stored either.")
 @common.json_option
+@common.server_option
 @common.state_option
 def apply(
     files: tuple[pathlib.Path, ...],
@@ -60,9 +65,11 @@ def apply(
     approve: str | None,
     dry_run: bool,
     as_json: bool,
+    server: str | None,
     state: pathlib.Path,
 ) -> None:
     """Store the documents, show the plan, ask, carry it out, verify it."""
+    through.apply(state, server, files, only or "", yes=yes, hash=approve or "", dry_run=dry_run, as_json=as_json)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         if files and not dry_run:
             service.put(files)
@@ -108,13 +115,15 @@ def _apply_one(
 @click.option("--take-over", is_flag=True, help="Comment out foreign lines that contradict, and take over named VMs.")
 @click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
 @common.json_option
+@common.server_option
 @common.state_option
-def adopt(node_name: str, take_over: bool, yes: bool, as_json: bool, state: pathlib.Path) -> None:
+def adopt(node_name: str, take_over: bool, yes: bool, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """Let Transom take over what stands against the documents on NODE, with before-image and undo."""
     if not take_over:
         raise click.UsageError(
             "say what to adopt: --take-over comments out contradicting lines and takes over named VMs"
         )
+    through.adopt(state, server, node_name, yes=yes, as_json=as_json)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         (node,) = _nodes(service, (), node_name)
         outcome, code = _apply_one(service, node, yes, None, False, as_json, take_over=True)

@@ -7,7 +7,7 @@ import pathlib
 import click
 
 from transom import daemon
-from transom.cli import common
+from transom.cli import common, through
 from transom.cli import plan as plans
 from transom.report import plan_text, run_text
 
@@ -20,9 +20,12 @@ def run() -> None:
 @run.command("ls")
 @common.node_option
 @common.json_option
+@common.server_option
 @common.state_option
-def ls(only: str | None, as_json: bool, state: pathlib.Path) -> None:
+def ls(only: str | None, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """List runs, newest first."""
+    if through.runs(state, server, only or "", as_json=as_json):
+        return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         rows = service.runs(only)
     if as_json:
@@ -34,9 +37,12 @@ def ls(only: str | None, as_json: bool, state: pathlib.Path) -> None:
 @run.command("show")
 @click.argument("run_id", metavar="RUN")
 @common.json_option
+@common.server_option
 @common.state_option
-def show(run_id: str, as_json: bool, state: pathlib.Path) -> None:
+def show(run_id: str, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """Show one run with every step of its journal."""
+    if through.run(state, server, run_id, as_json=as_json):
+        return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         row, events = service.run(run_id)
     if as_json:
@@ -50,9 +56,11 @@ def show(run_id: str, as_json: bool, state: pathlib.Path) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
 @click.option("--dry-run", is_flag=True, help="Stop after showing the plan.")
 @common.json_option
+@common.server_option
 @common.state_option
-def undo(run_id: str, yes: bool, dry_run: bool, as_json: bool, state: pathlib.Path) -> None:
+def undo(run_id: str, yes: bool, dry_run: bool, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """Put back every file that RUN changed, to the byte. Never deletes a disk."""
+    through.undo(state, server, run_id, yes=yes, dry_run=dry_run, as_json=as_json)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         proposed = service.propose_undo(run_id)
         if not as_json:

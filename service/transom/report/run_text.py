@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from transom.store import records
@@ -33,10 +33,20 @@ def as_data(run: records.Run) -> dict[str, Any]:
     return data
 
 
+def from_data(data: Mapping[str, Any]) -> records.Run:
+    """The run that ``as_data`` gave."""
+    return records.Run(**data, ledger_before={})
+
+
 def event_data(event: records.Event) -> dict[str, Any]:
     data = dataclasses.asdict(event)
     del data["run"]
     return data
+
+
+def event_from_data(run: str, data: Mapping[str, Any]) -> records.Event:
+    """The line of ``run``'s journal that ``event_data`` gave."""
+    return records.Event(run=run, **data)
 
 
 def _when(at: float) -> str:

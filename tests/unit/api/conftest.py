@@ -50,7 +50,7 @@ class FakeDaemon:
     # --- documents ---
 
     def documents(self) -> list[dict[str, Any]]:
-        return [{"document": bundle.content(item), "file": item.file} for item in self.stored.values()]
+        return [bundle.content(item) for item in self.stored.values()]
 
     def provision(self, texts: Sequence[backend.Text], *, approve: bool, key: str, by: str) -> backend.Operation:
         if (by, key) in self.keys and key:
@@ -195,7 +195,9 @@ class FakeDaemon:
 
     def status(self) -> dict[str, Any]:
         self.fail()
-        return {"paused": bool(self.paused), "reason": self.paused, "nodes": len(self._nodes())}
+        paused = {"reason": self.paused, "by": "x", "at": 1.0} if self.paused else None
+        idle: dict[str, Any] = {"fleet_drift": None, "under_way": {}, "open_operations": [], "next_looks": {}}
+        return {"fleet": "f", "paused": paused, "nodes": {"unknown": len(self._nodes())}} | idle
 
     def ready(self) -> dict[str, str]:
         return self.parts

@@ -41,9 +41,7 @@ def test_approve_plan_carries_out_what_comes_of_it(api):
 
 def test_documents_come_back_and_are_released(api):
     api.provision()
-    titles = [
-        f"{item['document']['kind']}/{item['document']['metadata']['name']}" for item in _items(api, "/v1/documents")
-    ]
+    titles = [f"{item['kind']}/{item['metadata']['name']}" for item in _items(api, "/v1/documents")]
     assert titles == ["Cluster/home", "Node/pve1", "VirtualMachine/desktop"]
     assert api.approver.post("/v1/release", json={"name": "VirtualMachine/desktop"}).status_code == 202
     wrong = api.admin.post("/v1/remove", json={"name": "Node/pve1", "confirm": "pve2"})
@@ -64,7 +62,7 @@ def test_json_in_every_shape(api, shape):
     answer = api.approver.post("/v1/documents", json=bodies[shape])
     assert answer.status_code == 202, answer.text
     assert answer.json()["state"] == "done"
-    assert _items(api, "/v1/documents")[0]["document"]["metadata"]["name"] == "home"
+    assert _items(api, "/v1/documents")[0]["metadata"]["name"] == "home"
 
 
 def _cluster():
@@ -120,13 +118,9 @@ def test_drift_as_json_and_as_markdown(api):
 
 
 def test_pause_and_resume(api):
-    assert api.operator.post("/v1/pause", json={"reason": "power"}).json() == {
-        "paused": True,
-        "reason": "power",
-        "nodes": 0,
-    }
+    assert api.operator.post("/v1/pause", json={"reason": "power"}).json()["paused"]["reason"] == "power"
     assert api.operator.post("/v1/resume").status_code == 403
-    assert api.approver.post("/v1/resume").json()["paused"] is False
+    assert api.approver.post("/v1/resume").json()["paused"] is None
     assert api.operator.post("/v1/pause").status_code == 200
 
 

@@ -51,7 +51,7 @@ ROUTES = (
         auth.Scope.VIEWER,
         "The stored documents, in the order in which they first came.",
         _documents,
-        wire.Items[wire.StoredDocument],
+        wire.Items[wire.Document],
     ),
     route.Route(
         "POST",

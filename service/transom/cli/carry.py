@@ -1,0 +1,184 @@
+"""Changes through a daemon: hand in, wait, show its plan, ask, approve, follow."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+
+from transom import errors, model
+from transom.cli import client, common
+from transom.plan import result
+from transom.report import plan_text
+
+NOTHING = "Nothing was changed."
+_CODES = {"done": 0, "waiting": 0, "held": common.HELD, "failed": 1}
+_SIGNS = {"before": "…", "after": "✓", "failed": "✗"}
+
+
+@dataclasses.dataclass(frozen=True)
+class How:
+    """What the user said. ``only``: this node; ``approve``: only this plan; ``question`` is asked of each plan, with its hash and
+    node filled in."""
+
+    only: str = ""
+    yes: bool = False
+    approve: str = ""
+    as_json: bool = False
+    verbose: bool = False
+    question: str = "Apply plan {hash} to {node}?"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of one node's part. ``plan`` is the daemon's JSON, None when the node was as declared."""
+
+    node: str
+    state: str
+    reason: str
+    plan: Mapping[str, Any] | None
+    run: str | None
+    code: int
+
+    @property
+    def data(self) -> dict[str, Any]:
+        shown = dataclasses.asdict(self)
+        del shown["code"]
+        return shown
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def preview(
+    daemon: client.Client, files: Sequence[pathlib.Path], only: str, *, take_over: bool = False
+) -> list[dict[str, Any]]:
+    """What would be done; nothing is stored."""
+    found: list[dict[str, Any]] = daemon.post(
+        "/v1/preview", {"files": client.texts(files)}, node=only, take_over="true" if take_over else ""
+    )["items"]
+    if not found:
+        raise click.UsageError("no documents are stored yet: transom apply -f FILE")
+    return found
+
+
+def plan_of(data: Mapping[str, Any]) -> result.Plan:
+    """The plan that the daemon's JSON is of."""
+    return model.from_json(result.Plan, data)
+
+
+def code_of(plans: Sequence[Mapping[str, Any]], *, detailed: bool = False) -> int:
+    if any(plan["held"] for plan in plans):
+        return common.HELD
+    return common.CHANGES if detailed and not all(plan["empty"] for plan in plans) else 0
+
+
+def show(plan: Mapping[str, Any], how: How) -> None:
+    if not how.as_json:
+        click.echo(plan_text.text(plan_of(plan), verbose=how.verbose), nl=False)
+
+
+# --- doing -----------------------------------------------------------------------------------------------------------
+
+
+def provision(daemon: client.Client, files: Sequence[pathlib.Path], how: How) -> list[Outcome]:
+    """Hand in the documents (without files: see to those stored once more), and carry out what is approved."""
+    operation = daemon.post("/v1/documents", {"files": client.texts(files)})
+    return see_through(daemon, operation["id"], how)
+
+
+def see_through(daemon: client.Client, operation: str, how: How) -> list[Outcome]:
+    """Follow an operation; what waits for approval is shown and asked for, and followed to its end."""
+    with watched(daemon) as watch:
+        settled = daemon.settle(operation, [how.only] if how.only else ())
+        _check_only(settled, how)
+        parts = [_decide(daemon, share, how, watch) for share in settled["shares"]]
+        return [_end(daemon, *part) for part in parts]
+
+
+def approve(daemon: client.Client, plan: Mapping[str, Any]) -> Outcome:
+    """Approve exactly this plan, and follow it."""
+    with watched(daemon) as watch:
+        watch.add(plan["node"])
+        return _end(daemon, _approve(daemon, plan), plan)
+
+
+def follow(daemon: client.Client, operation: Mapping[str, Any], plan: Mapping[str, Any]) -> Outcome:
+    """To the end of an operation that needs no further approval."""
+    with watched(daemon) as watch:
+        watch.add(plan["node"])
+        return _end(daemon, daemon.settle(operation["id"], [plan["node"]])["shares"][0], plan)
+
+
+def _check_only(settled: Mapping[str, Any], how: How) -> None:
+    if how.only and not settled["shares"]:
+        common.progress(f"nothing on {how.only} comes of these documents")
+
+
+Part = tuple[Mapping[str, Any], Mapping[str, Any] | None]
+"""A share, and the plan that was shown."""
+
+
+def _decide(daemon: client.Client, share: Mapping[str, Any], how: How, watch: set[str]) -> Part:
+    """Show what came of one node's part; when it waits and its user says yes, approve it."""
+    plan = daemon.get(f"/v1/plans/{share['plan']}") if share["plan"] else None
+    if plan:
+        show(plan, how)
+    if plan is None or share["state"] != "waiting":
+        return share, plan
+    if how.approve and how.approve != plan["hash"]:
+        raise click.UsageError(f"the plan is {plan['hash']} now, not {how.approve}: look at it and approve that one")
+    question = how.question.format(hash=plan["hash"], node=plan["node"])
+    if not common.confirmed(question, yes=how.yes or bool(how.approve)):
+        return share, plan
+    watch.add(plan["node"])
+    return _approve(daemon, plan), plan
+
+
+def _approve(daemon: client.Client, plan: Mapping[str, Any]) -> Mapping[str, Any]:
+    operation = daemon.post(f"/v1/plans/{plan['hash']}/approve")
+    return {"operation": operation["id"], "node": plan["node"]}
+
+
+def _end(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any] | None) -> Outcome:
+    """How it ended; one that was approved is waited for."""
+    if "operation" in share:
+        share = daemon.settle(share["operation"], [share["node"]])["shares"][0]
+    code = _CODES.get(share["state"], common.EXITS[errors.Unreachable])
+    outcome = Outcome(share["node"], share["state"], share["reason"], plan, share["run"] or None, code)
+    _say(outcome)
+    return outcome
+
+
+def _say(outcome: Outcome) -> None:
+    said = {
+        "done": f"{outcome.node}: as declared ({outcome.reason})",
+        "waiting": f"{NOTHING} {outcome.node} waits: {outcome.reason}; `transom approve` lets it go on",
+        "held": f"{outcome.node}: held: {outcome.reason}",
+        "failed": f"{outcome.node}: failed: {outcome.reason}",
+    }
+    common.progress(said.get(outcome.state, f"{outcome.node}: {outcome.reason}; the daemon tries again by itself"))
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def watched(daemon: client.Client) -> Iterator[set[str]]:
+    """While the block runs, the steps of the nodes in the set that is given are told on standard error."""
+    nodes: set[str] = set()
+    threading.Thread(target=_tell, args=(daemon, nodes), daemon=True).start()
+    yield nodes
+
+
+def _tell(daemon: client.Client, nodes: set[str]) -> None:
+    with contextlib.suppress(errors.TransomError):  # it is only for looking at: what matters is asked for
+        for event in daemon.events():
+            data = event["data"]
+            if event["kind"] == "run.step" and event["node"] in nodes and data.get("phase") in _SIGNS:
+                common.progress(f"{event['node']}: [{data['step']}] {_SIGNS[data['phase']]} {data['text']}")

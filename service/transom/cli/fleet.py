@@ -1,0 +1,222 @@
+"""What only a daemon can tell or do: ``status drift vm approve reject pause resume release rm``."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+import time
+
+import click
+
+from transom.cli import carry, client, common
+from transom.reconcile import backend
+from transom.report import drift_text
+
+
+def _asks_daemon(command: click.decorators.FC) -> click.decorators.FC:
+    """Options that all of these have."""
+    return common.server_option(common.state_option(command))
+
+
+@click.command()
+@common.json_option
+@_asks_daemon
+@client.given
+def status(daemon: client.Client, as_json: bool) -> None:
+    """How the daemon and its nodes stand."""
+    with common.told(as_json=as_json):
+        said, nodes = daemon.get("/v1/status"), daemon.items("/v1/nodes")
+    if as_json:
+        common.show_json(said | {"server": daemon.url})
+        return
+    paused, tripped = said["paused"], said["fleet_drift"]
+    click.echo(f"daemon at {daemon.url}, fleet {said['fleet']}")
+    click.echo(f"paused by {paused['by']} since {_when(paused['at'])}: {paused['reason']}" if paused else "not paused")
+    if tripped:
+        click.echo(f"HELD: {', '.join(tripped)} newly differ all at once; `transom resume` when that is right")
+    for node in nodes:
+        click.echo(node_line(node))
+    for node, seconds in said["under_way"].items():
+        click.echo(f"at work on {node} for {seconds:.0f} s")
+
+
+def node_line(node: dict[str, object]) -> str:
+    """One node of ``GET /v1/nodes``."""
+    return f"{node['name']:16} {node['cluster']:16} {node['mode']:8} {node['state']:12} {node['reason']}".rstrip()
+
+
+@click.command()
+@common.node_option
+@click.option("--markdown", is_flag=True, help="As a report.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when anything differs.")
+@common.json_option
+@_asks_daemon
+@client.given
+def drift(daemon: client.Client, only: str | None, markdown: bool, detailed_exitcode: bool, as_json: bool) -> None:
+    """What differs from the documents now, since when, and why."""
+    with common.told(as_json=as_json):
+        rows = daemon.items("/v1/drift", node=only or "")
+        report = daemon.text("/v1/drift", "text/markdown", node=only or "") if markdown else ""
+    if as_json:
+        common.show_json(rows)
+    elif markdown:
+        click.echo(report, nl=False)
+    else:
+        click.echo(drift_text.text([backend.DriftRow(**row) for row in rows], now=time.time()), nl=False)
+    raise SystemExit(common.CHANGES if rows and detailed_exitcode else 0)
+
+
+@click.group()
+def vm() -> None:
+    """The VMs that documents declare."""
+
+
+@vm.command("ls")
+@common.json_option
+@_asks_daemon
+@client.given
+def vm_ls(daemon: client.Client, as_json: bool) -> None:
+    """List the declared VMs with their state."""
+    with common.told(as_json=as_json):
+        rows = daemon.items("/v1/vms")
+    if as_json:
+        common.show_json(rows)
+    else:
+        click.echo("".join(f"{_vm_line(row)}\n" for row in rows), nl=False)
+
+
+@vm.command("show")
+@click.argument("name", metavar="VM")
+@common.json_option
+@_asks_daemon
+@client.given
+def vm_show(daemon: client.Client, name: str, as_json: bool) -> None:
+    """Show one declared VM, and what differs of it."""
+    with common.told(as_json=as_json):
+        row = next((row for row in daemon.items("/v1/vms") if row["name"] == name), None)
+        if row is None:
+            raise click.UsageError(f"no document declares VM {name!r}; transom vm ls lists them")
+        found = daemon.items("/v1/drift", node=row["node"])
+    mine = [one for one in found if one["detail"].get("document") == f"VirtualMachine/{name}" or _of_vm(one, row)]
+    if as_json:
+        common.show_json(row | {"drift": mine})
+        return
+    click.echo(_vm_line(row))
+    click.echo(drift_text.text([backend.DriftRow(**one) for one in mine], now=time.time()), nl=False)
+
+
+def _of_vm(row: dict[str, object], vm_row: dict[str, object]) -> bool:
+    return vm_row["vmid"] is not None and f"qemu/{vm_row['vmid']}" in f"{row['key']}/"
+
+
+def _vm_line(row: dict[str, object]) -> str:
+    vmid = "-" if row["vmid"] is None else row["vmid"]
+    return f"{row['name']:16} {vmid!s:>9} {row['node']:16} {row['state']:8} {row['recipe']}"
+
+
+@click.command()
+@click.argument("hash", metavar="PLAN")
+@common.json_option
+@_asks_daemon
+@client.given
+def approve(daemon: client.Client, hash: str, as_json: bool) -> None:
+    """Let exactly this plan be carried out, once, and follow it."""
+    with common.told(as_json=as_json):
+        plan = daemon.get(f"/v1/plans/{client.quoted(hash)}")
+        carry.show(plan, carry.How(as_json=as_json))
+        outcome = carry.approve(daemon, plan)
+    _finish([outcome], as_json)
+
+
+@click.command()
+@click.argument("hash", metavar="PLAN")
+@click.option("--reason", default="", help="Why, for the journal.")
+@common.json_option
+@_asks_daemon
+@client.given
+def reject(daemon: client.Client, hash: str, reason: str, as_json: bool) -> None:
+    """This plan is not wanted; it is not proposed again as long as nothing changes."""
+    with common.told(as_json=as_json):
+        row = daemon.post(f"/v1/plans/{client.quoted(hash)}/reject", {"reason": reason})
+    if as_json:
+        common.show_json(row)
+    else:
+        click.echo(f"plan {row['hash']} of {row['node']} is {row['state']}")
+
+
+@click.command()
+@click.option("--reason", default="", help="Why, for those who come later.")
+@common.json_option
+@_asks_daemon
+@client.given
+def pause(daemon: client.Client, reason: str, as_json: bool) -> None:
+    """No new change starts. A step under way, a confirmation and a rollback still finish."""
+    with common.told(as_json=as_json):
+        said = daemon.post("/v1/pause", {"reason": reason})
+    if as_json:
+        common.show_json(said)
+    else:
+        click.echo(f"paused; at work still: {', '.join(said['under_way']) or 'nothing'}")
+
+
+@click.command()
+@common.json_option
+@_asks_daemon
+@client.given
+def resume(daemon: client.Client, as_json: bool) -> None:
+    """Changes may start again; a fleet that differed all at once is believed."""
+    with common.told(as_json=as_json):
+        said = daemon.post("/v1/resume")
+    if as_json:
+        common.show_json(said)
+    else:
+        click.echo("not paused")
+
+
+@click.command()
+@click.argument("name", metavar="DOCUMENT")
+@click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
+@common.json_option
+@_asks_daemon
+@client.given
+def release(daemon: client.Client, name: str, yes: bool, as_json: bool) -> None:
+    """Forget a document and put back what Transom changed for it. A VM stays."""
+    how = carry.How(yes=yes, as_json=as_json, question=f"Release {name} by plan {{hash}} on {{node}}?")
+    with common.told(as_json=as_json):
+        operation = daemon.post("/v1/release", {"name": name})
+        outcomes = carry.see_through(daemon, operation["id"], how)
+    if not outcomes:
+        common.progress(f"{name} is released: nothing on any node was ours")
+    _finish(outcomes, as_json)
+
+
+@click.command()
+@click.argument("name", metavar="VM")
+@click.option("--confirm", metavar="NAME", help="The VM's name once more, instead of being asked.")
+@common.json_option
+@_asks_daemon
+@client.given
+def rm(daemon: client.Client, name: str, confirm: str | None, as_json: bool) -> None:
+    """Delete a stopped VM that Transom made, WITH ITS DISKS, and forget its document."""
+    with common.told(as_json=as_json):
+        typed = _typed(name) if confirm is None else confirm
+        operation = daemon.post("/v1/remove", {"name": name, "confirm": typed})
+        outcomes = carry.see_through(daemon, operation["id"], carry.How(as_json=as_json))
+    _finish(outcomes, as_json)
+
+
+def _typed(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
+    typed: str = click.prompt(f"This deletes {name} and its disks. Type its name", err=True)
+    return typed
+
+
+def _finish(outcomes: list[carry.Outcome], as_json: bool) -> None:
+    if as_json:
+        common.show_json([outcome.data for outcome in outcomes])
+    raise SystemExit(max((outcome.code for outcome in outcomes), default=0))
+
+
+def _when(at: float) -> str:
+    return datetime.datetime.fromtimestamp(at, tz=datetime.UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,192 @@
+"""Commands that can work alone, through a daemon when there is one: then it is the one who writes, and knows what is under way.
+
+Each either does nothing, because there is no daemon, or does the whole command; those that have an exit code of their own end with
+it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from transom import model
+from transom.api import place
+from transom.cli import carry, client, common
+from transom.report import node_text, plan_text, run_text
+
+
+@contextlib.contextmanager
+def _daemon(state: pathlib.Path, server: str | None, *, as_json: bool) -> Iterator[client.Client | None]:
+    """The daemon to ask, closed afterwards; None when there is none. Which one it is is told on standard error."""
+    with common.told(as_json=as_json):
+        if not server and place.find(state) is None:
+            yield None
+            return
+        found = client.need(state, server)
+        common.progress(f"(through the daemon at {found.url})")
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def nodes(state: pathlib.Path, server: str | None, *, as_json: bool) -> bool:
+    """Whether a daemon was asked."""
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return False
+        rows = daemon.items("/v1/nodes")
+    text = "".join(
+        f"{row['name']:16} {row['cluster']:16} {row['mode']:8} {row['state']:12} {row['reason']}\n" for row in rows
+    )
+    _show(rows, text, as_json=as_json)
+    return True
+
+
+def facts(state: pathlib.Path, server: str | None, name: str, *, as_json: bool) -> bool:
+    """Whether a daemon was asked."""
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return False
+        said = daemon.get(f"/v1/nodes/{client.quoted(name)}/facts")
+    _show(said, "" if as_json else node_text.text(model.from_json(model.Facts, said)), as_json=as_json)
+    return True
+
+
+def runs(state: pathlib.Path, server: str | None, only: str, *, as_json: bool) -> bool:
+    """Whether a daemon was asked."""
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return False
+        rows = daemon.items("/v1/runs", node=only)
+    _show(rows, run_text.table(map(run_text.from_data, rows)), as_json=as_json)
+    return True
+
+
+def run(state: pathlib.Path, server: str | None, run_id: str, *, as_json: bool) -> bool:
+    """Whether a daemon was asked."""
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return False
+        said = daemon.get(f"/v1/runs/{client.quoted(run_id)}")
+    events = [run_text.event_from_data(run_id, event) for event in said["events"]]
+    row = run_text.from_data({name: value for name, value in said.items() if name != "events"})
+    _show(said, run_text.journal(row, events), as_json=as_json)
+    return True
+
+
+def plan(
+    state: pathlib.Path,
+    server: str | None,
+    files: Sequence[pathlib.Path],
+    only: str,
+    form: str,
+    *,
+    verbose: bool,
+    detailed: bool,
+) -> None:
+    """``form`` is json, shell or text."""
+    with _daemon(state, server, as_json=form == "json") as daemon:
+        if daemon is None:
+            return
+        found = carry.preview(daemon, files, only)
+        if form == "json":
+            common.show_json(found)
+        elif form == "shell":
+            click.echo("\n".join(plan_text.shell(carry.plan_of(one)) for one in found), nl=False)
+        else:
+            click.echo("\n".join(plan_text.text(carry.plan_of(one), verbose=verbose) for one in found), nl=False)
+        raise SystemExit(carry.code_of(found, detailed=detailed))
+
+
+# --- doing -----------------------------------------------------------------------------------------------------------
+
+
+def apply(
+    state: pathlib.Path,
+    server: str | None,
+    files: Sequence[pathlib.Path],
+    only: str,
+    *,
+    yes: bool,
+    hash: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return
+        how = carry.How(only=only, yes=yes, approve=hash, as_json=as_json)
+        if dry_run:
+            _dry(carry.preview(daemon, files, only), how)
+        outcomes = carry.provision(daemon, files, how)
+        if as_json:
+            common.show_json([outcome.data for outcome in outcomes])
+        raise SystemExit(max((outcome.code for outcome in outcomes), default=0))
+
+
+def adopt(state: pathlib.Path, server: str | None, node: str, *, yes: bool, as_json: bool) -> None:
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return
+        how = carry.How(yes=yes, as_json=as_json)
+        (found,) = carry.preview(daemon, (), node, take_over=True)
+        if not _agreed(found, how, how.question.format(hash=found["hash"], node=node)):
+            _end({"plan": found, "run": None}, carry.code_of([found]), how)
+        outcome = carry.approve(daemon, found)
+        _end(outcome.data, outcome.code, how)
+
+
+def undo(state: pathlib.Path, server: str | None, run_id: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            return
+        how = carry.How(yes=yes, as_json=as_json)
+        found = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo/preview")
+        if dry_run:
+            carry.show(found, how)
+            _end({"plan": found, "run": None}, carry.code_of([found]), how)
+        if not _agreed(found, how, f"Undo {run_id} on {found['node']}?"):
+            _end({"plan": found, "run": None}, carry.code_of([found]), how)
+        operation = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo", {"approved": found["hash"]})
+        outcome = carry.follow(daemon, operation, found)
+        _end(outcome.data, outcome.code, how)
+
+
+def _agreed(plan: dict[str, Any], how: carry.How, question: str) -> bool:
+    """Show the plan; whether there is something to do, and its user says so."""
+    carry.show(plan, how)
+    if plan["held"] or (plan["empty"] and not plan["forgets"]):
+        return False
+    if common.confirmed(question, yes=how.yes):
+        return True
+    click.echo(carry.NOTHING, err=True)
+    return False
+
+
+def _dry(plans: list[dict[str, Any]], how: carry.How) -> NoReturn:
+    for one in plans:
+        carry.show(one, how)
+    if how.as_json:
+        common.show_json([{"plan": one, "run": None} for one in plans])
+    raise SystemExit(carry.code_of(plans))
+
+
+def _end(data: dict[str, Any], code: int, how: carry.How) -> NoReturn:
+    if how.as_json:
+        common.show_json(data)
+    raise SystemExit(code)
+
+
+def _show(data: Any, text: str, *, as_json: bool) -> None:
+    if as_json:
+        common.show_json(data)
+    else:
+        click.echo(text, nl=False)
