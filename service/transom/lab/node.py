@@ -21,6 +21,8 @@ from transom.lab import boot, container, kernelfs, keys, machine, world
 
 READY = 30.0
 """Seconds that a boot may take on a busy machine."""
+API_LATER = 0.7
+"""Seconds by which the API comes up after sshd when the machine has rebooted, as on a real node."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,6 +241,8 @@ class Node:
             self._become(f"failed: {error}")
             return
         try:
+            if self._boots:  # nobody sees the first boot: the lab itself waits for it
+                self._pause(API_LATER)
             self.restart_api()
             self._become("up", box)
             if self._closed or not self._wanted_on:  # while it was booting
@@ -250,6 +254,11 @@ class Node:
         if self._asked() == "poweroff":
             self._wanted_on = False
         self._become("off")
+
+    def _pause(self, seconds: float) -> None:
+        """Shorter when the power goes away meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._wanted_on, seconds)
 
     def _asked(self) -> str:
         request = self.place.control / "request"

@@ -1,10 +1,14 @@
-"""Rebooting a node and waiting for it: another boot id is the only proof."""
+"""Rebooting a node and waiting for it: another boot id is the only proof, and PVE has to answer before anything goes on."""
 
 from __future__ import annotations
 
-from transom import errors
+import dataclasses
+from collections.abc import Callable
+
+from transom import errors, model
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
+from transom.reconcile import right_node
 from transom.reconcile import world as w
 
 _BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]
@@ -28,40 +32,95 @@ def prepare(action: acts.Reboot, world: w.World) -> eff.Effect:
 
 
 def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
-    """Unreachable when the node is not back in time. A node that has rebooted since the plan is not rebooted again."""
+    """Unreachable when the node, its cluster file system and its API are not back in time; Rejected when another node answers.
+    A node that has rebooted since the plan is not rebooted again."""
     del effect, context
+    started = world.now()
+    patience = _Patience(world, started)
     if boot_id(world.host) != action.boot_id:
+        _wait_for_pve(world, patience)
         return "the node has rebooted already"
     done = world.host.script(_REBOOT)
     if done.exit != 0:
         raise errors.Rejected(f"the reboot could not be started: {done.stderr.decode(errors='replace').strip()}")
-    started = world.now()
-    new = _wait(action.boot_id, world, started)
+    world.host.close()
+    patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
+    new = boot_id(world.host)
+    _wait_for_pve(world, patience)
     world.host.run(["rm", "-f", f"{eff.KEEP}/reboot-from"])
     return f"back after {world.now() - started:.0f} s with boot id {new[:8]}…"
 
 
-def _wait(old: str, world: w.World, started: float) -> str:
-    world.host.close()
-    told = started
-    while world.now() - started < world.reboot_limit:
-        world.sleep(POLL)
-        try:
-            host = world.connect()
-        except (errors.Unreachable, errors.Garbled):
-            host = None
-        if host is not None:
+def _wait_for_pve(world: w.World, patience: _Patience) -> None:
+    """sshd comes up before pmxcfs and the API: what follows a reboot needs both, and a cluster that can be written to."""
+    patience.until("/etc/pve (pve-cluster)", lambda: _mounted(world))
+    patience.until("the PVE API", lambda: _api_answers(world))
+    patience.until("quorum", lambda: _quorate(world))
+
+
+def _booted(old: str, world: w.World) -> bool:
+    """Whether another boot answers; its shell is ``world.host`` then."""
+    host = world.connect()
+    try:
+        if boot_id(host) != old:
+            world.host = host
+            return True
+    except errors.Unreachable:
+        pass
+    host.close()
+    return False
+
+
+def _mounted(world: w.World) -> bool:
+    found = right_node.ask(world.host)
+    if isinstance(found, model.Unknown):
+        return False
+    right_node.refuse(found, world)
+    return True
+
+
+def _api_answers(world: w.World) -> bool:
+    """Of this very node: in a cluster another one may answer for the version, and only pass the rest on."""
+    try:
+        world.api.version()
+        world.api.guests(world.node)
+    except errors.Rejected as error:  # 500 and the like, while its daemons come up
+        raise errors.Unreachable(str(error)) from error
+    return True
+
+
+def _quorate(world: w.World) -> bool:
+    try:
+        return world.api.cluster_status().quorate
+    except errors.Denied:  # a token that may not see it: the diagnosis no-quorum says so
+        return True
+
+
+@dataclasses.dataclass
+class _Patience:
+    """Waiting for one thing after the other, all within the world's limit."""
+
+    world: w.World
+    started: float
+
+    def until(self, what: str, there: Callable[[], bool], *, quiet: bool = False) -> None:
+        """``quiet``: say that it is waited for only when it takes long. Unreachable when time is up."""
+        told = self.world.now() - (0 if quiet else REPORT_EVERY)
+        why = ""
+        while True:
             try:
-                if (new := boot_id(host)) != old:
-                    world.host = host
-                    return new
-            except errors.Unreachable:
-                pass
-            host.close()
-        if world.now() - told >= REPORT_EVERY:
-            told = world.now()
-            world.say(f"waiting for {world.node} to come back ({told - started:.0f} s)")
-    raise errors.Unreachable(
-        f"{world.node} is not back after {world.reboot_limit:.0f} s",
-        hint="look at its console; once it is up, run the plan again",
-    )
+                if there():
+                    return
+            except (errors.Unreachable, errors.Garbled, errors.Busy) as error:
+                why = f": {error}"
+            now = self.world.now()
+            if now - self.started >= self.world.reboot_limit:
+                break
+            if now - told >= REPORT_EVERY:
+                told = now
+                self.world.say(f"waiting for {what} of {self.world.node} ({now - self.started:.0f} s)")
+            self.world.sleep(POLL)
+        raise errors.Unreachable(
+            f"{self.world.node} is not back after {self.world.reboot_limit:.0f} s, {what} is missing{why}",
+            hint="look at its console; once it is up, run the plan again",
+        )

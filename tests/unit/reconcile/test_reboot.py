@@ -1,0 +1,132 @@
+"""Waiting for a rebooted node: shell, cluster file system, API and quorum, in the order in which a real one has them again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from transom import errors, model
+from transom.plan import actions as acts
+from transom.reconcile import effect as eff
+from transom.reconcile import right_node
+from transom.reconcile import world as w
+from transom.reconcile.steps import reboot
+from transom.ssh import pump
+
+
+@dataclasses.dataclass
+class Machine:
+    """A node over time: when, in seconds after its reboot, each part of it answers again."""
+
+    sshd: float = 3
+    pmxcfs: float = 6
+    api: float = 20
+    quorum: float = 30
+    name: str = "pve1"
+    clock: float = 1000.0
+    rebooted: float | None = None
+    mark: bool = True
+
+    def up(self, after: float) -> bool:
+        return self.rebooted is None or self.clock - self.rebooted >= after
+
+    # --- the shell ---
+
+    def connect(self):
+        if not self.up(self.sshd):
+            raise errors.Unreachable("connection refused")
+        return self
+
+    def run(self, argv, **_):
+        if not self.up(self.sshd):
+            raise errors.Unreachable("connection lost")
+        if argv[:2] == ["rm", "-f"]:
+            self.mark = False
+            return pump.Completed(0, b"", b"")
+        return pump.Completed(0, b"boot-2\n" if self.rebooted is not None else b"boot-1\n", b"")
+
+    def script(self, text, *_, **__):
+        if "systemctl reboot" in text:
+            self.rebooted = self.clock
+        elif not self.up(self.pmxcfs):
+            return pump.Completed(3, b"", b"")
+        return pump.Completed(0, f"nodes/{self.name}\n{self.name}\n".encode(), b"")
+
+    def close(self):
+        pass
+
+    # --- the API ---
+
+    def version(self):
+        if not self.up(self.api):
+            raise errors.Unreachable("connection refused")
+        return "9.0"
+
+    def guests(self, _):
+        return {}
+
+    def cluster_status(self):
+        return dataclasses.make_dataclass("Status", ["quorate"])(self.up(self.quorum))
+
+
+def world(machine: Machine, said: list[str], limit: float = 100) -> w.World:
+    def sleep(seconds: float) -> None:
+        machine.clock += seconds
+
+    return w.World(
+        "pve1", machine, machine, machine.connect, lambda: machine.clock, sleep, str, said.append, lambda _: b"", limit
+    )
+
+
+ACTION = acts.Reboot("boot-1", "for a test")
+CONTEXT = eff.Context("run1", "boot-1")
+
+
+def test_it_goes_on_only_once_everything_answers_and_says_what_it_waits_for():
+    machine, said = Machine(), []
+    reboot.apply(ACTION, eff.Effect(), world(machine, said), CONTEXT)
+    assert machine.clock - machine.rebooted >= machine.quorum
+    assert not machine.mark
+    waits = [line.split(" of ")[0] for line in said]
+    assert list(dict.fromkeys(waits)) == [
+        "waiting for /etc/pve (pve-cluster)",
+        "waiting for the PVE API",
+        "waiting for quorum",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("late", "missing"), [("sshd", "SSH"), ("pmxcfs", "/etc/pve"), ("api", "the PVE API"), ("quorum", "quorum")]
+)
+def test_all_of_it_within_one_limit(late, missing):
+    machine = Machine(**{late: 500})
+    with pytest.raises(errors.Unreachable, match=missing):
+        reboot.apply(ACTION, eff.Effect(), world(machine, []), CONTEXT)
+    assert machine.clock - machine.rebooted <= 101
+    assert machine.mark
+
+
+def test_a_node_that_has_rebooted_already_is_waited_for_and_not_rebooted():
+    machine = Machine()
+    machine.rebooted = machine.clock - 4
+    assert "already" in reboot.apply(ACTION, eff.Effect(), world(machine, []), CONTEXT)
+    assert machine.clock - machine.rebooted >= machine.quorum
+
+
+def test_another_node_that_comes_up_in_its_place_ends_it():
+    machine = Machine()
+    there = world(machine, [])
+    machine.name = "pve2"
+    with pytest.raises(errors.Rejected, match="pve2"):
+        reboot.apply(ACTION, eff.Effect(), there, CONTEXT)
+
+
+def test_nothing_starts_on_another_node_or_on_one_that_cannot_say_who_it_is():
+    right_node.check(world(Machine(), []))
+    with pytest.raises(errors.Rejected, match="leads to node pve2, not to pve1"):
+        right_node.check(world(Machine(name="pve2"), []))
+    blind = Machine(rebooted=1000.0, sshd=0)
+    with pytest.raises(errors.Rejected, match="cannot be told"):
+        right_node.check(world(blind, []))
+    assert isinstance(right_node.ask(blind), model.Unknown)
