@@ -13,7 +13,7 @@ from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import make, result
 from transom.reconcile import effect as eff
-from transom.reconcile import engine, mirror, observe, undo
+from transom.reconcile import engine, mirror, observe, right_node, undo
 from transom.reconcile import world as w
 from transom.reconcile.steps import reboot
 from transom.spec import wish
@@ -51,7 +51,8 @@ class Job:
 
     def apply(self, approved: str, *, take_over: bool = False) -> str:
         """Carry out the plan whose hash is ``approved``; the run's id. Void when the facts or documents give another plan now;
-        VerifyFailed when everything was done and the node still is not as declared."""
+        VerifyFailed when everything was done and the node still is not as declared; Rejected when SSH leads to another node."""
+        right_node.check(self.world)
         self.close_interrupted()
         plan = self.propose(take_over=take_over)
         if plan.hash != approved:
@@ -147,12 +148,14 @@ class Job:
             self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
             self.world.say(f"run {run.id} was cut off before its end; going on from what is there")
         if cut:
+            right_node.check(self.world)
             mirror.write(self.world.host, self.store.ledger(self.node.name))
 
     # --- back ---
 
     def propose_undo(self, run: records.Run) -> result.Plan:
         """The plan that takes ``run`` back. What was changed after it, by a later run or by anybody, holds the plan."""
+        right_node.check(self.world)
         self.close_interrupted()
         self._refuse_undo(run)
         effects = self._effects(run)

@@ -94,3 +94,9 @@ class Bench:
 def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
     with fleet.start(tmp_path / "lab") as lab:
         yield Bench(tmp_path, lab)
+
+
+@pytest.fixture
+def bench_of() -> type[Bench]:
+    """For labs of another make than one node."""
+    return Bench
