@@ -74,13 +74,14 @@ def _locked(error: sa.exc.DBAPIError) -> bool:
 
 def _prepare(path: pathlib.Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    # SQLite gives its other files the mode of this one.
     try:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
-            # SQLite gives its other files the mode of this one.
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        # Not opened: closing any descriptor of it would drop the locks that this process' other connections hold, and other
+        # processes would then write over them (sqlite.org/howtocorrupt.html, 2.2).
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(0o600)
 
 
 @contextlib.contextmanager
