@@ -193,6 +193,8 @@ class Facts:
     quorate: Maybe[bool] = Unknown("not read")
     roms: Maybe[dict[str, str]] = Unknown("not read")
     """File name under ``/usr/share/kvm`` → sha256, for the names that documents and VMs mention."""
+    rom_sources: dict[str, Maybe[str]] = dataclasses.field(default_factory=dict)
+    """ROM file on Transom's own side → sha256, for the files that documents name; Unknown when it cannot be read."""
     usb: Maybe[frozenset[str]] = Unknown("not read")
     """``vendor:product`` of every USB device present."""
     storages: Maybe[frozenset[str]] = Unknown("not read")
@@ -266,7 +268,7 @@ class Noop:
 class Entry:
     """One line of the ledger: Transom changed ``path`` on ``node`` from ``before`` to ``applied`` for ``document``.
 
-    Paths: ``host/<setting>/<item>``, ``foreign/<file>:<line>``, ``rom/<file name>``, ``qemu/<vmid>``, ``qemu/<vmid>/<key>``.
+    Paths are those of ``plan.ledger_paths``.
     None means that there was nothing.
     """
 

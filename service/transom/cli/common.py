@@ -63,15 +63,24 @@ def told(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except errors.TransomError as error:
-        code = next((code for kind, code in EXITS.items() if isinstance(error, kind)), 1)
         if as_json:
-            show_json({"error": type(error).__name__, "message": str(error), "retry": error.retry.value})
+            show_json(error_data(error))
         else:
             click.echo(f"transom: {error}", err=True)
-        raise SystemExit(code) from None
-    except KeyboardInterrupt:
+        raise SystemExit(exit_code(error)) from None
+    except (KeyboardInterrupt, click.Abort):
         click.echo("transom: interrupted; run the same command again to go on from what is there", err=True)
         raise SystemExit(130) from None
+
+
+def exit_code(error: errors.TransomError | None) -> int:
+    """As docs/commands.md has it; 1 for what has no code of its own."""
+    return next((code for kind, code in EXITS.items() if isinstance(error, kind)), 1)
+
+
+def error_data(error: errors.TransomError) -> dict[str, str]:
+    """An error for ``--json``."""
+    return {"error": type(error).__name__, "message": str(error), "retry": error.retry.value}
 
 
 def show_json(value: Any) -> None:

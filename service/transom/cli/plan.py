@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import click
 
-from transom import daemon, model
+from transom import daemon, errors, model
 from transom.cli import common, through
 from transom.plan import result
 from transom.report import plan_text
@@ -39,14 +40,52 @@ def plan(
     form = "json" if as_json else "shell" if as_shell else "text"
     through.plan(state, server, files, only or "", form, verbose=verbose, detailed=detailed_exitcode)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
-        plans = [service.propose(node) for node in _nodes(service, files, only)]
+        looks = [_look(service, node) for node in _nodes(service, files, only)]
     if as_json:
-        common.show_json([as_data(one) for one in plans])
-    elif as_shell:
-        click.echo("\n".join(plan_text.shell(one) for one in plans), nl=False)
+        common.show_json([as_data(one.plan) if one.plan else {"node": one.node.name, **one.failure} for one in looks])
     else:
-        click.echo("\n".join(plan_text.text(one, verbose=verbose) for one in plans), nl=False)
-    raise SystemExit(_code(plans, detailed=detailed_exitcode))
+        click.echo("\n".join(_shown(one, as_shell=as_shell, verbose=verbose) for one in looks), nl=False)
+    raise SystemExit(max(_code(one, detailed=detailed_exitcode) for one in looks))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """A node's plan, or why there is none: one node that cannot be reached hides no other."""
+
+    node: wish.NodeWish
+    plan: result.Plan | None = None
+    error: errors.TransomError | None = None
+
+    @property
+    def failure(self) -> dict[str, str]:
+        return common.error_data(self.error) if self.error else {}
+
+
+def _look(service: daemon.Service, node: wish.NodeWish) -> _Look:
+    try:
+        return _Look(node, service.propose(node))
+    except errors.TransomError as error:
+        return _Look(node, error=error)
+
+
+def _shown(one: _Look, *, as_shell: bool, verbose: bool) -> str:
+    if one.plan is None:
+        return f"{'# ' if as_shell else ''}Node {one.node.name}: {one.error}\n"
+    if not as_shell:
+        return plan_text.text(one.plan, verbose=verbose)
+    access = one.node.access
+    copy_to = f"{access.ssh_user}@{access.ssh_host}"
+    return plan_text.shell(
+        one.plan, copy_to=copy_to, scp=f"scp -P {access.ssh_port}" if access.ssh_port != 22 else "scp"
+    )
+
+
+def _code(one: _Look, *, detailed: bool) -> int:
+    if one.plan is None:
+        return common.exit_code(one.error)
+    if one.plan.held:
+        return common.HELD
+    return common.CHANGES if detailed and not one.plan.empty else 0
 
 
 @click.command()
@@ -74,10 +113,22 @@ def apply(
         if files and not dry_run:
             service.put(files)
         nodes = _nodes(service, files if dry_run else (), only)
-        outcomes = [_apply_one(service, node, yes, approve, dry_run, as_json) for node in nodes]
+        outcomes = [_apply_told(service, node, yes, approve, dry_run, as_json) for node in nodes]
     if as_json:
         common.show_json([outcome for outcome, _ in outcomes])
     raise SystemExit(max((code for _, code in outcomes), default=0))
+
+
+def _apply_told(
+    service: daemon.Service, node: wish.NodeWish, yes: bool, approve: str | None, dry_run: bool, as_json: bool
+) -> tuple[dict[str, object], int]:
+    """One node of several: what goes wrong with it is said, and the others have their turn."""
+    try:
+        return _apply_one(service, node, yes, approve, dry_run, as_json)
+    except errors.TransomError as error:
+        if not as_json:
+            click.echo(f"transom: node {node.name}: {error}", err=True)
+        return {"node": node.name, **common.error_data(error)}, common.exit_code(error)
 
 
 def _apply_one(
@@ -101,7 +152,9 @@ def _apply_one(
     if dry_run or (proposed.empty and not proposed.forgets):
         return data, 0
     if approve is not None and approve != proposed.hash:
-        raise click.UsageError(f"the plan is {proposed.hash} now, not {approve}: look at it and approve that one")
+        raise errors.Void(
+            f"{node.name}: the plan is {proposed.hash} now, not {approve}", hint="look at it, and approve that one"
+        )
     if not common.confirmed(f"Apply plan {proposed.hash} to {node.name}?", yes=yes or approve is not None):
         click.echo("Nothing was changed. The documents are stored: `transom plan` shows this plan again.", err=True)
         return data, 0
@@ -148,13 +201,7 @@ def _nodes(service: daemon.Service, files: tuple[pathlib.Path, ...], only: str |
     chosen = tuple(node for node in nodes if only in (None, node.name))
     if only is not None and not chosen:
         known = ", ".join(node.name for node in nodes) or "none"
-        raise click.UsageError(f"no document declares node {only!r}; there are: {known}")
+        raise errors.Rejected(f"no document declares node {only!r}", hint=f"there are: {known}")
     if not chosen:
-        raise click.UsageError("no documents are stored yet: transom apply -f FILE")
+        raise errors.Rejected("no documents are stored yet", hint="transom apply -f FILE")
     return chosen
-
-
-def _code(plans: list[result.Plan], *, detailed: bool) -> int:
-    if any(plan.held for plan in plans):
-        return common.HELD
-    return common.CHANGES if detailed and any(not plan.empty for plan in plans) else 0

@@ -112,10 +112,7 @@ class PlaceRom:
         return f"place option ROM {self.path}"
 
     def shell(self) -> tuple[str, ...]:
-        return (
-            f"# from your own machine: scp {shlex.quote(self.source)} root@NODE:{shlex.quote(self.path)}",
-            f"echo {self.sha256}  {shlex.quote(self.path)} | sha256sum -c",
-        )
+        return (f"echo {self.sha256} {shlex.quote(f' {self.path}')} | sha256sum -c",)
 
     def undo_shell(self) -> tuple[str, ...]:
         return (f"rm {shlex.quote(self.path)}",)

@@ -20,7 +20,7 @@ def plan(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) ->
     """Add to ``draft``, which holds the file actions already, the rebuilds and the reasons for a reboot."""
     draft.findings.extend(_unread(facts, wants))
     _steps(facts, changed, wants, draft)
-    _effects(facts, wants, draft, changed)
+    _effects(facts, wants, draft)
 
 
 def marked(facts: model.Facts) -> bool:
@@ -120,7 +120,7 @@ def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
     return ""
 
 
-def _effects(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) -> None:
+def _effects(facts: model.Facts, wants: Wants, draft: Draft) -> None:
     """What runs, against what is wanted; a reboot only where one is needed and can help."""
     lacking = [
         (f"host/{setting.key}/{want.value}", want)
@@ -133,22 +133,20 @@ def _effects(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards
         if path not in written:  # of those the plan says already that they are missing
             why = "not in effect in the running system"
             draft.drifts.append(_drift(path, model.Level.EFFECTIVE, want.value, None, want.document, why))
-    draft.reboot.extend(_owed(facts, changed, draft))
+    draft.reboot.extend(_owed(facts, draft))
     if lacking and (draft.actions or draft.reboot or _changed_since_boot(facts, wants)):
         draft.reboot.append("settings come into effect at boot")
     elif lacking:
         draft.findings.append(_no_help([path for path, _ in lacking]))
 
 
-def _owed(facts: model.Facts, changed: Afterwards, draft: Draft) -> Iterator[str]:
+def _owed(facts: model.Facts, draft: Draft) -> Iterator[str]:
     """Why the running system differs from the files other than by a wanted item that it lacks."""
     gone = [
         drift.path.split("/", 2) for drift in draft.drifts if drift.desired is None and drift.path.startswith("host/")
     ]
     if any(registry.by_key(key).effective(item, facts) is True for _, key, item in gone):
         yield "what is taken out leaves the running system at boot"
-    if set(changed) - {setting.path for setting in registry.SETTINGS}:
-        yield "a file of the user's changes, and is read at boot"
     keeping = facts.keeping
     if not isinstance(keeping, model.Unknown) and keeping.reboot_from and keeping.reboot_from == facts.boot.boot_id:
         why = "an earlier change comes into effect at boot"

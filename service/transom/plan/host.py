@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from transom import model
 from transom.host import derive, registry
-from transom.host.setting import HostSetting, Item
+from transom.host.setting import HostSetting, Item, Selection
 from transom.plan import actions as acts
 from transom.plan import boot, ledger_paths, takeover
 from transom.plan.draft import Draft, Ledger, cannot_read
@@ -75,7 +75,7 @@ def _setting(desk: Desk, setting: HostSetting, wants: tuple[wish.Want, ...]) -> 
         desk.draft.findings.append(cannot_read(setting.path, old.unknown))
     elif items is not None:
         ours = _ours(desk, setting, selection.wants, items)
-        _dropped(desk, setting, selection.wants, items)
+        _dropped(desk, setting, selection, items)
         new = setting.edit(old, owned, ours)
         if new != old:
             desk.texts.now[setting.path] = new
@@ -133,14 +133,16 @@ def _ours(desk: Desk, setting: HostSetting, wants: tuple[wish.Want, ...], items:
     return tuple(ours)
 
 
-def _dropped(desk: Desk, setting: HostSetting, wants: tuple[wish.Want, ...], items: tuple[Item, ...]) -> None:
-    """Items that we wrote and that no document wants any more."""
+def _dropped(desk: Desk, setting: HostSetting, selection: Selection, items: tuple[Item, ...]) -> None:
+    """Items that we wrote and that no document wants any more, or this kernel does not need."""
+    skipped = {noop.path: noop.reason for noop in selection.skipped}
     present = {item.value for item in items if item.path == setting.path}
-    for value in sorted(_owned(setting, desk.ledger) - {want.value for want in wants}):
+    for value in sorted(_owned(setting, desk.ledger) - {want.value for want in selection.wants}):
         path = ledger_path(setting, value)
         desk.draft.forgets.append(path)
         if value in present:
-            why = wish.Want(value, desk.ledger[path].document, "no document wants it any more")
+            reason = skipped.get(path, "no document wants it any more")
+            why = wish.Want(value, desk.ledger[path].document, reason)
             now = setting.effective(value, desk.texts.facts) is True
             desk.draft.drifts.append(_drift(path, None, value, why, setting.impact if now else model.Impact.LIVE))
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sized
 
 from transom import model
 from transom.plan import actions as acts
@@ -61,7 +62,11 @@ class Plan:
 def summary(plan: Plan) -> str:
     """One line: what a person asks first."""
     if plan.held:
-        return f"{plan.node}: held: {'; '.join(gate.reason for gate in plan.gates if not gate.open)}"
+        return f"{plan.node}: held by {', '.join(sorted({gate.name for gate in plan.gates if not gate.open}))}"
     if plan.empty:
         return f"{plan.node}: as declared"
-    return f"{plan.node}: {len(plan.drifts)} differences, {len(plan.actions)} actions, impact {plan.impact}"
+    return f"{plan.node}: {_count(plan.drifts, 'difference')}, {_count(plan.actions, 'action')}, impact {plan.impact}"
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"

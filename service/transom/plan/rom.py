@@ -18,7 +18,7 @@ def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
         draft.findings.append(cannot_read(acts.ROM_FOLDER, facts.roms.unknown))
     elif not isinstance(facts.roms, model.Unknown):
         for filename, rom in wanted.items():
-            _place(node.name, rom, facts.roms.get(filename), draft)
+            _place(node.name, rom, facts.roms.get(filename), facts.rom_sources.get(rom.file), draft)
     return draft
 
 
@@ -33,17 +33,33 @@ def removals(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, planned: S
     return draft
 
 
-def _place(node: str, rom: wish.RomWish, present: str | None, draft: Draft) -> None:
+def _place(node: str, rom: wish.RomWish, present: str | None, source: str | model.Unknown | None, draft: Draft) -> None:
+    """``source`` is the hash of the file on our side; None when it was not looked at."""
     path = f"rom/{rom.filename}"
     if present == rom.sha256:
         draft.noops.append(model.Noop(path, f"is in {acts.ROM_FOLDER} with the right bytes"))
         return
+    if source is not None and source != rom.sha256:
+        draft.findings.append(_wrong_source(rom, source))
     why = "not there" if present is None else "other bytes under this name"
     draft.drifts.append(
         model.Drift(path, rom.sha256, present, model.Level.PERSISTED, model.Impact.LIVE, rom.document, why)
     )
     draft.actions.append(acts.PlaceRom(rom.filename, rom.sha256, rom.file, present))
     draft.entries.append(model.Entry(node, path, None, rom.sha256, rom.document, ""))
+
+
+def _wrong_source(rom: wish.RomWish, source: str | model.Unknown) -> model.Finding:
+    says = source.unknown if isinstance(source, model.Unknown) else f"sha256 {source}"
+    return model.Finding(
+        id="rom-source",
+        subject=rom.document,
+        summary=f"{rom.file} is not the file with sha256 {rom.sha256[:12]}… that {rom.document} names",
+        remedy="Put the right file there, or the hash that sha256sum prints for it into the document.",
+        who=model.Who.REFUSE,
+        evidence=(model.Evidence(rom.file, says),),
+        holds=True,
+    )
 
 
 def _remove(

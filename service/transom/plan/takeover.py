@@ -61,7 +61,7 @@ def contradiction(want: str, item: Item, reason: str) -> model.Finding:
     return model.Finding(
         id="foreign-contradiction",
         subject=item.place,
-        summary=f"{item.place} gives {item.value!r}, which contradicts the wanted {want!r}: {reason}",
+        summary=f"{item.place} stands against the wanted {want!r}: {reason}",
         remedy="Change that line yourself, or let Transom comment it out: transom adopt NODE --take-over.",
         who=model.Who.ADOPT,
         evidence=(model.Evidence(source=item.place, says=item.value),),

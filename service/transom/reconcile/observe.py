@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -10,17 +11,19 @@ from transom import errors, model
 from transom.host import facts as host_facts
 from transom.host import probes, stream
 from transom.reconcile import world as w
+from transom.spec import wish
 
 T = TypeVar("T")
 LIMIT = 60
 """Seconds for the whole script."""
 
 
-def observe(world: w.World) -> model.Facts:
-    """All facts of the node. Unreachable, Denied or Garbled when the shell itself cannot be used; an API that cannot be asked
-    only leaves its own facts Unknown."""
+def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
+    """All facts of the node, with the files on our side that ``node`` names. Unreachable, Denied or Garbled when the shell itself
+    cannot be used; an API that cannot be asked only leaves its own facts Unknown."""
     sections = _sections(world)
-    facts = host_facts.facts(world.node, sections)
+    sources = {guest.rom.file: _source(world, guest.rom.file) for guest in (node.guests if node else ()) if guest.rom}
+    facts = dataclasses.replace(host_facts.facts(world.node, sections), rom_sources=sources)
     try:
         world.api.version()
     except errors.TransomError as error:
@@ -39,6 +42,13 @@ def _sections(world: w.World) -> dict[str, stream.Section]:
     script = stream.assemble(probes.all_probes(world.node), nonce)
     done = world.host.script(script, read_only=True, timeout=LIMIT)
     return stream.split(done.stdout, nonce)
+
+
+def _source(world: w.World, path: str) -> str | model.Unknown:
+    try:
+        return hashlib.sha256(world.read(path)).hexdigest()
+    except errors.TransomError as error:
+        return model.Unknown(str(error))
 
 
 def _ask(what: str, call: Callable[[], T]) -> T | model.Unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Iterator
 
 from transom import model
@@ -25,17 +26,40 @@ def text(plan: result.Plan, *, verbose: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def shell(plan: result.Plan) -> str:
-    """A script that does by hand what the plan does, and below it, commented out, the way back."""
+def shell(plan: result.Plan, *, copy_to: str = "root@NODE", scp: str = "scp") -> str:
+    """A script that does by hand what the plan does, and below it, commented out, the way back.
+
+    In parts, for nothing runs on across a reboot. ``copy_to`` is the SSH target and ``scp`` the command for files to be sent.
+    """
     if not plan.actions:
         return f"# Node {plan.node}: {_headline(plan)}\n"
-    out = [f"# Node {plan.node}, plan {plan.hash}. Run as root on the node; stop at the first error.", "set -e"]
-    for action in plan.actions:
-        out += [f"\n# {action.describe()}", *action.shell()]
+    roms = [action for action in plan.actions if isinstance(action, acts.PlaceRom)]
+    out = [f"# Node {plan.node}, plan {plan.hash}."]
+    for rom in roms:
+        out += [
+            "# First, from your own machine:",
+            f"#   {scp} {shlex.quote(rom.source)} {copy_to}:{shlex.quote(rom.path)}",
+        ]
+    parts = _parts(plan.actions)
+    for number, part in enumerate(parts, 1):
+        after = " once it is back" if number > 1 else ""
+        out += [f"\n# --- Part {number} of {len(parts)}: as root on the node{after}", "set -e"]
+        for action in part:
+            out += [f"\n# {action.describe()}", *action.shell()]
     out.append("\n# --- The way back, from the last change to the first, then what is built from the files:")
     for action in _way_back(plan.actions):
         out += [f"# {line}" for command in action.undo_shell() for line in command.splitlines()]
     return "\n".join(out) + "\n"
+
+
+def _parts(actions: tuple[acts.Action, ...]) -> list[list[acts.Action]]:
+    """The actions up to each reboot, the reboot included."""
+    parts: list[list[acts.Action]] = [[]]
+    for action in actions:
+        parts[-1].append(action)
+        if isinstance(action, acts.Reboot):
+            parts.append([])
+    return [part for part in parts if part]
 
 
 def _way_back(actions: tuple[acts.Action, ...]) -> list[acts.Action]:
@@ -65,13 +89,14 @@ def _findings(findings: tuple[model.Finding, ...]) -> Iterator[str]:
 def _drifts(drifts: tuple[model.Drift, ...]) -> Iterator[str]:
     for drift in drifts:
         sign = "+" if drift.observed is None else "-" if drift.desired is None else "~"
-        change = {
-            "+": f"{drift.desired}",
-            "-": f"{drift.observed}",
-            "~": f"{drift.observed} → {drift.desired}",
-        }[sign]
+        old, new = _one_line(drift.observed), _one_line(drift.desired)
+        change = {"+": new, "-": old, "~": f"{old} → {new}"}[sign]
         why = f"  ({drift.why})" if drift.why else ""
         yield f"    {sign} {drift.path}: {change}  [{drift.level}, {drift.impact}]{why}"
+
+
+def _one_line(value: str | None) -> str:
+    return " ⏎ ".join((value or "").strip("\n").splitlines())
 
 
 def _actions(actions: tuple[acts.Action, ...]) -> Iterator[str]:

@@ -20,10 +20,15 @@ def journal(run: records.Run, events: Iterable[records.Event]) -> str:
     lines = [f"Run {run.id}: {run.kind} of plan {run.plan} on {run.node}, {run.state}"]
     if run.undoes:
         lines.append(f"  takes back {run.undoes}")
-    lines += [f"  {_when(event.at)}  {event.step or '-':>2} {event.phase:7} {event.text}" for event in events]
+    lines += [f"  {line(event_data(event))}" for event in events]
     if run.error:
         lines.append(f"  error: {run.error}")
     return "\n".join(lines) + "\n"
+
+
+def line(event: Mapping[str, Any]) -> str:
+    """One line of a journal, from ``event_data``."""
+    return f"{_when(event['at'])}  {event['step'] or '-':>2} {event['phase']:7} {event['text']}"
 
 
 def as_data(run: records.Run) -> dict[str, Any]:

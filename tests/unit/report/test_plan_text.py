@@ -26,7 +26,7 @@ def test_an_empty_plan_says_so_in_one_line():
 def test_what_holds_is_said_first_with_evidence_and_remedy():
     gate = result.Gate("vtd-off", False, "vtd-off: VT-d is off")
     text = plan_text.text(result.Plan("pve1", "d", drifts=(DRIFT,), findings=(FINDING,), gates=(gate,)))
-    assert text.startswith("Node pve1: held: vtd-off")
+    assert text.startswith("Node pve1: held by vtd-off\n")
     assert "/sys/x: missing" in text
     assert "→ Enable it." in text
     assert "+ host/modules/vfio: vfio  [persisted, host-reboot]  (why)" in text
