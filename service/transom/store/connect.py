@@ -21,7 +21,12 @@ BUSY_MS = 10_000
 
 def open_engine(path: pathlib.Path) -> sa.Engine:
     """The database at ``path``, made with mode 0600 in a folder with mode 0700. Rejected when it is newer than this program."""
-    _prepare(path)
+    try:
+        _prepare(path)
+    except OSError as error:
+        raise errors.Rejected(
+            f"the state folder {path.parent} cannot be used: {error.strerror}", hint="choose another with --state"
+        ) from error
     engine = sa.create_engine(sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_MS / 1000})
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
