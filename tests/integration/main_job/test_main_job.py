@@ -226,7 +226,7 @@ def test_a_dead_node_is_69_and_a_wrong_host_key_77(bench):
     bench.seed.write_text(text.replace(bench.node.host_key, key))
     done = bench.transom("plan", "-f", str(bench.seed))
     assert done.returncode == 77
-    assert "SHA256:" in done.stderr
+    assert "SHA256:" in done.stdout
 
 
 def test_runs_are_listed_and_shown_step_by_step(bench):
