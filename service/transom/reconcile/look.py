@@ -25,6 +25,10 @@ class Look:
     before: records.Node
     at: float
     """Seconds since the epoch."""
+    asked: frozenset[str] = frozenset()
+    """Operations that were open before the documents were read, and that this look so can answer."""
+    told: bool = False
+    """An upgrade has been told at an earlier look; when all is well now, it goes."""
 
     @property
     def node(self) -> str:
@@ -39,14 +43,18 @@ class Look:
 
     def findings(self) -> tuple[model.Finding, ...]:
         """What stands beside the plan's own findings."""
-        upgraded = driftlog.upgraded(self.node, self.before.versions, driftlog.versions(self.facts))
+        before = {} if self._upgrade_is_well else self.before.versions
+        upgraded = driftlog.upgraded(self.node, before, driftlog.versions(self.facts))
         lease_finding = () if self.lease.mine else (lease.finding(self.lease),)
         return (*lease_finding, *((upgraded,) if upgraded else ()))
 
-    def seen(self, *, told: bool) -> records.Node:
-        """What is to be kept of this look, before it is decided on. ``told``: an upgrade has been told at an earlier look."""
+    @property
+    def _upgrade_is_well(self) -> bool:
+        return self.plan.empty and self.told
+
+    def seen(self) -> records.Node:
+        """What is to be kept of this look, before it is decided on."""
         before, now = self.before, driftlog.versions(self.facts)
-        settled = self.plan.empty and (told or not before.versions)
         return dataclasses.replace(
             before,
             plan=self.plan.hash,
@@ -54,7 +62,7 @@ class Look:
             accepted=self.plan.documents if self.plan.empty else before.accepted,
             differs=bool(self.plan.drifts),
             differs_since=self.at if self.newly_differs else before.differs_since,
-            versions=now if settled or not before.versions else before.versions,
+            versions=now if self._upgrade_is_well or not before.versions else before.versions,
             observed_at=self.at,
         )
 

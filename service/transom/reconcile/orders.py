@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from transom import errors, model
 from transom.plan import policy, result
-from transom.reconcile import control, desk, lease, look, papers, parting, remainder
+from transom.reconcile import control, desk, lease, look, papers, parting, remainder, right_node
 from transom.spec import resolve
 from transom.store import records, store
 
@@ -37,8 +37,8 @@ class Orders:
         self._followed = followed
         self._ring = ring
 
-    def first(self, node: str) -> desk.Asked | None:
-        return next(iter(self._desk.asked(node, KINDS)), None)
+    def first(self, one: look.Look) -> desk.Asked | None:
+        return next((asked for asked in self._desk.asked(one.node, KINDS) if asked[0].id in one.asked), None)
 
     def serve(self, one: look.Look, operation: records.Operation, share: records.Share) -> None:
         """One turn's worth. An error ends the share; the node is planned for as always after that."""
@@ -160,6 +160,7 @@ class Orders:
     # --- both ---
 
     def _begin(self, one: look.Look, share: records.Share, hash: str) -> records.Share:
+        right_node.check(one.job.world)
         lease.write(one.job.world.host, self._control.next_mine(), one.lease)
         return self._desk.move(share, records.RUNNING, plan=hash)
 

@@ -9,7 +9,20 @@ from contextlib import AbstractContextManager
 
 from transom import errors, model
 from transom.plan import make, policy, result
-from transom.reconcile import control, desk, driftlog, hub, job, lease, look, orders, papers, settings, workqueue
+from transom.reconcile import (
+    control,
+    desk,
+    driftlog,
+    hub,
+    job,
+    lease,
+    look,
+    orders,
+    papers,
+    right_node,
+    settings,
+    workqueue,
+)
 from transom.reconcile import world as w
 from transom.spec import wish
 from transom.store import records, store
@@ -58,25 +71,27 @@ class Turns:
     def take(self, node: str, reasons: tuple[str, ...]) -> workqueue.Again | None:
         """Errors as they come: the queue judges by their class whether another turn can help."""
         del reasons  # level-triggered: why it was rung says nothing about what is there
+        # before the documents are read: what is asked for later may rest on documents that this turn does not know
+        asked = frozenset(operation.id for operation, _ in self._tools.desk.asked(node))
         found = self._tools.papers.find(node)
         if found is None:
             self._undeclared(node)
             return None
         with self._tools.lock(node), contextlib.ExitStack() as stack:
             try:
-                one = self._look(found, stack.enter_context(self._tools.reach(found)))
+                one = self._look(found, stack.enter_context(self._tools.reach(found)), asked)
             except errors.TransomError as error:
                 self._blind(node, error)
                 raise
             self._note(one)
-            if asked := self._orders.first(node):
-                self._orders.serve(one, *asked)
+            if order := self._orders.first(one):
+                self._orders.serve(one, *order)
                 return None
             return self._decide(self._adopting(one))
 
     # --- looking ---
 
-    def _look(self, node: wish.NodeWish, world: w.World) -> look.Look:
+    def _look(self, node: wish.NodeWish, world: w.World, asked: frozenset[str]) -> look.Look:
         tools = self._tools
         kept = job.Job(node, world, tools.store)
         found = lease.read(
@@ -89,25 +104,25 @@ class Turns:
         plan = kept.propose()
         assert kept.seen is not None
         self.facts[node.name] = kept.seen
-        return look.Look(node, kept, found, kept.seen, plan, tools.store.nodes.get(node.name), tools.now())
+        told = any(row.key == f"upgraded {node.name}" for row in tools.store.drift.all(node.name))
+        before = tools.store.nodes.get(node.name)
+        return look.Look(node, kept, found, kept.seen, plan, before, tools.now(), asked, told)
 
     def _note(self, one: look.Look) -> None:
         """What stands now, and what has gone; a lease of ours is kept fresh."""
-        stood = {row.key for row in self._tools.store.drift.all(one.node)}
-        told = f"upgraded {one.node}" in stood
         self._tools.drift.record(one.node, driftlog.rows(one.plan, one.findings()), one.at)
-        self._tools.store.nodes.put(one.seen(told=told))
+        self._tools.store.nodes.put(one.seen())
         if one.newly_differs:
             for other in self._tools.papers.all():
                 if other.name != one.node:
                     self._tools.ring(other.name, f"{one.node} newly differs")
-        held = one.lease.lease
-        mine = self._tools.control.mine()
-        if (
-            one.lease.standing is lease.Standing.OURS
-            and held
-            and mine.at - held.at > self._tools.options.lease_lasts / 3
-        ):
+        self._renew_lease(one)
+
+    def _renew_lease(self, one: look.Look) -> None:
+        mine, held = self._tools.control.mine(), one.lease.lease
+        if held is None or one.lease.standing is not lease.Standing.OURS or one.facts.identity != one.job.world.node:
+            return
+        if mine.at - held.at > self._tools.options.lease_lasts / 3:
             lease.write(one.job.world.host, dataclasses.replace(mine, generation=held.generation), one.lease)
 
     def _blind(self, node: str, error: errors.TransomError) -> None:
@@ -168,7 +183,7 @@ class Turns:
 
     def _take_approvals(self, one: look.Look) -> None:
         """Whoever provisioned with approval has approved the first plan that comes of it, and no other."""
-        for operation, share in self._tools.desk.asked(one.node, ("provision",)):
+        for operation, share in self._asked(one, ("provision",)):
             if share.approve and not share.plan and not one.plan.empty:
                 if one.plan.actions and not one.plan.held:
                     reason = f"asked for with operation {operation.id}"
@@ -229,6 +244,7 @@ class Turns:
             one.job.kind = look.UNASKED
         began = tools.now()
         try:
+            right_node.check(one.job.world)
             lease.write(one.job.world.host, tools.control.next_mine(), one.lease)
             if approved:
                 tools.store.nodes.accept(one.node, plan.documents)
@@ -249,7 +265,7 @@ class Turns:
         reason = f"run {runs[0].id} failed: {error}" if runs else f"could not begin: {error}"
         tools.desk.end(hash, records.PROPOSED if passing and not asked else records.FAILED, reason)
         self._state(one.node, "drifted", reason)
-        for _, share in tools.desk.asked(one.node, _FOLLOWING):
+        for _, share in self._asked(one):
             if share.plan == hash:
                 state = records.QUEUED if passing and not asked else records.FAILED
                 tools.desk.move(share, state, run=runs[0].id if runs else "", reason=reason)
@@ -263,17 +279,20 @@ class Turns:
             one, facts=one.job.seen, plan=plan, before=tools.store.nodes.get(one.node), at=tools.now()
         )
         tools.drift.record(one.node, driftlog.rows(plan, after.findings()), after.at)
-        tools.store.nodes.put(after.seen(told=False))
+        tools.store.nodes.put(after.seen())
         tools.desk.end(hash, records.APPLIED, f"run {run}")
         self._state(one.node, "as-declared", f"since run {run}")
-        for _, share in tools.desk.asked(one.node, _FOLLOWING):
+        for _, share in self._asked(one):
             tools.desk.move(share, records.DONE, run=run if share.plan == hash else share.run, reason=f"run {run}")
 
     # --- operations ---
 
+    def _asked(self, one: look.Look, kinds: tuple[str, ...] = _FOLLOWING) -> list[desk.Asked]:
+        return [asked for asked in self._tools.desk.asked(one.node, kinds) if asked[0].id in one.asked]
+
     def _follow(self, one: look.Look, decision: policy.Decision) -> None:
         """What this look means for those who asked for something."""
-        for operation, share in self._tools.desk.asked(one.node, _FOLLOWING):
+        for operation, share in self._asked(one):
             if one.plan.empty:
                 self._tools.desk.move(share, records.DONE, reason="as declared")
             elif operation.kind == "approve" and share.plan != one.plan.hash:
