@@ -6,6 +6,7 @@ the message.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import socket
@@ -187,6 +188,18 @@ class Listener(ThreadingHTTPServer):
     request_queue_size = 64
     context: ssl.SSLContext
 
+    def __init__(self, address: tuple[str, int], handler: type[Handler]) -> None:
+        super().__init__(address, handler)
+        self.open: set[socket.socket] = set()
+        self.guard = threading.Lock()
+
+    def hang_up(self) -> None:
+        """Kept connections end with the server, as with a machine that goes down."""
+        with self.guard:
+            for one in self.open:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+
     def finish_request(self, request: object, client_address: object) -> None:
         """The TLS handshake belongs to the connection's thread: a silent client must not stop the others."""
         assert isinstance(request, socket.socket)
@@ -196,8 +209,14 @@ class Listener(ThreadingHTTPServer):
         except OSError:
             return
         wrapped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.RequestHandlerClass(wrapped, client_address, self)  # type: ignore[arg-type]
-        wrapped.close()
+        with self.guard:
+            self.open.add(wrapped)
+        try:
+            self.RequestHandlerClass(wrapped, client_address, self)  # type: ignore[arg-type]
+        finally:
+            with self.guard:
+                self.open.discard(wrapped)
+            wrapped.close()
 
 
 class Server:
@@ -235,6 +254,7 @@ class Server:
         self.stopped.set()
         self.listener.shutdown()
         self.listener.server_close()
+        self.listener.hang_up()
         for thread in self.threads:
             thread.join(5)
 
