@@ -11,7 +11,7 @@ from typing import Any
 from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
-from transom.plan import make, result
+from transom.plan import ledger_paths, make, result
 from transom.reconcile import effect as eff
 from transom.reconcile import engine, mirror, observe, right_node, undo
 from transom.reconcile import world as w
@@ -94,21 +94,17 @@ class Job:
         return make.make(self.node, self._look(), self.store.ledger(self.node.name))
 
     def _look(self) -> model.Facts:
-        self.seen = observe.observe(self.world)
+        self.seen = observe.observe(self.world, self.node)
         return self.seen
 
     def _settle_vmid(self, action: acts.Action, data: Mapping[str, Any], run: str) -> None:
         """The ledger lines of a VM whose id was still open get their path now, before it is created."""
         if not isinstance(action, acts.CreateGuest) or action.vmid is not None:
             return
-        old, new = f"qemu/({action.name})", f"qemu/{data['vmid']}"
-        found = {path: entry for path, entry in self.store.ledger(self.node.name).items() if path.startswith(old)}
-        moved = [dataclasses.replace(entry, path=path.replace(old, new, 1)) for path, entry in found.items()]
-        self.store.put_ledger(moved)
-        self.store.drop_ledger(self.node.name, list(found))
-        self.store.append(
-            run, 0, "vmid", f"{action.name} gets VM id {data['vmid']}", {"was": old, "is": new}, self.world.now()
-        )
+        old, new = str(ledger_paths.guest(None, action.name)), str(ledger_paths.guest(data["vmid"]))
+        text, vmid = f"{action.name} gets VM id {data['vmid']}", {"was": old, "is": new}
+        # What the ledger still has of an earlier VM with this id is nobody's any more, and goes with it.
+        self.store.move_ledger(self.node.name, old, new, run, "vmid", text, vmid, self.world.now())
 
     def _know_guest(self, action: acts.Action, run: str) -> None:
         """A VM that was made is known by its generation id from now on: its id alone may be somebody else's one day."""
@@ -159,7 +155,7 @@ class Job:
         self.close_interrupted()
         self._refuse_undo(run)
         effects = self._effects(run)
-        facts = observe.observe(self.world)
+        facts = observe.observe(self.world, self.node)
         backup = eff.Context(run.id, "").backup
         present, images = {}, {}
         for path in dict.fromkeys(effect.path for effect in effects if effect.path):
@@ -234,7 +230,9 @@ class Job:
         }
         for event in self.store.events(run.id):
             if event.phase == "vmid":
-                paths = [path for path in self.store.ledger(self.node.name) if path.startswith(event.data["is"])]
+                paths = [
+                    path for path in self.store.ledger(self.node.name) if ledger_paths.within(path, event.data["is"])
+                ]
                 back |= dict.fromkeys(paths)
         return back
 

@@ -99,15 +99,9 @@ class Store:
 
     def append(self, run: str, step: int, phase: str, text: str, data: Any, at: float) -> None:
         """One more line of the run's journal."""
-        events = tables.events
         with connect.write(self._engine) as db:
-            last = db.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.run == run)) or 0
-            db.execute(
-                events.insert().values(
-                    run=run, seq=last + 1, at=at, step=step, phase=phase, text=text, data=json.dumps(data)
-                )
-            )
-        self.tell(records.Event(run, last + 1, at, step, phase, text, data))
+            event = _append(db, run, step, phase, text, data, at)
+        self.tell(event)
 
     def events(self, run: str) -> list[records.Event]:
         events = tables.events
@@ -140,6 +134,21 @@ class Store:
                 if entry is not None:
                     db.execute(table.insert().values(shape.row(table, entry)))
 
+    def move_ledger(self, node: str, old: str, new: str, run: str, phase: str, text: str, data: Any, at: float) -> None:
+        """Rename ``old`` and everything below it, and say so in the run's journal: both or neither. What stood at ``new`` goes."""
+        table = tables.ledger
+        with connect.write(self._engine) as db:
+            event = _append(db, run, 0, phase, text, data, at)
+            paths = list(db.scalars(sa.select(table.c.path).where(table.c.node == node)))
+            for path in paths:
+                if _within(path, new):
+                    db.execute(table.delete().where(table.c.node == node, table.c.path == path))
+            for path in paths:
+                if _within(path, old):
+                    to = new + path.removeprefix(old)
+                    db.execute(table.update().where(table.c.node == node, table.c.path == path).values(path=to))
+        self.tell(event)
+
     def drop_ledger(self, node: str, paths: Sequence[str]) -> None:
         self.reset_ledger(node, dict.fromkeys(paths))
 
@@ -151,6 +160,18 @@ def open_store(folder: pathlib.Path) -> Store:
 
 def _to_nobody(record: records.Run | records.Event) -> None:
     del record
+
+
+def _within(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}/")
+
+
+def _append(db: sa.Connection, run: str, step: int, phase: str, text: str, data: Any, at: float) -> records.Event:
+    events = tables.events
+    last = db.scalar(sa.select(sa.func.max(events.c.seq)).where(events.c.run == run)) or 0
+    row = {"run": run, "seq": last + 1, "at": at, "step": step, "phase": phase, "text": text}
+    db.execute(events.insert().values(row | {"data": json.dumps(data)}))
+    return records.Event(run, last + 1, at, step, phase, text, data)
 
 
 def _run(row: sa.RowMapping) -> records.Run:

@@ -12,7 +12,7 @@ from alembic.runtime import migration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transom import model
+from transom import errors, model
 from transom.store import connect, records, store, tables
 
 TEXT = st.text(max_size=40)
@@ -117,3 +117,22 @@ def test_migrations_lead_to_the_tables_of_the_code(tmp_path):
 def test_a_folder_with_a_percent_sign(tmp_path):
     store.open_store(tmp_path / "100%s").close()
     assert (tmp_path / "100%s" / store.FILE).exists()
+
+
+def test_a_move_in_the_ledger_and_its_line_in_the_journal_are_one(kept):
+    kept.reset_ledger("pve1", dict.fromkeys(kept.ledger("pve1")))
+    kept.start_run(_run("mover"))
+    paths = ("qemu/(a)", "qemu/(a)/cores", "qemu/(ab)", "qemu/7", "qemu/7/tags", "qemu/70")
+    kept.put_ledger([model.Entry("pve1", path, path, None, "d", "mover") for path in paths])
+    kept.move_ledger("pve1", "qemu/(a)", "qemu/7", "mover", "vmid", "a gets 7", {"is": "qemu/7"}, 3.0)
+    after = {
+        "qemu/(ab)": "qemu/(ab)",
+        "qemu/7": "qemu/(a)",
+        "qemu/7/cores": "qemu/(a)/cores",
+        "qemu/70": "qemu/70",
+    }
+    assert {path: entry.before for path, entry in kept.ledger("pve1").items()} == after
+    assert kept.events("mover") == [records.Event("mover", 1, 3.0, 0, "vmid", "a gets 7", {"is": "qemu/7"})]
+    with pytest.raises(errors.TransomError, match="FOREIGN KEY"):
+        kept.move_ledger("pve1", "qemu/7", "rom/x", "no such run", "vmid", "", None, 4.0)
+    assert {path: entry.before for path, entry in kept.ledger("pve1").items()} == after
