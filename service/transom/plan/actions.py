@@ -254,11 +254,18 @@ class RestoreFile:
 
     path: str
     backup: str
-    """Where the before-image lies on the node."""
+    """The before-image on the node; a name that no image has when there was no file."""
     expect_sha256: str | None
     """What the run left there; None when it removed the file."""
     before_sha256: str | None
     """What comes back; None when there was no file."""
+    before: str | None = None
+    """The text that comes back; None when there was no file, or no text."""
+    now: str | None = None
+    """The text that lies there; None when there is no file, or no text."""
+    mode: int | None = None
+    owner: str | None = None
+    """``uid:gid`` of the file that comes back."""
     after: tuple[model.Step, ...] = ()
     reboot: bool = False
     owes: bool = False
@@ -273,10 +280,17 @@ class RestoreFile:
     def shell(self) -> tuple[str, ...]:
         if self.before_sha256 is None:
             return (f"rm {shlex.quote(self.path)}",)
-        return (f"cp -p {shlex.quote(self.backup)} {shlex.quote(self.path)}",)
+        if self.vmid is not None or self.mode is None or self.owner is None:  # pmxcfs gives mode and owner itself
+            return (f"cp {shlex.quote(self.backup)} {shlex.quote(self.path)}",)
+        user, _, group = self.owner.partition(":")
+        return (f"install -m {self.mode:04o} -o {user} -g {group} {shlex.quote(self.backup)} {shlex.quote(self.path)}",)
 
     def undo_shell(self) -> tuple[str, ...]:
-        return (f"# run the plan again to have {shlex.quote(self.path)} back",)
+        if self.expect_sha256 is None:
+            return (f"rm {shlex.quote(self.path)}",)
+        if self.now is None:
+            return (f"# put the file with sha256 {self.expect_sha256} back at {shlex.quote(self.path)}",)
+        return (_here_document(self.path, self.now),)
 
 
 Action = Annotated[

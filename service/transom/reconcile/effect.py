@@ -22,6 +22,7 @@ class Effect:
     """What the step will leave; for a VM's configuration it is not known before, and ``vmid`` and ``wanted`` stand for it."""
     after: tuple[model.Step, ...] = ()
     reboot: bool = False
+    """Whether the running system needed a reboot for it; its undo needs one too then."""
     vmid: int | None = None
     wanted: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     """Keys of the VM that the step sets, None for deleted."""
@@ -39,6 +40,10 @@ class Context:
     def backup(self) -> str:
         """Folder of before-images on the node."""
         return f"{KEEP}/backup/{self.run}"
+
+    def image(self, sha256: str | None) -> str:
+        """Where the before-image with this hash lies; a name that no image has when there was no file."""
+        return f"{self.backup}/{sha256 or 'absent'}"
 
 
 def guest_path(vmid: int) -> str:

@@ -12,10 +12,10 @@ from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
+from transom.reconcile import back, engine, mirror, observe, right_node, undo
 from transom.reconcile import effect as eff
-from transom.reconcile import engine, mirror, observe, right_node, undo
 from transom.reconcile import world as w
-from transom.reconcile.steps import reboot
+from transom.reconcile.steps import files, reboot
 from transom.spec import wish
 from transom.ssh import files as remote
 from transom.store import records, store
@@ -140,42 +140,34 @@ class Job:
         """Runs that were cut off (the node's lock is ours, so nobody is at them) are marked so, and the ledger's mirror is brought
         up to date; planning again goes on from what is there."""
         cut = [run for run in self.store.runs(self.node.name) if run.state == records.RUNNING]
+        if cut:
+            right_node.check(self.world)
         for run in cut:
             self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
             self.world.say(f"run {run.id} was cut off before its end; going on from what is there")
         if cut:
-            right_node.check(self.world)
             mirror.write(self.world.host, self.store.ledger(self.node.name))
 
     # --- back ---
 
     def propose_undo(self, run: records.Run) -> result.Plan:
         """The plan that takes ``run`` back. What was changed after it, by a later run or by anybody, holds the plan."""
+        return self._way_back(run)[0]
+
+    def _way_back(self, run: records.Run) -> tuple[result.Plan, bool]:
+        """The plan, and whether the mark of an owed reboot stays once it is done."""
         right_node.check(self.world)
         self.close_interrupted()
-        self._refuse_undo(run)
-        effects = self._effects(run)
-        facts = observe.observe(self.world, self.node)
-        backup = eff.Context(run.id, "").backup
-        present, images = {}, {}
-        for path in dict.fromkeys(effect.path for effect in effects if effect.path):
-            data = remote.read(self.world.host, path)
-            known = data is not None and path.startswith("/etc/pve/")
-            present[path] = undo.Present(
-                remote.sha256(data) if data is not None else None, data.decode() if known and data is not None else None
-            )
-        for effect in effects:
-            if effect.vmid is not None and effect.path not in images:
-                images[effect.path] = self._image(backup, effect.before_sha256)
-        plan = undo.plan(
-            self.node.name, run.id, effects, present, images, facts, same_boot=facts.boot.boot_id == run.boot_id
-        )
+        back.refuse(run)
+        facts = self._look()
+        past = back.past(run, self.store, self.world, facts)
+        plan = undo.plan(self.node.name, past, facts)
         self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
-        return plan
+        return plan, undo.owes_reboot_still(past, facts)
 
     def undo(self, run: records.Run, approved: str) -> str:
         """Take ``run`` back by the plan whose hash is ``approved``; the id of the undoing run."""
-        plan = self.propose_undo(run)
+        plan, still_owed = self._way_back(run)
         if plan.hash != approved:
             raise errors.Void(
                 f"{plan.node}: the way back is {plan.hash} now, approved was {approved}", hint="look again"
@@ -183,58 +175,28 @@ class Job:
         if plan.held:
             raise errors.Void(f"{plan.node}: {result.summary(plan)}")
         undoing = self._start(plan, "undo", undoes=run.id)
-        self._carry_out_undo(plan, undoing, run)
+        self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
         return undoing.id
 
-    def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run) -> None:
+    def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run, *, still_owed: bool) -> None:
         def journal(step: int, phase: str, text: str, data: Any) -> None:
             self.store.append(undoing.id, step, phase, text, data, self.world.now())
             sign = {"before": "…", "after": "✓", "failed": "✗"}[phase]
             self.world.say(f"[{step}/{len(plan.actions)}] {sign} {text}")
 
         try:
+            if any(isinstance(action, acts.Reboot) for action in plan.actions):
+                files.owe(self.world.host, (), boot_id=undoing.boot_id)  # for whoever goes on when this is cut off
             engine.carry_out(plan, self.world, eff.Context(undoing.id, undoing.boot_id), journal)
-            self.store.reset_ledger(self.node.name, self._ledger_before(run))
+            if not still_owed:
+                files.owe_no_reboot(self.world.host)
+            self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
             mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:
             self.store.end_run(undoing.id, records.FAILED, self.world.now(), str(error))
             raise
         self.store.end_run(undoing.id, records.APPLIED, self.world.now())
         self.store.mark_undone(run.id)
-
-    def _refuse_undo(self, run: records.Run) -> None:
-        if run.kind == "undo":
-            raise errors.Rejected(f"{run.id} is itself an undo", hint="apply the documents again to have its opposite")
-        if run.kind == "remove":
-            raise errors.Rejected(f"{run.id} deleted a VM with its disks", hint="restore it from a backup")
-        if run.state == records.UNDONE:
-            raise errors.Rejected(f"{run.id} has been undone already")
-
-    def _effects(self, run: records.Run) -> list[eff.Effect]:
-        """From the journal, in order; a step that was begun counts as done, for it may have been."""
-        events = self.store.events(run.id)
-        return [model.from_json(eff.Effect, event.data) for event in events if event.phase == "before"]
-
-    def _image(self, backup: str, sha256: str | None) -> str | None:
-        if sha256 is None:
-            return None
-        data = remote.read(self.world.host, f"{backup}/{sha256}")
-        if data is None:
-            raise errors.VerifyFailed(f"the before-image {backup}/{sha256} is gone from the node")
-        return data.decode()
-
-    def _ledger_before(self, run: records.Run) -> dict[str, model.Entry | None]:
-        back = {
-            path: model.from_json(model.Entry, entry) if entry is not None else None
-            for path, entry in run.ledger_before.items()
-        }
-        for event in self.store.events(run.id):
-            if event.phase == "vmid":
-                paths = [
-                    path for path in self.store.ledger(self.node.name) if ledger_paths.within(path, event.data["is"])
-                ]
-                back |= dict.fromkeys(paths)
-        return back
 
 
 def _entries(entries: tuple[model.Entry, ...], run: str) -> list[model.Entry]:

@@ -1,161 +1,150 @@
-"""The way back from a run, as a plan of its own: every file to the byte, newest change first; disks are never deleted."""
+"""The way back from a run, as a plan of its own: every file to the byte, newest change first; disks are never deleted. Pure."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from transom import model
-from transom.guest import compare, conf
 from transom.plan import actions as acts
 from transom.plan import result
+from transom.plan.draft import cannot_read
+from transom.reconcile import changed
 from transom.reconcile import effect as eff
 
 
-@dataclasses.dataclass(frozen=True)
-class Present:
-    """What lies at a path on the node now; both None when there is no file."""
-
-    sha256: str | None
-    text: str | None
-
-
-def plan(
-    node: str,
-    run: str,
-    effects: Sequence[eff.Effect],
-    present: Mapping[str, Present],
-    images: Mapping[str, str | None],
-    facts: model.Facts,
-    *,
-    same_boot: bool,
-) -> result.Plan:
-    """Undo ``effects`` of ``run``. ``images`` holds the before-image of each VM configuration; ``same_boot``: the node has not
-    rebooted since the run began, so what runs never saw the change. A file that somebody changed since holds everything."""
+def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
+    """Undo ``past.effects``. What somebody changed since holds everything, and every such path is named."""
     findings: list[model.Finding] = []
-    actions: list[acts.Action] = []
-    drifts: list[model.Drift] = []
-    for path, effect in _oldest(effects).items():
-        now = present[path]
-        if now.sha256 == effect.before_sha256:
+    back: list[tuple[eff.Effect, acts.RestoreFile]] = []
+    for path, effect in past.oldest().items():
+        if past.present[path].sha256 == effect.before_sha256:
             continue
-        last = [one for one in effects if one.path == path][-1]
-        if finding := _changed_since(last, effects, now, images, facts):
+        finding = changed.since(path, past, facts)
+        if finding:
             findings.append(finding)
-            continue
-        drifts.append(_drift(effect, now))
-        actions.append(_restore(effect, now, run, owes=effect.reboot and not same_boot))
-    actions.reverse()
-    touched = [effect for effect in effects if effect.path and any(d.path == effect.path for d in drifts)]
-    actions += _afterwards(touched, facts, same_boot=same_boot)
-    gates = tuple(result.Gate(finding.id, False, f"{finding.id}: {finding.summary}") for finding in findings)
+        else:
+            back.append((effect, _restore(effect, past)))
+    findings += _still_named([action for _, action in back], facts)
+    findings += _later(past)
+    rest = _afterwards([effect for effect, _ in back], past, facts, findings)
+    gates = tuple(result.Gate(one.id, False, f"{one.id}: {one.summary}") for one in findings if one.holds)
+    actions = (*(action for _, action in reversed(back)), *(action for _, action in rest))
     return result.Plan(
         node=node,
-        documents=f"undo of {run}",
-        drifts=tuple(drifts),
+        documents=f"undo of {past.run}",
+        drifts=(*(_drift(effect, past) for effect, _ in back), *(drift for drift, _ in rest if drift)),
         findings=tuple(findings),
-        actions=() if gates else tuple(actions),
+        actions=() if gates else actions,
         gates=gates,
     )
 
 
-def _oldest(effects: Sequence[eff.Effect]) -> dict[str, eff.Effect]:
-    """The first effect on each path: its before-image is what comes back."""
-    first: dict[str, eff.Effect] = {}
-    for effect in effects:
-        if effect.path:
-            first.setdefault(effect.path, effect)
-    return first
-
-
-def _changed_since(
-    last: eff.Effect,
-    effects: Sequence[eff.Effect],
-    now: Present,
-    images: Mapping[str, str | None],
-    facts: model.Facts,
-) -> model.Finding | None:
-    """Why going back would take something of somebody else's away; None when it would not."""
-    if last.vmid is None:
-        if now.sha256 == last.after_sha256:
-            return None
-        return _finding(last.path, "it was changed after the run; its present bytes are nobody's but that person's")
-    states = facts.states if not isinstance(facts.states, model.Unknown) else {}
-    state = states.get(last.vmid)
-    if isinstance(facts.states, model.Unknown):
-        return _finding(last.path, f"whether VM {last.vmid} runs is not known")
-    if state is not None and (state.status != "stopped" or state.lock):
-        says = f"is locked ({state.lock})" if state.lock else f"is {state.status}"
-        return _finding(last.path, f"VM {last.vmid} {says}; shut it down first")
-    wanted: dict[str, str | None] = {}
-    for effect in effects:
-        if effect.path == last.path:
-            wanted |= effect.wanted
-    foreign = _foreign_keys(images[last.path], now.text, wanted)
-    if foreign:
-        return _finding(last.path, f"{', '.join(foreign)} of VM {last.vmid} was changed after the run")
-    return None
-
-
-SERVER_MADE = frozenset({"meta", "vmgenid", "smbios1", "digest", "boot"})
-
-
-def _foreign_keys(before: str | None, now: str | None, wanted: Mapping[str, str | None]) -> list[str]:
-    """Keys whose present value is neither that of before nor what the run wrote."""
-    if now is None:
-        return []
-    old = conf.parse(before).persisted() if before is not None else {}
-    new = conf.parse(now).persisted()
-    foreign = []
-    for key in sorted({*old, *new}):
-        if old.get(key) == new.get(key) or (before is None and key in SERVER_MADE):
-            continue
-        want = wanted.get(key)
-        if want is not None and not compare.differences({key: want}, new):
-            continue
-        if key in wanted and want is None and key not in new:
-            continue
-        foreign.append(key)
-    return foreign
-
-
-def _finding(path: str, summary: str) -> model.Finding:
-    return model.Finding(
-        id="changed-since-run",
-        subject=path,
-        summary=f"{path}: {summary}",
-        remedy="Undo the later change first, or put the file right by hand.",
-        who=model.Who.REPORT,
-        evidence=(model.Evidence(path, "differs from what the run left"),),
-        holds=True,
-    )
-
-
-def _drift(effect: eff.Effect, now: Present) -> model.Drift:
-    impact = model.Impact.HOST_REBOOT if effect.reboot else model.Impact.LIVE
+def _drift(effect: eff.Effect, past: changed.Past) -> model.Drift:
+    impact = model.Impact.HOST_REBOOT if effect.reboot and not past.same_boot else model.Impact.LIVE
+    now = past.present[effect.path]
     return model.Drift(effect.path, effect.before_sha256, now.sha256, model.Level.PERSISTED, impact, "", "undo")
 
 
-def _restore(effect: eff.Effect, now: Present, run: str, *, owes: bool) -> acts.RestoreFile:
-    context = eff.Context(run, "")
+def _restore(effect: eff.Effect, past: changed.Past) -> acts.RestoreFile:
+    now, image = past.present[effect.path], past.images[effect.path]
     return acts.RestoreFile(
         path=effect.path,
-        backup=context.backup,
+        backup=eff.Context(past.run, "").image(effect.before_sha256),
         expect_sha256=now.sha256,
         before_sha256=effect.before_sha256,
+        before=image.text,
+        now=now.text,
+        mode=image.mode,
+        owner=image.owner,
         after=effect.after,
         reboot=effect.reboot,
-        owes=owes,
+        owes=effect.reboot and not past.same_boot,
         vmid=effect.vmid,
     )
 
 
-def _afterwards(touched: Sequence[eff.Effect], facts: model.Facts, *, same_boot: bool) -> list[acts.Action]:
-    out: list[acts.Action] = [
-        acts.RunStep(step, "its sources are as before")
-        for step in model.Step
-        if any(step in effect.after for effect in touched)
-    ]
-    if any(effect.reboot for effect in touched) and not same_boot and isinstance(facts.boot.boot_id, str):
-        out.append(acts.Reboot(facts.boot.boot_id, "what was undone leaves the running system at boot"))
+# --- what else rests on what goes ------------------------------------------------------------------------------------
+
+
+def _still_named(back: Sequence[acts.RestoreFile], facts: model.Facts) -> Iterator[model.Finding]:
+    """ROMs that would go although a VM names them, as its configuration will be after this plan."""
+    roms = [one for one in back if one.before_sha256 is None and one.path.startswith(f"{acts.ROM_FOLDER}/")]
+    if not roms:
+        return
+    if isinstance(facts.guests, model.Unknown):
+        yield cannot_read("VM configurations", facts.guests.unknown)
+        return
+    coming = {one.vmid: one.before or "" for one in back if one.vmid is not None}
+    texts = {vmid: coming.get(vmid, guest.text) for vmid, guest in facts.guests.items()}
+    for rom in roms:
+        name = rom.path.rpartition("/")[2]
+        users = [vmid for vmid, text in texts.items() if isinstance(text, model.Unknown) or name in text]
+        if users:
+            named = ", ".join(f"VM {vmid}" for vmid in users)
+            yield changed.finding(
+                "rom-in-use",
+                rom.path,
+                f"{rom.path} is still named by {named}",
+                "Undo the later run that made use of it first, or take it out of the VM.",
+            )
+
+
+def _later(past: changed.Past) -> Iterator[model.Finding]:
+    """Runs that came after and stand: what they made may rest on what this one made. A note; what they changed again holds."""
+    if not past.later:
+        return
+    runs = ", ".join(one.run for one in past.later)
+    yield model.Finding(
+        id="later-runs",
+        subject=past.run,
+        summary=f"later runs of this node stand: {runs}",
+        remedy="What they made may need what is taken back here; to go back further, undo the newest first.",
+        who=model.Who.REPORT,
+        evidence=tuple(model.Evidence(f"run {one.run}", ", ".join(sorted(one.paths))) for one in past.later),
+    )
+
+
+# --- what the boot is built from -------------------------------------------------------------------------------------
+
+Extra = tuple[model.Drift | None, acts.Action]
+
+
+def _afterwards(
+    touched: Sequence[eff.Effect], past: changed.Past, facts: model.Facts, findings: list[model.Finding]
+) -> list[Extra]:
+    """Rebuilds and the reboot: of what goes back now, and what an undo that was cut off still owes."""
+    keeping, boot_id = facts.keeping, facts.boot.boot_id
+    if isinstance(keeping, model.Unknown):
+        findings.append(cannot_read(eff.KEEP, keeping.unknown))
+        return []
+    if isinstance(boot_id, model.Unknown):
+        findings.append(cannot_read("/proc/sys/kernel/random/boot_id", boot_id.unknown))
+        return []
+    out: list[Extra] = []
+    for step in model.Step:
+        if any(step in effect.after for effect in touched):
+            out.append((None, acts.RunStep(step, "its sources are as before")))
+        elif step in keeping.dirty:
+            why = "an earlier change has not been brought to the boot yet"
+            drift = _owed(f"boot/{step}", "up to date", "stale", model.Level.PERSISTED, model.Impact.LIVE, why)
+            out.append((drift, acts.RunStep(step, why)))
+    if past.same_boot:  # what runs has never seen the change
+        return out
+    if any(effect.reboot for effect in touched):
+        out.append((None, acts.Reboot(boot_id, "what was undone leaves the running system at boot")))
+    elif keeping.dirty or keeping.reboot_from == boot_id:
+        why = "an earlier change comes into effect at boot"
+        level, impact = model.Level.EFFECTIVE, model.Impact.HOST_REBOOT
+        drift = _owed("boot/id", "rebooted", "not since the last change", level, impact, why)
+        out.append((drift, acts.Reboot(boot_id, why)))
     return out
+
+
+def _owed(path: str, desired: str, observed: str, level: model.Level, impact: model.Impact, why: str) -> model.Drift:
+    return model.Drift(path, desired, observed, level, impact, "", why)
+
+
+def owes_reboot_still(past: changed.Past, facts: model.Facts) -> bool:
+    """Whether the mark of an owed reboot is to stay once this undo is done: it is not this run's, or others owe one too."""
+    mark = facts.keeping.reboot_from if isinstance(facts.keeping, model.Keeping) else ""
+    return not past.same_boot or mark != facts.boot.boot_id or past.others_owe_reboot

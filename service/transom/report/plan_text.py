@@ -103,11 +103,13 @@ def _actions(actions: tuple[acts.Action, ...]) -> Iterator[str]:
     for number, action in enumerate(actions, 1):
         yield f"    {number}. {action.describe()}"
         if isinstance(action, acts.WriteFile):
-            yield from (f"         {line}" for line in _diff(action))
+            yield from (f"         {line}" for line in _diff(action.before, action.text))
+        elif isinstance(action, acts.RestoreFile):
+            yield from (f"         {line}" for line in _diff(action.now, action.before))
 
 
-def _diff(action: acts.WriteFile) -> Iterator[str]:
-    old, new = (action.before or "").splitlines(), action.text.splitlines()
+def _diff(before: str | None, after: str | None) -> Iterator[str]:
+    old, new = (before or "").splitlines(), (after or "").splitlines()
     for line in difflib.unified_diff(old, new, lineterm="", n=1):
         if not line.startswith(("---", "+++", "@@")):
             yield line

@@ -8,8 +8,9 @@ import pytest
 
 from transom import model
 from transom.plan import actions as acts
+from transom.reconcile import changed, undo
 from transom.reconcile import effect as eff
-from transom.reconcile import undo
+from transom.report import plan_text
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 CONF = "/etc/pve/qemu-server/112.conf"
@@ -19,18 +20,22 @@ FACTS = model.Facts(
     boot=model.Boot("boot-2", "5.15", (), "grub", False, 0),
     files={},
     states={112: model.GuestState(112, "stopped")},
+    guests={},
+    keeping=model.Keeping(),
 )
 WROTE = eff.Effect(MODPROBE, None, A, (model.Step.INITRAMFS,), reboot=True)
 MADE = eff.Effect(CONF, None, None, vmid=112, wanted={"name": "x", "memory": "512", "args": "-foo"})
 CREATED = "args: -foo\nmemory: 512\nmeta: creation-qemu=7.1.0,ctime=1\nname: x\nvmgenid: 0f5e6a52\n"
 
 
-def plan(effects, present, images=None, facts=FACTS, *, same_boot=False):
-    return undo.plan("pve1", "run1", effects, present, images or {}, facts, same_boot=same_boot)
+def plan(effects, present, images=None, facts=FACTS, **past):
+    kept = {path: changed.Image(None) for path in present} if images is None else images
+    given = {"same_boot": False} | past
+    return undo.plan("pve1", changed.Past("run1", tuple(effects), present, kept, **given), facts)
 
 
 def test_a_created_file_goes_and_what_was_built_from_it_is_rebuilt():
-    made = plan([WROTE], {MODPROBE: undo.Present(A, None)})
+    made = plan([WROTE], {MODPROBE: changed.Present(A, None)})
     kinds = [type(action) for action in made.actions]
     assert kinds == [acts.RestoreFile, acts.RunStep, acts.Reboot]
     assert made.actions[0].before_sha256 is None
@@ -38,30 +43,30 @@ def test_a_created_file_goes_and_what_was_built_from_it_is_rebuilt():
 
 
 def test_no_reboot_when_the_change_never_booted():
-    made = plan([WROTE], {MODPROBE: undo.Present(A, None)}, same_boot=True)
+    made = plan([WROTE], {MODPROBE: changed.Present(A, None)}, same_boot=True)
     assert [type(action) for action in made.actions] == [acts.RestoreFile, acts.RunStep]
 
 
 def test_a_file_changed_since_holds_everything():
-    made = plan([WROTE], {MODPROBE: undo.Present(B, None)})
+    made = plan([WROTE], {MODPROBE: changed.Present(B, None)})
     assert made.held
     assert made.actions == ()
     assert made.findings[0].subject == MODPROBE
 
 
 def test_a_step_that_never_came_to_pass_needs_nothing():
-    assert plan([WROTE], {MODPROBE: undo.Present(None, None)}).empty
+    assert plan([WROTE], {MODPROBE: changed.Present(None, None)}).empty
 
 
 def test_two_changes_of_one_path_go_back_to_the_first_image():
     second = dataclasses.replace(WROTE, before_sha256=A, after_sha256=B)
-    made = plan([WROTE, second], {MODPROBE: undo.Present(B, None)})
+    made = plan([WROTE, second], {MODPROBE: changed.Present(B, None)})
     assert [action.path for action in made.actions if isinstance(action, acts.RestoreFile)] == [MODPROBE]
     assert made.actions[0].expect_sha256 == B
 
 
 def test_a_created_vm_loses_its_configuration_and_keeps_its_disks():
-    made = plan([MADE], {CONF: undo.Present(C, CREATED)}, {CONF: None})
+    made = plan([MADE], {CONF: changed.Present(C, CREATED)}, {CONF: changed.Image(None)})
     (restore,) = made.actions
     assert restore.vmid == 112
     assert restore.before_sha256 is None
@@ -76,7 +81,7 @@ def test_a_created_vm_loses_its_configuration_and_keeps_its_disks():
     ],
 )
 def test_a_vm_that_somebody_changed_since_is_left(now, culprit):
-    made = plan([MADE], {CONF: undo.Present(C, now)}, {CONF: None})
+    made = plan([MADE], {CONF: changed.Present(C, now)}, {CONF: changed.Image(None)})
     assert made.held
     assert culprit in made.findings[0].summary
 
@@ -87,7 +92,12 @@ def test_a_vm_that_somebody_changed_since_is_left(now, culprit):
 )
 def test_a_vm_that_runs_is_locked_or_cannot_be_asked_is_left(state):
     states = state if isinstance(state, model.Unknown) else {112: state}
-    made = plan([MADE], {CONF: undo.Present(C, CREATED)}, {CONF: None}, dataclasses.replace(FACTS, states=states))
+    made = plan(
+        [MADE],
+        {CONF: changed.Present(C, CREATED)},
+        {CONF: changed.Image(None)},
+        dataclasses.replace(FACTS, states=states),
+    )
     assert made.held
     assert made.actions == ()
 
@@ -95,7 +105,144 @@ def test_a_vm_that_runs_is_locked_or_cannot_be_asked_is_left(state):
 def test_a_changed_vm_goes_back_to_its_image():
     change = eff.Effect(CONF, A, None, vmid=112, wanted={"vga": "none", "args": None})
     before = "args: -foo\nname: x\n"
-    made = plan([change], {CONF: undo.Present(B, "name: x\nvga: none\n")}, {CONF: before})
+    made = plan([change], {CONF: changed.Present(B, "name: x\nvga: none\n")}, {CONF: changed.Image(A, before)})
     assert made.actions[0].before_sha256 == A
-    kept = plan([change], {CONF: undo.Present(B, "args: -bar\nname: x\nvga: none\n")}, {CONF: before})
+    kept = plan(
+        [change], {CONF: changed.Present(B, "args: -bar\nname: x\nvga: none\n")}, {CONF: changed.Image(A, before)}
+    )
     assert kept.held, "args was set by somebody after the run deleted it"
+
+
+# --- what an undo that was cut off left ---
+
+
+def keeping(**marks):
+    return dataclasses.replace(FACTS, keeping=model.Keeping(**marks))
+
+
+def test_rebuilds_and_reboot_that_an_undo_before_still_owes():
+    restored = {MODPROBE: changed.Present(None, None)}
+    made = plan([WROTE], restored, facts=keeping(dirty=(model.Step.INITRAMFS,), reboot_from="boot-2"))
+    assert [type(action) for action in made.actions] == [acts.RunStep, acts.Reboot]
+    assert not made.empty
+    assert made.impact is model.Impact.HOST_REBOOT
+    made = plan([WROTE], restored, facts=keeping(reboot_from="boot-2"))
+    assert [type(action) for action in made.actions] == [acts.Reboot]
+    assert plan([WROTE], restored, facts=keeping(reboot_from="boot-1")).empty
+
+
+def test_a_rebuild_that_was_owed_when_the_node_booted_needs_another_boot():
+    made = plan(
+        [WROTE],
+        {MODPROBE: changed.Present(None, None)},
+        facts=keeping(dirty=(model.Step.INITRAMFS,), reboot_from="boot-1"),
+    )
+    assert [type(action) for action in made.actions] == [acts.RunStep, acts.Reboot]
+
+
+def test_marks_that_cannot_be_read_hold():
+    facts = dataclasses.replace(FACTS, keeping=model.Unknown("denied"))
+    assert plan([WROTE], {MODPROBE: changed.Present(A, None)}, facts=facts).held
+
+
+@pytest.mark.parametrize(
+    ("past", "mark", "stays"),
+    [
+        ({"same_boot": True}, "boot-2", False),
+        ({"same_boot": True, "others_owe_reboot": True}, "boot-2", True),
+        ({"same_boot": True}, "boot-1", True),
+        ({"same_boot": False}, "boot-2", True),
+    ],
+)
+def test_only_the_mark_of_this_runs_own_reboot_goes(past, mark, stays):
+    seen = changed.Past("run1", (WROTE,), {}, {}, **past)
+    assert undo.owes_reboot_still(seen, keeping(reboot_from=mark)) is stays
+
+
+# --- what is not there ---
+
+
+def test_a_missing_image_holds_by_itself_and_the_other_findings_are_told_too():
+    change = eff.Effect(CONF, A, None, vmid=112, wanted={"memory": "1"})
+    present = {CONF: changed.Present(B, "memory: 1\n"), MODPROBE: changed.Present(B, None)}
+    made = plan([change, WROTE], present, {})
+    assert {(one.id, one.subject) for one in made.findings} == {
+        ("before-image-gone", CONF),
+        ("changed-since-run", MODPROBE),
+    }
+    assert made.actions == ()
+
+
+def test_a_step_that_was_cut_off_before_its_image_was_kept_needs_none():
+    change = eff.Effect(CONF, A, None, vmid=112, wanted={"memory": "1"})
+    assert plan([change], {CONF: changed.Present(A, "memory: 2\n")}, {}).empty
+
+
+def test_a_vm_that_its_user_destroyed_stays_so():
+    change = eff.Effect(CONF, A, None, vmid=112, wanted={"memory": "1"})
+    made = plan([change], {CONF: changed.Present(None, None)}, {CONF: changed.Image(A, "memory: 2\n")})
+    assert made.held
+    assert "gone" in made.findings[0].summary
+
+
+def test_a_vm_that_the_token_cannot_see_is_not_stopped():
+    facts = dataclasses.replace(FACTS, states={})
+    made = plan([MADE], {CONF: changed.Present(C, CREATED)}, facts=facts)
+    assert made.held
+    assert "not known" in made.findings[0].summary
+
+
+# --- what came after ---
+
+ROM = "/usr/share/kvm/igd-aaaa.rom"
+PLACED = eff.Effect(ROM, None, A)
+
+
+def with_guest(text):
+    return dataclasses.replace(FACTS, guests={112: model.GuestFile(112, text, "")})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hostpci0: 00:02.0,romfile=igd-aaaa.rom\n", "x: y\n\n[s1]\nargs: igd-aaaa.rom\n", model.Unknown("not UTF-8")],
+)
+def test_a_rom_that_a_vm_names_stays(text):
+    made = plan([PLACED], {ROM: changed.Present(A, None)}, facts=with_guest(text))
+    assert made.held
+    assert (made.findings[0].id, made.findings[0].subject) == ("rom-in-use", ROM)
+
+
+def test_a_rom_goes_with_the_vm_that_named_it():
+    named = CREATED + "hostpci0: 00:02.0,romfile=igd-aaaa.rom\n"
+    made_vm = dataclasses.replace(MADE, wanted={**MADE.wanted, "hostpci0": "00:02.0,romfile=igd-aaaa.rom"})
+    present = {ROM: changed.Present(A, None), CONF: changed.Present(C, named)}
+    made = plan([PLACED, made_vm], present, facts=with_guest(named))
+    assert [action.path for action in made.actions] == [CONF, ROM]
+    blind = dataclasses.replace(FACTS, guests=model.Unknown("denied"))
+    assert plan([PLACED, made_vm], present, facts=blind).held
+
+
+def test_later_runs_are_named_and_hold_only_what_they_changed_again():
+    later = (changed.Later("run2", frozenset({MODPROBE})),)
+    noted = plan([WROTE], {MODPROBE: changed.Present(A, None)}, later=later)
+    assert [(one.id, one.holds) for one in noted.findings] == [("later-runs", False)]
+    assert noted.actions
+    held = plan([WROTE], {MODPROBE: changed.Present(B, None)}, later=later)
+    assert held.held
+    assert "run2" in held.findings[0].summary
+
+
+# --- how it reads ---
+
+
+def test_it_says_what_comes_back_and_names_the_very_image():
+    change = eff.Effect(MODPROBE, A, B)
+    image = changed.Image(A, "blacklist nouveau\n", 0o600, "0:4")
+    made = plan([change], {MODPROBE: changed.Present(B, "blacklist i915\n")}, {MODPROBE: image})
+    (restore,) = made.actions
+    assert restore.backup == f"/var/lib/transom/backup/run1/{A}"
+    assert restore.shell() == (f"install -m 0600 -o 0 -g 4 {restore.backup} {MODPROBE}",)
+    assert restore.undo_shell() == (f"cat > {MODPROBE} <<'EOF'\nblacklist i915\nEOF",)
+    shown = plan_text.text(made)
+    assert "-blacklist i915" in shown
+    assert "+blacklist nouveau" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 
 from transom import errors, model
 from transom.plan import actions as acts
@@ -31,6 +32,13 @@ def owe(host: w.Host, steps: tuple[model.Step, ...], *, boot_id: str) -> None:
         raise errors.Rejected(f"cannot write below {eff.KEEP}: {done.stderr.decode(errors='replace').strip()}")
 
 
+def owe_no_reboot(host: w.Host) -> None:
+    """Take the mark of an owed reboot away: what made it due has been taken back, and never ran."""
+    done = host.run(["rm", "-f", f"{eff.KEEP}/reboot-from"])
+    if done.exit != 0:
+        raise errors.Rejected(f"cannot remove {eff.KEEP}/reboot-from")
+
+
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
@@ -42,7 +50,7 @@ def prepare(action: acts.WriteFile | acts.RemoveFile | acts.RestoreFile, world: 
     else:
         after = action.before_sha256 if isinstance(action, acts.RestoreFile) else None
     before = action.expect_sha256 if isinstance(action, acts.RestoreFile) else action.before_sha256
-    return eff.Effect(action.path, before, after, action.after, action.reboot)
+    return eff.Effect(action.path, before, after, action.after, action.owes)
 
 
 def apply(
@@ -67,6 +75,6 @@ def apply(
     if isinstance(action, acts.RemoveFile):
         remote.remove(world.host, action.path, expect=action.before_sha256, backup=context.backup)
         return f"{action.path} is gone"
-    on_pmxcfs = action.vmid is not None
-    remote.restore(world.host, action.path, expect=action.expect_sha256, backup=action.backup, on_pmxcfs=on_pmxcfs)
+    on_pmxcfs, folder = action.vmid is not None, posixpath.dirname(action.backup)
+    remote.restore(world.host, action.path, expect=action.expect_sha256, backup=folder, on_pmxcfs=on_pmxcfs)
     return f"{action.path} is as it was"

@@ -1,0 +1,107 @@
+"""What the way back from a run is planned from: its journal, what lies on the node now, before-images, the runs after it."""
+
+from __future__ import annotations
+
+import posixpath
+
+from transom import errors, model
+from transom.plan import actions as acts
+from transom.plan import ledger_paths
+from transom.reconcile import changed
+from transom.reconcile import effect as eff
+from transom.reconcile import world as w
+from transom.ssh import files as remote
+from transom.store import records, store
+
+
+def refuse(run: records.Run) -> None:
+    """Rejected when there is no way back from ``run``."""
+    if run.kind == "undo":
+        raise errors.Rejected(f"{run.id} is itself an undo", hint="apply the documents again to have its opposite")
+    if run.kind == "remove":
+        raise errors.Rejected(f"{run.id} deleted a VM with its disks", hint="restore it from a backup")
+    if run.state == records.UNDONE:
+        raise errors.Rejected(f"{run.id} has been undone already")
+
+
+def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts) -> changed.Past:
+    """Reads the journal and the node. A file that is as before is not asked for its before-image."""
+    effects = _effects(kept, run)
+    present = {path: _present(world.host, path) for path in dict.fromkeys(effect.path for effect in effects)}
+    first: dict[str, str | None] = {}
+    for effect in effects:
+        first.setdefault(effect.path, effect.before_sha256)
+    differing = [path for path, before in first.items() if present[path].sha256 != before]
+    others = [one for one in kept.runs(run.node) if one.id != run.id and one.state != records.UNDONE]
+    return changed.Past(
+        run=run.id,
+        effects=effects,
+        present=present,
+        images=_images(world.host, eff.Context(run.id, "").backup, differing) if differing else {},
+        same_boot=facts.boot.boot_id == run.boot_id,
+        later=_later(run, others, kept),
+        others_owe_reboot=any(_owes(one, facts, kept) for one in others),
+    )
+
+
+def _effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
+    """From the journal, in order; a step that was begun counts as done, for it may have been."""
+    events = [event for event in kept.events(run.id) if event.phase == "before"]
+    found = (model.from_json(eff.Effect, event.data) for event in events)
+    return tuple(effect for effect in found if effect.path)
+
+
+def _present(host: w.Host, path: str) -> changed.Present:
+    data = remote.read(host, path)
+    return changed.Present(None, None) if data is None else changed.Present(remote.sha256(data), _text(path, data))
+
+
+def _images(host: w.Host, backup: str, paths: list[str]) -> dict[str, changed.Image]:
+    """Of those paths that the run kept; one whose bytes are gone or damaged is left out."""
+    found: dict[str, changed.Image] = {}
+    for one in remote.kept(host, backup):
+        if one.path not in paths or one.was == "dir":
+            continue
+        if one.sha256 is None:
+            found[one.path] = changed.Image(None)
+            continue
+        data = remote.read(host, posixpath.join(backup, one.sha256))
+        if data is not None and remote.sha256(data) == one.sha256:
+            found[one.path] = changed.Image(one.sha256, _text(one.path, data), one.mode, one.owner)
+    return found
+
+
+def _text(path: str, data: bytes) -> str | None:
+    if path.startswith(f"{acts.ROM_FOLDER}/"):
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _later(run: records.Run, others: list[records.Run], kept: store.Store) -> tuple[changed.Later, ...]:
+    after = [one for one in others if one.kind != "undo" and (one.started_at, one.id) > (run.started_at, run.id)]
+    found = [changed.Later(one.id, frozenset(effect.path for effect in _effects(kept, one))) for one in after]
+    return tuple(one for one in found if one.paths)
+
+
+def _owes(run: records.Run, facts: model.Facts, kept: store.Store) -> bool:
+    """Whether ``run``, of this boot, changed what is read at boot. An undo of a run of the same boot took back what never ran."""
+    if run.boot_id != facts.boot.boot_id:
+        return False
+    undone = kept.run(run.undoes) if run.undoes else None
+    if undone is not None and undone.boot_id == run.boot_id:
+        return False
+    return any(effect.reboot for effect in _effects(kept, run))
+
+
+def ledger_before(run: records.Run, kept: store.Store) -> dict[str, model.Entry | None]:
+    """The ledger's paths as they were before ``run``; None for those that were not there."""
+    back = {
+        path: model.from_json(model.Entry, entry) if entry is not None else None
+        for path, entry in run.ledger_before.items()
+    }
+    moved = [event.data["is"] for event in kept.events(run.id) if event.phase == "vmid"]
+    paths = [path for path in kept.ledger(run.node) if any(ledger_paths.within(path, new) for new in moved)]
+    return back | dict.fromkeys(paths)
