@@ -1,0 +1,144 @@
+"""Release and remove: what is restored, what is deleted, and what never is."""
+
+from __future__ import annotations
+
+import pytest
+
+from transom import errors
+
+BY = {"by": "eve"}
+
+
+@pytest.fixture
+def one(tools):
+    fleet = tools.fleet("pve1", "pve2")
+    keeper = fleet.start()
+    asked = keeper.provision([fleet.documents()], approve=True, key="", **BY)
+    assert tools.settled(keeper, asked).state == "done"
+    return fleet, keeper, fleet.nodes["pve1"]
+
+
+def names(keeper) -> set[str]:
+    return {f"{one['kind']}/{one['metadata']['name']}" for one in keeper.documents()}
+
+
+def test_a_released_vm_stays_without_our_mark(tools, one):
+    _, keeper, node = one
+    assert node.get(100, "tags") == "transom"
+    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    assert asked.state == "waiting"
+    assert node.get(100, "tags") == "transom"
+    with pytest.raises(errors.Rejected, match="under way already"):
+        keeper.release("VirtualMachine/vm-pve1", **BY)
+    keeper.approve(asked.shares[0].plan, **BY)
+    assert tools.settled(keeper, asked, "done").shares[0].run
+    assert node.get(100, "tags") is None
+    assert "transom" not in node.confs[100]
+    assert node.get(100, "memory") == "2048"
+    assert "VirtualMachine/vm-pve1" not in names(keeper)
+    assert b"qemu/" not in node.files["/var/lib/transom/ledger.json"]
+    tools.until(lambda: keeper.nodes()[0].state == "as-declared")
+
+
+def test_a_release_can_be_called_off(tools, one):
+    _, keeper, node = one
+    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    keeper.reject(asked.shares[0].plan, "no", **BY)
+    assert keeper.operation(asked.id).state == "failed"
+    assert "VirtualMachine/vm-pve1" in names(keeper)
+    assert node.get(100, "tags") == "transom"
+
+
+def test_while_a_release_waits_nothing_is_put_right_and_nothing_approved_for_another_hash(tools):
+    fleet = tools.fleet()
+    keeper = fleet.start()
+    asked = keeper.provision([fleet.documents(mode="enforce")], approve=True, key="", **BY)
+    tools.settled(keeper, asked)
+    node = fleet.nodes["pve1"]
+    waiting = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    node.set(100, memory="512")
+    keeper.approve(waiting.shares[0].plan, **BY)
+    tools.until(lambda: keeper.operation(waiting.id).shares[0].plan != waiting.shares[0].plan)
+    assert keeper.operation(waiting.id).state == "waiting"
+    assert node.get(100, "memory") == "512"
+    assert node.get(100, "tags") == "transom"
+
+
+def test_remove_asks_for_the_name_and_deletes_a_stopped_vm(tools, one):
+    _, keeper, node = one
+    with pytest.raises(errors.Rejected, match="the name to confirm"):
+        keeper.remove("vm-pve1", confirm="vm-pve2", **BY)
+    with pytest.raises(errors.Rejected, match="no VM"):
+        keeper.remove("Node/pve1", confirm="pve1", **BY)
+    node.running.add(100)
+    asked = tools.settled(keeper, keeper.remove("vm-pve1", confirm="vm-pve1", **BY))
+    assert asked.state == "held"
+    assert "running" in asked.shares[0].reason
+    node.running.clear()
+    keeper.scan("pve1", **BY)
+    # another plan than the first that came of it, and only that one was meant
+    tools.until(lambda: keeper.operation(asked.id).state == "waiting")
+    keeper.approve(keeper.operation(asked.id).shares[0].plan, **BY)
+    assert tools.settled(keeper, asked, "done").shares[0].run
+    assert node.confs == {}
+    assert "VirtualMachine/vm-pve1" not in names(keeper)
+    with pytest.raises(errors.Rejected, match="deleted a VM"):
+        keeper.preview_undo(keeper.operation(asked.id).shares[0].run)
+
+
+def test_a_typed_name_is_enough_when_nothing_stands_in_the_way(tools, one):
+    _, keeper, node = one
+    asked = tools.settled(keeper, keeper.remove("vm-pve1", confirm="vm-pve1", **BY))
+    assert asked.state == "done"
+    assert node.confs == {}
+
+
+def test_what_transom_did_not_make_is_not_deleted(tools):
+    fleet = tools.fleet()
+    keeper = fleet.start()
+    node = fleet.nodes["pve1"]
+    node.confs[100] = (
+        "description: mine%0A%0Atransom%3A vm-pve1\ncores: 2\nmemory: 2048\nname: vm-pve1\ntags: transom\nvmgenid: g\n"
+    )
+    asked = keeper.provision([fleet.documents()], approve=True, key="", **BY)
+    assert tools.settled(keeper, asked).state == "done"
+    asked = tools.settled(keeper, keeper.remove("vm-pve1", confirm="vm-pve1", **BY))
+    assert asked.state == "held"
+    assert "did not make it" in asked.shares[0].reason
+    assert 100 in node.confs
+
+
+def test_a_vm_file_that_vanished_deletes_nothing(tools, one):
+    fleet, keeper, node = one
+    text = fleet.documents()
+    alone = type(text)("other.yaml", text.text.partition("---\n")[0])  # only the cluster is sent this time
+    keeper.provision([alone], approve=True, key="", **BY)
+    keeper.scan("", **BY)
+    tools.until(lambda: not keeper.status()["under_way"])
+    assert "VirtualMachine/vm-pve1" in names(keeper)
+    assert 100 in node.confs
+
+
+def test_a_released_node_is_nobodys(tools, one):
+    _, keeper, node = one
+    asked = tools.settled(keeper, keeper.release("pve1", **BY))
+    keeper.approve(asked.shares[0].plan, **BY)
+    tools.settled(keeper, asked, "done")
+    assert [row.name for row in keeper.nodes()] == ["pve2"]
+    assert "/var/lib/transom/lease.json" not in node.files
+    assert 100 in node.confs
+    looks = node.looks
+    keeper.scan("", **BY)
+    tools.until(lambda: not keeper.status()["under_way"])
+    assert node.looks == looks
+    assert keeper.drift("pve1") == []
+
+
+def test_a_document_without_a_node_goes_at_once_unless_others_refer_to_it(one):
+    _, keeper, _ = one
+    assert keeper.release("Policy/all", **BY).state == "done"
+    assert "Policy/all" not in names(keeper)
+    with pytest.raises(errors.SpecError):
+        keeper.release("Cluster/home", **BY)
+    with pytest.raises(errors.Rejected, match="no document"):
+        keeper.release("nothing", **BY)

@@ -1,0 +1,57 @@
+"""Many rings at once through the whole keeper: no overlap, no lost last state, nobody waits for a node that hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+BY = {"by": "eve"}
+
+
+def test_a_thousand_rings_from_eight_threads(tools):
+    fleet = tools.fleet()
+    keeper = fleet.start()
+    node = fleet.nodes["pve1"]
+    asked = keeper.provision([fleet.documents()], approve=True, key="", **BY)
+    assert tools.settled(keeper, asked).state == "done"
+    writing = threading.Lock()
+    count = iter(range(1, 1001))
+
+    def ring() -> None:
+        while True:
+            with writing:
+                number = next(count, None)
+                if number is None:
+                    return
+                node.set(100, memory=str(10_000 + number))
+            keeper.scan("pve1", **BY)
+
+    threads = [threading.Thread(target=ring) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    tools.until(lambda: [row.detail["observed"] for row in keeper.drift()] == ["11000"])
+    tools.until(lambda: not keeper.status()["under_way"])
+    assert node.overlaps == 0
+    assert node.looks < 1000  # rings of a node that is under way become one
+
+
+def test_one_hanging_node_of_ten_keeps_nobody_from_its_interval(tools):
+    names = [f"pve{number}" for number in range(1, 11)]
+    fleet = tools.fleet(*names)
+    keeper = fleet.open(scan_every=0.4, scan_jitter=0)
+    keeper.provision([fleet.documents()], approve=False, key="", **BY)
+    fleet.nodes["pve4"].hangs = threading.Event()
+    keeper.start()
+    others = [node for name, node in fleet.nodes.items() if name != "pve4"]
+    tools.until(lambda: all(node.looks for node in others))
+    before, began = {node.name: node.looks for node in others}, time.monotonic()
+    time.sleep(4)
+    passed = time.monotonic() - began
+    assert fleet.nodes["pve4"].looks == 0
+    assert set(keeper.status()["under_way"]) >= {"pve4"}
+    for node in others:
+        assert node.looks - before[node.name] >= 0.6 * passed / 0.4, node.name
+    fleet.nodes["pve4"].hangs.set()
+    tools.until(lambda: fleet.nodes["pve4"].looks > 0)
