@@ -82,8 +82,8 @@ def _text(path: str, data: bytes) -> str | None:
 
 def _later(run: records.Run, others: list[records.Run], kept: store.Store) -> tuple[changed.Later, ...]:
     after = [one for one in others if one.kind != "undo" and (one.started_at, one.id) > (run.started_at, run.id)]
-    found = [changed.Later(one.id, frozenset(effect.path for effect in _effects(kept, one))) for one in after]
-    return tuple(one for one in found if one.paths)
+    found = (changed.Later(one.id, _effects(kept, one)) for one in reversed(after))
+    return tuple(one for one in found if one.effects)
 
 
 def _owes(run: records.Run, facts: model.Facts, kept: store.Store) -> bool:

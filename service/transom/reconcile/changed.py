@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from transom import model
 from transom.guest import compare, conf
@@ -30,10 +30,14 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class Later:
-    """A run that came after, not undone, and the files that it changed."""
+    """A run that came after, not undone, and what it did."""
 
     run: str
-    paths: frozenset[str]
+    effects: tuple[eff.Effect, ...]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset(effect.path for effect in self.effects)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Past:
     same_boot: bool
     """The node has not rebooted since the run began, so what runs never saw the change."""
     later: tuple[Later, ...] = ()
+    """What they left on the same files is ours too, and goes with this run."""
     others_owe_reboot: bool = False
     """Another run of this boot changed what is read at boot."""
 
@@ -59,14 +64,19 @@ class Past:
             first.setdefault(effect.path, effect)
         return first
 
+    def ours(self, path: str) -> list[eff.Effect]:
+        """What this run and those after it did at ``path``; a file that holds what any of them left is ours."""
+        after = (effect for one in self.later for effect in one.effects)
+        return [effect for effect in (*self.effects, *after) if effect.path == path]
+
 
 def since(path: str, past: Past, facts: model.Facts) -> model.Finding | None:
     """Why going back at ``path``, which differs now, would take something of somebody else's away; None when it would not."""
-    first, last = past.oldest()[path], [one for one in past.effects if one.path == path][-1]
-    now = past.present[path]
+    first, ours = past.oldest()[path], past.ours(path)
+    now, last = past.present[path], ours[-1]
     if last.vmid is not None and now.sha256 is None:
         return _changed(path, past, f"VM {last.vmid} is gone; its configuration alone would bring back no disk")
-    if last.vmid is None and now.sha256 != last.after_sha256:
+    if last.vmid is None and now.sha256 not in {one.after_sha256 for one in ours}:
         return _changed(path, past, "it was changed after the run; its present bytes are nobody's but that person's")
     image = past.images.get(path)
     if image is None or image.sha256 != first.before_sha256:
@@ -91,11 +101,7 @@ def _guest(last: eff.Effect, image: Image, past: Past, facts: model.Facts) -> mo
     if state.status != "stopped" or state.lock:
         says = f"is locked ({state.lock})" if state.lock else f"is {state.status}"
         return _changed(last.path, past, f"VM {last.vmid} {says}; shut it down first")
-    wanted: dict[str, str | None] = {}
-    for effect in past.effects:
-        if effect.path == last.path:
-            wanted |= effect.wanted
-    foreign = _foreign_keys(image.text, past.present[last.path].text, wanted)
+    foreign = _foreign_keys(image.text, past.present[last.path].text, [one.wanted for one in past.ours(last.path)])
     if foreign:
         return _changed(last.path, past, f"{', '.join(foreign)} of VM {last.vmid} was changed after the run")
     return None
@@ -104,23 +110,24 @@ def _guest(last: eff.Effect, image: Image, past: Past, facts: model.Facts) -> mo
 SERVER_MADE = frozenset({"meta", "vmgenid", "smbios1", "digest", "boot"})
 
 
-def _foreign_keys(before: str | None, now: str | None, wanted: Mapping[str, str | None]) -> list[str]:
-    """Keys whose present value is neither that of before nor what the run wrote."""
+def _foreign_keys(before: str | None, now: str | None, wanted: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """Keys whose present value is neither that of before nor what we wrote, at any time."""
     if now is None:
         return []
     old = conf.parse(before).persisted() if before is not None else {}
     new = conf.parse(now).persisted()
-    foreign = []
-    for key in sorted({*old, *new}):
-        if old.get(key) == new.get(key) or (before is None and key in SERVER_MADE):
-            continue
-        want = wanted.get(key)
-        if want is not None and not compare.differences({key: want}, new):
-            continue
-        if key in wanted and want is None and key not in new:
-            continue
-        foreign.append(key)
-    return foreign
+    differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    return [
+        key
+        for key in differing
+        if not (before is None and key in SERVER_MADE)
+        and not any(_is(key, one[key], new) for one in wanted if key in one)
+    ]
+
+
+def _is(key: str, value: str | None, now: Mapping[str, str]) -> bool:
+    """Whether ``key`` has ``value`` now; None is not there."""
+    return key not in now if value is None else not compare.differences({key: value}, now)
 
 
 def _changed(path: str, past: Past, summary: str) -> model.Finding:

@@ -90,7 +90,7 @@ def _still_named(back: Sequence[acts.RestoreFile], facts: model.Facts) -> Iterat
 
 
 def _later(past: changed.Past) -> Iterator[model.Finding]:
-    """Runs that came after and stand: what they made may rest on what this one made. A note; what they changed again holds."""
+    """Runs that came after and stand: what they did to the same files goes too, the rest may need what goes. A note."""
     if not past.later:
         return
     runs = ", ".join(one.run for one in past.later)
@@ -98,7 +98,7 @@ def _later(past: changed.Past) -> Iterator[model.Finding]:
         id="later-runs",
         subject=past.run,
         summary=f"later runs of this node stand: {runs}",
-        remedy="What they made may need what is taken back here; to go back further, undo the newest first.",
+        remedy="What they changed in the same files goes with this run; to take back all of theirs, undo the newest first.",
         who=model.Who.REPORT,
         evidence=tuple(model.Evidence(f"run {one.run}", ", ".join(sorted(one.paths))) for one in past.later),
     )

@@ -7,6 +7,7 @@ import re
 
 from transom import resources
 from transom.guest import conf, identity
+from transom.lab import breaks
 from transom.plan import actions as acts
 
 CONF = "/etc/pve/qemu-server/112.conf"
@@ -108,3 +109,15 @@ def test_notes_and_tags_of_people_stay(bench):
     assert values["tags"] == "mine;transom"
     assert values["onboot"] == "1"
     assert values["memory"] == "4096"
+
+
+def test_the_first_run_comes_off_after_any_number_of_repairs(bench):
+    before = bench.files()
+    run = bench.apply(bench.seed)
+    for kind in ("args-dropped", "modprobe-edited", "rom-corrupted", "vm-edited-in-ui"):
+        breaks.find(kind).apply(bench.lab, bench.node)
+        bench.apply()
+        assert bench.plan().empty
+    bench.undo(run)
+    assert bench.files() == before
+    assert bench.driver() == "i915"

@@ -222,14 +222,23 @@ def test_a_rom_goes_with_the_vm_that_named_it():
     assert plan([PLACED, made_vm], present, facts=blind).held
 
 
-def test_later_runs_are_named_and_hold_only_what_they_changed_again():
-    later = (changed.Later("run2", frozenset({MODPROBE})),)
-    noted = plan([WROTE], {MODPROBE: changed.Present(A, None)}, later=later)
-    assert [(one.id, one.holds) for one in noted.findings] == [("later-runs", False)]
-    assert noted.actions
-    held = plan([WROTE], {MODPROBE: changed.Present(B, None)}, later=later)
-    assert held.held
+def test_what_later_runs_left_is_ours_too_and_goes_with_it():
+    repair = dataclasses.replace(WROTE, before_sha256=C, after_sha256=B)
+    later = (changed.Later("run2", (repair,)),)
+    for left in (A, B):
+        made = plan([WROTE], {MODPROBE: changed.Present(left, None)}, later=later)
+        assert [(one.id, one.holds) for one in made.findings] == [("later-runs", False)]
+        assert made.actions[0].expect_sha256 == left
+    held = plan([WROTE], {MODPROBE: changed.Present(C, None)}, later=later)
+    assert held.held, "what the repair found there was somebody else's"
     assert "run2" in held.findings[0].summary
+
+
+@pytest.mark.parametrize(("memory", "held"), [("512", False), ("1024", False), ("2048", True)])
+def test_a_vm_that_later_runs_changed_goes_back_too(memory, held):
+    later = (changed.Later("run2", (eff.Effect(CONF, A, None, vmid=112, wanted={"memory": "1024"}),)),)
+    made = plan([MADE], {CONF: changed.Present(C, CREATED.replace("512", memory))}, later=later)
+    assert made.held is held
 
 
 # --- how it reads ---
