@@ -7,13 +7,15 @@ it.
 from __future__ import annotations
 
 import contextlib
+import json
 import pathlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 
-from transom import model
+from transom import errors, model
 from transom.api import place
 from transom.cli import carry, client, common
 from transom.report import node_text, plan_text, run_text
@@ -43,11 +45,13 @@ def nodes(state: pathlib.Path, server: str | None, *, as_json: bool) -> bool:
         if daemon is None:
             return False
         rows = daemon.items("/v1/nodes")
-    text = "".join(
-        f"{row['name']:16} {row['cluster']:16} {row['mode']:8} {row['state']:12} {row['reason']}\n" for row in rows
-    )
-    _show(rows, text, as_json=as_json)
+    _show(rows, "".join(f"{node_line(row)}\n" for row in rows), as_json=as_json)
     return True
+
+
+def node_line(node: dict[str, Any]) -> str:
+    """One node of ``GET /v1/nodes``."""
+    return f"{node['name']:16} {node['cluster']:16} {node['mode']:8} {node['state']:12} {node['reason']}".rstrip()
 
 
 def facts(state: pathlib.Path, server: str | None, name: str, *, as_json: bool) -> bool:
@@ -80,6 +84,31 @@ def run(state: pathlib.Path, server: str | None, run_id: str, *, as_json: bool) 
     row = run_text.from_data({name: value for name, value in said.items() if name != "events"})
     _show(said, run_text.journal(row, events), as_json=as_json)
     return True
+
+
+def logs(state: pathlib.Path, server: str | None, run_id: str, *, follow: bool, as_json: bool) -> bool:
+    """Whether a daemon was asked. To ``follow`` a run without one is refused."""
+    with _daemon(state, server, as_json=as_json) as daemon:
+        if daemon is None:
+            if follow:
+                raise errors.Unreachable("a run can only be followed through a daemon", hint="transom serve starts one")
+            return False
+        for line in _lines(daemon, run_id, follow=follow):
+            click.echo(json.dumps(line, ensure_ascii=False) if as_json else run_text.line(line))
+    return True
+
+
+def _lines(daemon: client.Client, run_id: str, *, follow: bool) -> Iterator[dict[str, Any]]:
+    """The journal so far, then each line as it is written, until the run has ended."""
+    told = 0
+    while True:
+        said = daemon.get(f"/v1/runs/{client.quoted(run_id)}")
+        fresh = said["events"][told:]
+        told += len(fresh)
+        yield from fresh
+        if not follow or said["state"] != "running":
+            return
+        time.sleep(client.POLL)
 
 
 def plan(
@@ -144,13 +173,18 @@ def adopt(state: pathlib.Path, server: str | None, node: str, *, yes: bool, as_j
         _end(outcome.data, outcome.code, how)
 
 
-def undo(state: pathlib.Path, server: str | None, run_id: str, *, yes: bool, dry_run: bool, as_json: bool) -> None:
+def undo(
+    state: pathlib.Path, server: str | None, run_id: str, *, yes: bool, dry_run: bool, as_shell: bool, as_json: bool
+) -> None:
     with _daemon(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return
         how = carry.How(yes=yes, as_json=as_json)
         found = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo/preview")
-        if dry_run:
+        if as_shell and not as_json:
+            click.echo(plan_text.shell(carry.plan_of(found)), nl=False)
+            raise SystemExit(carry.code_of([found]))
+        if dry_run or as_shell:
             carry.show(found, how)
             _end({"plan": found, "run": None}, carry.code_of([found]), how)
         if not _agreed(found, how, f"Undo {run_id} on {found['node']}?"):

@@ -1,4 +1,4 @@
-"""``kill -9`` of the apply at each journalled step, before and after: the next one converges, nothing doubled, undo exact."""
+"""``kill -9`` of the apply and of the undo at each journalled step, before and after: the next one ends it, nothing doubled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from transom.guest import conf
 STEPS = 8
 
 
-def killed_at(bench, mark: str) -> None:
-    """Run ``apply`` and kill it, without warning, as soon as its journal says ``mark``."""
-    command = bench.command("apply", "-f", str(bench.seed), "--yes")
+def killed_at(bench, mark: str, *words: str) -> None:
+    """Run ``apply``, or ``words``, and kill it, without warning, as soon as its journal says ``mark``."""
+    command = bench.command(*(words or ("apply", "-f", str(bench.seed), "--yes")))
     with subprocess.Popen(
         command, env=bench.env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
@@ -49,6 +49,26 @@ def test_killed_and_run_again_converges(bench, step, sign):
         assert undone.returncode == 0, undone.stdout + undone.stderr
     assert bench.files() == before
     assert bench.driver() == "i915"
+
+
+@pytest.mark.parametrize("sign", ["…", "✓"], ids=["begun", "done"])
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_an_undo_that_was_killed_is_ended_by_the_next(bench, step, sign):
+    before = bench.files()
+    run = bench.apply(bench.seed)
+    killed_at(bench, f"[{step}/{STEPS}] {sign}", "undo", run, "--yes")
+    done = bench.transom("undo", run, "--yes")
+    while step == STEPS and done.returncode == 69 and bench.node.boots < 4:
+        bench.node.wait_boot(bench.node.boots - 1)
+        done = bench.transom("undo", run, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert bench.files() == before
+    assert bench.driver() == "i915"
+    assert "intel_iommu" not in bench.node.ssh("cat /proc/cmdline")
+    assert bench.node.ssh("ls /var/lib/transom/dirty") == ""
+    assert {row["id"]: row["state"] for row in bench.json("run", "ls")}[run] == "undone"
+    bench.apply()
+    assert bench.plan().empty
 
 
 def assert_nothing_doubled(bench) -> None:
