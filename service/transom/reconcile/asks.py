@@ -102,6 +102,7 @@ class Asks:
         for asked, share in self._desk.asked(found.node):
             if share.plan == hash and found.kind in orders.KINDS:
                 operation = asked  # what waits is an operation already, and goes on
+                self._desk.move(share, records.QUEUED)  # who follows it must not take it for waiting still
         if shares:
             self._store.operations.ask(operation, shares)
         self._ring(found.node, "approved")
