@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from transom.api import problem, route
 
-_LONGEST = 300
+_LONGEST = 1000
 
 
 def parse(asked: route.Route, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -89,7 +89,10 @@ def show(plan: Mapping[str, Any], how: How) -> None:
 def provision(daemon: client.Client, files: Sequence[pathlib.Path], how: How) -> list[Outcome]:
     """Hand in the documents (without files: see to those stored once more), and carry out what is approved."""
     operation = daemon.post("/v1/documents", {"files": client.texts(files)})
-    return see_through(daemon, operation["id"], how)
+    outcomes = see_through(daemon, operation["id"], how)
+    for run in [outcome.run for outcome in outcomes if outcome.run]:
+        common.progress(f"`transom undo {run}` takes it back")
+    return outcomes
 
 
 def see_through(daemon: client.Client, operation: str, how: How) -> list[Outcome]:
@@ -157,7 +160,7 @@ def _end(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any
 
 def _say(outcome: Outcome) -> None:
     said = {
-        "done": f"{outcome.node}: as declared ({outcome.reason})",
+        "done": f"{outcome.node}: done: {outcome.reason}",
         "waiting": f"{NOTHING} {outcome.node} waits: {outcome.reason}; `transom approve` lets it go on",
         "held": f"{outcome.node}: held: {outcome.reason}",
         "failed": f"{outcome.node}: failed: {outcome.reason}",

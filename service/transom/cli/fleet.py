@@ -8,9 +8,13 @@ import time
 
 import click
 
-from transom.cli import carry, client, common
+from transom.cli import carry, client, common, through
 from transom.reconcile import backend
 from transom.report import drift_text
+
+
+_OPEN = ("waiting", "proposed")
+"""Plans that can be approved: those that ask for it, and those of nodes that are only observed."""
 
 
 def _asks_daemon(command: click.decorators.FC) -> click.decorators.FC:
@@ -26,8 +30,9 @@ def status(daemon: client.Client, as_json: bool) -> None:
     """How the daemon and its nodes stand."""
     with common.told(as_json=as_json):
         said, nodes = daemon.get("/v1/status"), daemon.items("/v1/nodes")
+        waiting = [plan for state in _OPEN for plan in daemon.items("/v1/plans", state=state)]
     if as_json:
-        common.show_json(said | {"server": daemon.url})
+        common.show_json(said | {"server": daemon.url, "waiting": waiting})
         return
     paused, tripped = said["paused"], said["fleet_drift"]
     click.echo(f"daemon at {daemon.url}, fleet {said['fleet']}")
@@ -35,14 +40,11 @@ def status(daemon: client.Client, as_json: bool) -> None:
     if tripped:
         click.echo(f"HELD: {', '.join(tripped)} newly differ all at once; `transom resume` when that is right")
     for node in nodes:
-        click.echo(node_line(node))
+        click.echo(through.node_line(node))
+    for plan in waiting:
+        click.echo(f"plan {plan['hash']} is {plan['state']}: {plan['summary']}")
     for node, seconds in said["under_way"].items():
         click.echo(f"at work on {node} for {seconds:.0f} s")
-
-
-def node_line(node: dict[str, object]) -> str:
-    """One node of ``GET /v1/nodes``."""
-    return f"{node['name']:16} {node['cluster']:16} {node['mode']:8} {node['state']:12} {node['reason']}".rstrip()
 
 
 @click.command()
@@ -193,15 +195,17 @@ def release(daemon: client.Client, name: str, yes: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("name", metavar="VM")
 @click.option("--confirm", metavar="NAME", help="The VM's name once more, instead of being asked.")
+@click.option("-y", "--yes", is_flag=True, help="Approve also a plan that reboots the node.")
 @common.json_option
 @_asks_daemon
 @client.given
-def rm(daemon: client.Client, name: str, confirm: str | None, as_json: bool) -> None:
+def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, as_json: bool) -> None:
     """Delete a stopped VM that Transom made, WITH ITS DISKS, and forget its document."""
     with common.told(as_json=as_json):
         typed = _typed(name) if confirm is None else confirm
         operation = daemon.post("/v1/remove", {"name": name, "confirm": typed})
-        outcomes = carry.see_through(daemon, operation["id"], carry.How(as_json=as_json))
+        how = carry.How(yes=yes, as_json=as_json, question=f"Delete {name} by plan {{hash}} on {{node}}?")
+        outcomes = carry.see_through(daemon, operation["id"], how)
     _finish(outcomes, as_json)
 
 

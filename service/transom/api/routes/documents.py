@@ -65,7 +65,7 @@ ROUTES = (
         status=202,
         query=(
             route.Query("approve", "As `approve` in JSON.", values=("plan",)),
-            route.Query("name", "A name for the YAML, for messages."),
+            route.Query("name", "As `name` of a file in JSON, for YAML."),
         ),
         headers=(
             route.Query("Idempotency-Key", "Sent again with the same key and content, it is the same operation."),

@@ -81,7 +81,7 @@ ROUTES = (
             route.Query(
                 "take_over", "As if contradicting lines and named VMs may be taken over.", values=("true", "false")
             ),
-            route.Query("name", "A name for the YAML, for messages."),
+            route.Query("name", "As `name` of a file in JSON, for YAML."),
         ),
         body=route.Body.DOCUMENTS,
         slow=True,
