@@ -1,0 +1,136 @@
+"""A real keeper on lab nodes: what breaks in the field is found, put right by policy or told; undo; release; one daemon a state."""
+
+from __future__ import annotations
+
+import pytest
+
+from transom import errors
+from transom.lab import breaks
+from transom.reconcile import settings
+
+BY = {"by": "eve"}
+
+
+def converged(bench, keeper, waiting, mode: str):
+    _, settled = waiting
+    limits = "  mode: enforce\n  limits: {impact: host-reboot, fleet_drift_percent: 100}"
+    text = bench.text(lambda seed: seed.replace("  mode: observe", limits) if mode == "enforce" else seed)
+    done = settled(keeper, keeper.provision([text], approve=True, key="", **BY))
+    assert done.state == "done", done
+    return done
+
+
+def do(bench, kind: str) -> None:
+    breaks.find(kind).apply(bench.lab, bench.lab.node("pve1"))
+
+
+@pytest.mark.parametrize(
+    "kind", ["vm-edited-in-ui", "args-dropped", "grub-dropin-removed", "modules-edited", "rom-lost", "kernel-upgraded"]
+)
+def test_enforce_puts_right(bench, waiting, kind):
+    until, _ = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "enforce")
+        do(bench, kind)
+        until(lambda: keeper.runs()[0]["kind"] == "enforce" and keeper.runs()[0]["state"] == "applied")
+        until(lambda: keeper.nodes()[0].state == "as-declared" and not [r for r in keeper.drift() if r.kind == "drift"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("token-revoked", "api-unreadable"),
+        ("node-down", "node-unreachable"),
+        ("qemu-upgraded", "qemu-igd-generation"),
+        ("vm-locked", "vm-locked"),
+        ("foreign-contradiction", "foreign-contradiction"),
+        ("no-quorum", "no-quorum"),
+    ],
+)
+def test_what_nobody_may_put_right_alone_is_told(bench, waiting, kind, row):
+    until, _ = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "enforce")
+        runs = len(keeper.runs())
+        do(bench, kind)
+        until(lambda: any(one.key.startswith(row) for one in keeper.drift()))
+        until(lambda: keeper.nodes()[0].state in ("held", "unreachable"))
+        assert len(keeper.runs()) == runs
+
+
+def test_observe_reports_and_an_approval_puts_right(bench, waiting):
+    until, settled = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "observe")
+        do(bench, "vga-changed")
+        until(lambda: keeper.plans(state="proposed"))
+        assert [row.key for row in keeper.drift() if row.kind == "drift"] == ["qemu/112/vga"]
+        asked = keeper.approve(keeper.plans(state="proposed")[0].hash, **BY)
+        assert settled(keeper, asked).state == "done"
+
+
+def test_an_undone_run_is_not_done_again_by_the_policy(bench, waiting):
+    until, settled = waiting
+    with bench.keeper() as keeper:
+        done = converged(bench, keeper, waiting, "enforce")
+        run = done.shares[0].run
+        way_back = keeper.preview_undo(run)
+        asked = settled(keeper, keeper.undo(run, approved=way_back["hash"], **BY))
+        assert asked.state == "done", asked
+        until(lambda: keeper.nodes()[0].state == "waiting")
+        assert "documents have changed" in keeper.nodes()[0].reason
+    assert "vfio" not in bench.lab.node("pve1").ssh("cat /proc/cmdline /etc/modules; ls /etc/modprobe.d")
+
+
+def test_release_gives_the_host_back_and_leaves_the_vm(bench, waiting):
+    _, settled = waiting
+    node = bench.lab.node("pve1")
+    before = node.ssh(
+        "cat /proc/cmdline; sha256sum /etc/default/grub /etc/modules /etc/modprobe.d/* /etc/modules-load.d/*"
+    )
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "observe")
+        keeper.release("Policy/home", **BY)
+        asked = settled(keeper, keeper.release("Node/pve1", **BY), "waiting")
+        keeper.approve(asked.shares[0].plan, **BY)
+        settled(keeper, asked, "done")
+        assert keeper.nodes() == []
+    after = node.ssh(
+        "cat /proc/cmdline; sha256sum /etc/default/grub /etc/modules /etc/modprobe.d/* /etc/modules-load.d/*"
+    )
+    assert after == before
+    conf = (node.root / "etc/pve/qemu-server/112.conf").read_text()
+    assert "hostpci0" in conf
+    assert "transom" not in conf
+    assert "vm-112-disk-0" in conf
+
+
+def test_remove_deletes_the_vm_and_asks_before_the_reboot(bench, waiting):
+    _, settled = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "observe")
+        asked = settled(keeper, keeper.remove("win11-igd", confirm="win11-igd", **BY))
+        assert asked.state == "waiting", "taking the host settings back needs a reboot, which nobody has typed"
+        keeper.approve(asked.shares[0].plan, **BY)
+        settled(keeper, asked, "done")
+    node = bench.lab.node("pve1")
+    assert not (node.root / "etc/pve/qemu-server/112.conf").exists()
+    assert "igd-" not in node.ssh("ls /usr/share/kvm")
+
+
+def test_an_adoption_is_approved_like_any_plan(bench, waiting):
+    until, settled = waiting
+    do(bench, "foreign-contradiction")
+    with bench.keeper() as keeper:
+        asked = settled(keeper, keeper.provision([bench.text()], approve=True, key="", **BY))
+        assert asked.state == "held"
+        (plan,) = keeper.preview([], take_over=True)
+        approved = settled(keeper, keeper.approve(plan["hash"], **BY))
+        assert approved.state == "done", approved
+        assert keeper.runs()[0]["kind"] == "adopt"
+        until(lambda: keeper.nodes()[0].state == "as-declared")
+
+
+def test_two_daemons_do_not_share_a_state(bench):
+    with bench.keeper(settings.Settings()), pytest.raises(errors.Busy, match="another daemon"), bench.keeper():
+        pass
