@@ -17,7 +17,9 @@ Adapters translate once, ``raise … from``. "Held by a gate" is an outcome and 
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -41,12 +43,31 @@ class TransomError(Exception):
         self.hint = hint
 
 
-class SpecError(TransomError):
-    """One or more mistakes in documents; ``problems`` holds a line each, all found at once."""
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """One mistake in a document. ``line`` is 1-based, 0 when no line is to blame; ``path`` is dotted, empty for the whole
+    document."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    file: str
+    line: int
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place} {self.path}: {self.reason}" if self.path else f"{place}: {self.reason}"
+
+
+class SpecError(TransomError):
+    """One or more mistakes in documents; ``problems`` holds a line each, all found at once.
+
+    ``rows`` are the same in parts, where they are known: empty for mistakes that came as lines alone.
+    """
+
+    def __init__(self, problems: Sequence[str | Mistake]) -> None:
+        self.problems = [str(problem) for problem in problems]
+        self.rows = tuple(problem for problem in problems if isinstance(problem, Mistake))
+        super().__init__("\n".join(self.problems))
 
 
 class Unreachable(TransomError):

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
-from transom.spec import bundle, documents, layers, problems
+from transom.spec import bundle, documents, layers, problems, remainder
 
 Broken = frozenset[tuple[str, str]]
-"""Kind and name of documents that are wrong themselves: what refers to them is not blamed."""
+"""Kind and name of documents of which nothing could be read, empty where not known: what may refer to them is not blamed."""
 
 
 def check(docs: bundle.Bundle, broken: Broken = frozenset()) -> list[problems.Problem]:
-    """Every mistake between the documents of ``docs``."""
+    """Every mistake between the documents of ``docs``; those with gaps are judged by what is left of them."""
     found = [*_named_twice(docs), *_references(docs, broken), *_hosts_twice(docs), *_vmids(docs), *_devices(docs)]
+    for item, vm in docs.of(documents.VirtualMachine).values():
+        found += _recipe(_vm(item, vm.spec, docs), docs)
     for item, node in docs.of(documents.Node).values():
-        found += [*_policy(item, docs), *_recipes(item, node.spec, docs)]
+        found += [*_policy(item, docs), *_contradictions(item, node.spec, docs)]
     return found
 
 
 def vms(docs: bundle.Bundle, node: str) -> list[layers.Vm]:
-    """The VMs of one node with what they refer to, in the order of the documents, without those that refer to nothing."""
-    recipes = docs.of(documents.Recipe)
-    devices = docs.of(documents.Node)[node][1].spec.devices
-    found = []
-    for item, vm in docs.of(documents.VirtualMachine).values():
-        known = (vm.spec.recipe is None or vm.spec.recipe in recipes) and (
-            vm.spec.device is None or vm.spec.device in devices
-        )
-        if vm.spec.node == node and known:
-            recipe = recipes[vm.spec.recipe][1] if vm.spec.recipe else None
-            device = devices[vm.spec.device] if vm.spec.device else None
-            found.append(layers.Vm(item, vm.spec, device, recipe))
-    return found
+    """The VMs of one node with what they refer to, in the order of the documents."""
+    return [_vm(item, vm.spec, docs) for item, vm in docs.of(documents.VirtualMachine).values() if vm.spec.node == node]
+
+
+def _vm(item: bundle.Loaded, spec: documents.VmSpec, docs: bundle.Bundle) -> layers.Vm:
+    """What it refers to and does not exist is None: that is told by itself."""
+    nodes, recipes = docs.of(documents.Node), docs.of(documents.Recipe)
+    devices = nodes[spec.node][1].spec.devices if spec.node in nodes else {}
+    recipe = recipes[spec.recipe][1] if spec.recipe in recipes else None
+    return layers.Vm(item, spec, devices.get(spec.device) if spec.device else None, recipe)
 
 
 def _named_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
@@ -53,13 +52,18 @@ class _References:
         self.broken = broken
         self.names: dict[str, list[str]] = {kind: [] for kind in documents.KINDS}
         for item in docs:
-            self.names[item.kind].append(item.name)
+            if item.name.startswith(remainder.UNREAD):
+                self.broken |= {(item.kind, "")}
+            else:
+                self.names[item.kind].append(item.name)
 
     def missing(
         self, item: bundle.Loaded, path: tuple[problems.Part, ...], kind: str, name: str | None
     ) -> Iterator[problems.Problem]:
         known = self.names[kind]
-        if name is None or name in known or (kind, name) in self.broken:
+        if name is None or name == remainder.UNREAD or name in known:
+            return
+        if self.broken & {(kind, name), (kind, ""), ("", name), ("", "")}:
             return
         hint = problems.did_you_mean(name, known) or f"; known: {', '.join(sorted(known)) or 'none'}"
         yield item.problem(path, f"there is no {kind} {problems.shown(name)}{hint}")
@@ -77,7 +81,7 @@ def _references(docs: bundle.Bundle, broken: Broken) -> Iterator[problems.Proble
                 yield from look.missing(item, ("spec", "rom"), "Rom", vm.rom)
                 yield from look.missing(item, ("spec", "recipe"), "Recipe", vm.recipe)
                 if vm.node in nodes:
-                    yield from _device(item, vm, nodes[vm.node][1].spec.devices)
+                    yield from _device(item, vm, *nodes[vm.node])
             case documents.Policy(spec=policy):
                 for index, name in enumerate(policy.selector.nodes):
                     if not set(name) & set("*?["):
@@ -87,9 +91,10 @@ def _references(docs: bundle.Bundle, broken: Broken) -> Iterator[problems.Proble
 
 
 def _device(
-    item: bundle.Loaded, vm: documents.VmSpec, devices: Mapping[str, documents.Device]
+    item: bundle.Loaded, vm: documents.VmSpec, at: bundle.Loaded, node: documents.Node
 ) -> Iterator[problems.Problem]:
-    if vm.device is not None and vm.device not in devices:
+    devices = node.spec.devices
+    if vm.device is not None and vm.device not in devices and not at.hides("spec", "devices", vm.device):
         hint = problems.did_you_mean(vm.device, devices) or f"; known: {', '.join(devices) or 'none'}"
         yield item.problem(
             ("spec", "device"), f"Node {problems.shown(vm.node)} has no device {problems.shown(vm.device)}{hint}"
@@ -116,6 +121,7 @@ def _hosts_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
             f"the PVE node {problems.shown(node.spec.pve_node or item.name)} of this cluster is",
         )
         for item, node in docs.of(documents.Node).values()
+        if not any(item.hides(*path) for path in (("spec", "cluster"), ("spec", "pve_node"), ("metadata", "name")))
     )
 
 
@@ -123,7 +129,7 @@ def _vmids(docs: bundle.Bundle) -> Iterator[problems.Problem]:
     nodes = docs.of(documents.Node)
     return _claimed_twice(
         (
-            (nodes[vm.spec.node][1].spec.cluster, vm.spec.vmid),
+            (_cluster(*nodes[vm.spec.node]), vm.spec.vmid),
             item,
             ("spec", "vmid"),
             f"{vm.spec.vmid} on this cluster belongs to",
@@ -131,6 +137,11 @@ def _vmids(docs: bundle.Bundle) -> Iterator[problems.Problem]:
         for item, vm in docs.of(documents.VirtualMachine).values()
         if vm.spec.vmid is not None and vm.spec.node in nodes
     )
+
+
+def _cluster(item: bundle.Loaded, node: documents.Node) -> tuple[str, str]:
+    """Where a VMID counts: the node's cluster, or the node alone while that cannot be told."""
+    return ("Node", item.name) if item.hides("spec", "cluster") else ("Cluster", node.spec.cluster)
 
 
 def _devices(docs: bundle.Bundle) -> Iterator[problems.Problem]:
@@ -142,25 +153,50 @@ def _devices(docs: bundle.Bundle) -> Iterator[problems.Problem]:
             f"{problems.shown(vm.spec.device)} of this node is given to",
         )
         for item, vm in docs.of(documents.VirtualMachine).values()
-        if vm.spec.device is not None
+        if vm.spec.device is not None and not item.hides("spec", "node")
     )
 
 
 def _policy(node: bundle.Loaded, docs: bundle.Bundle) -> Iterator[problems.Problem]:
-    best = layers.policies(node, docs.of(documents.Policy))
+    candidates = docs.of(documents.Policy)
+    if node.touched("metadata") or any(item.touched("spec", "selector") for item, _ in candidates.values()):
+        return  # the one that cannot be read may be the narrowest
+    best = layers.policies(node, candidates)
     for item, _ in best[1:]:
         reason = f"selects Node {problems.shown(node.name)} as narrowly as {best[0][0].title}; name it in one of them"
         yield item.problem(("spec", "selector"), reason)
 
 
-def _recipes(node: bundle.Loaded, spec: documents.NodeSpec, docs: bundle.Bundle) -> Iterator[problems.Problem]:
-    here = vms(docs, node.name)
-    for vm in here:
-        if vm.recipe and vm.device is None and (vm.recipe.spec.vfio_ids or vm.recipe.spec.guest.hostpci):
-            reason = f"{vm.recipe_title} passes a device through; name one of the node's in spec.device"
-            yield vm.item.problem(("spec", "recipe"), reason)
-        for need, value in layers.unmet(vm):
+def _recipe(vm: layers.Vm, docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    """What the VM's recipe asks of it."""
+    if vm.recipe is None:
+        return
+    lacks_device = vm.spec.device is None and not vm.item.hides("spec", "device")
+    if lacks_device and (vm.recipe.spec.vfio_ids or vm.recipe.spec.guest.hostpci):
+        reason = f"{vm.recipe_title} passes a device through; name one of the node's in spec.device"
+        yield vm.item.problem(("spec", "recipe"), reason)
+    if docs.of(documents.Recipe)[vm.recipe.metadata.name][0].touched("spec", "guest"):
+        return
+    for need, value in layers.unmet(vm):
+        if not _hidden(vm, need.key):
             yield _requirement(vm, need, value)
+
+
+def _hidden(vm: layers.Vm, key: str) -> bool:
+    """Whether something that cannot be read may give the key's value."""
+    if key in vm.spec.raw:
+        return False
+    hardware = ("spec", "hardware")
+    paths = [("spec", "raw", key), (*hardware, key), (*hardware, "disks", key), (*hardware, "network", key)]
+    return any(vm.item.hides(*path) for path in [*paths, ("spec", "media", key)])
+
+
+def _contradictions(node: bundle.Loaded, spec: documents.NodeSpec, docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    here = vms(docs, node.name)
+    recipes = docs.of(documents.Recipe)
+    used = [recipes[vm.recipe.metadata.name][0] for vm in here if vm.recipe]
+    if node.touched("spec", "host") or any(item.touched("spec", "host") for item in used):
+        return  # what cannot be read may want it without a condition
     for vm, key, first, want in layers.contradictions(node, spec, here):
         reason = (
             f"wants {want.value} of {key} with kernel {want.kernel}, {first.document} with {first.kernel}; "

@@ -12,17 +12,22 @@ import pydantic
 
 from transom import errors
 from transom.spec import documents, problems
+from transom.spec import gaps as holes  # "gaps" is also a field here
 
 D = TypeVar("D", bound=documents.Envelope)
 
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """One document and where it came from. ``lines`` maps a dotted path (``spec.devices.igpu.id``) to its 1-based line."""
+    """One document and where it came from. ``lines`` maps a dotted path (``spec.devices.igpu.id``) to its 1-based line.
+
+    With ``gaps`` it is what is left of a wrong document: only for finding further mistakes, never handed out as read.
+    """
 
     document: documents.Document
     file: str
     lines: Mapping[str, int]
+    gaps: holes.Gaps = holes.NONE
 
     @property
     def kind(self) -> str:
@@ -44,15 +49,28 @@ class Loaded:
 
     def line(self, *parts: problems.Part) -> int:
         """1-based; 0 when nothing of the document has a line."""
-        for end in range(len(parts), -1, -1):
-            line = self.lines.get(problems.dotted(parts[:end]), 0)
+        written = self.gaps.written(parts)
+        for end in range(len(written), -1, -1):
+            line = self.lines.get(problems.dotted(written[:end]), 0)
             if line:
                 return line
         return 0
 
     def problem(self, parts: tuple[problems.Part, ...], reason: str) -> problems.Problem:
         """A mistake of this document at ``parts``."""
-        return problems.Problem(self.file, self.line(*parts), problems.dotted(parts), reason)
+        return problems.Problem(self.file, self.line(*parts), problems.dotted(self.gaps.written(parts)), reason)
+
+    def stands(self, *parts: problems.Part) -> bool:
+        """Whether a value stands at ``parts`` that was left out, being wrong."""
+        return parts in self.gaps.wrong
+
+    def hides(self, *parts: problems.Part) -> bool:
+        """Whether what is meant at ``parts`` cannot be told, when nothing is left there."""
+        return self.gaps.hide(parts)
+
+    def touched(self, *parts: problems.Part) -> bool:
+        """Whether anything at, above or below ``parts`` cannot be told."""
+        return self.gaps.touch(parts)
 
 
 @dataclasses.dataclass(frozen=True)

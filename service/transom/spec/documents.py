@@ -51,7 +51,9 @@ class Secret(base.Base):
     @pydantic.model_validator(mode="after")
     def _one_place(self) -> Secret:
         if (self.file is None) == (self.env is None):
-            raise pydantic_core.PydanticCustomError("secret", 'needs exactly one of "file: PATH" and "env: NAME"')
+            raise pydantic_core.PydanticCustomError(
+                "secret", 'needs exactly one of "file: PATH" and "env: NAME"', {"fields": ("file", "env")}
+            )
         return self
 
 
@@ -76,7 +78,9 @@ class Api(base.Base):
     def _one_trust(self) -> Api:
         if (self.fingerprint is None) == (self.ca is None):
             raise pydantic_core.PydanticCustomError(
-                "trust", 'needs exactly one of "fingerprint" and "ca" to know the server\'s certificate by'
+                "trust",
+                'needs exactly one of "fingerprint" and "ca" to know the server\'s certificate by',
+                {"fields": ("fingerprint", "ca")},
             )
         return self
 

@@ -88,12 +88,22 @@ def _one_line(value: Any) -> Any:
 
 def _absolute(path: str, info: pydantic.ValidationInfo) -> str:
     """Relative to the document's folder, ``~`` to the user's; both come in as context from the loader, nothing is looked up."""
-    if not isinstance(info.context, dict):
+    if not isinstance(info.context, dict) or "folder" not in info.context:
         return path
     home = info.context["home"]
     if path == "~" or path.startswith("~/"):
         path = home + path[1:]
     return os.path.normpath(os.path.join(info.context["folder"], path))  # noqa: PTH118 - text, no file is touched
+
+
+def _known_zone(name: str, info: pydantic.ValidationInfo) -> str:
+    """The machine's list of time zones comes in as context from the loader; without it every name of the right form will do."""
+    zones = info.context.get("zones") if isinstance(info.context, dict) else None
+    if zones is None or name in (known := zones()):
+        return name
+    hint = problems.did_you_mean(name, sorted(known)) or "; `timedatectl list-timezones` shows all"
+    reason = f"{problems.shown(name)} is no time zone that this machine knows{hint}"
+    raise pydantic_core.PydanticCustomError("zone", "{reason}", {"reason": reason})
 
 
 _PVES_OWN = frozenset(
@@ -293,5 +303,7 @@ Cron = Annotated[
 ]
 Duration = Annotated[str, Form("^[1-9][0-9]{0,4}[mhd]$", "a duration in minutes, hours or days", "2h")]
 TimeZone = Annotated[
-    str, Form(r"^(?:UTC|[A-Z][A-Za-z_]+(?:/[A-Z0-9][A-Za-z0-9_+-]*)+)$", "a time zone's name", "Europe/Berlin")
+    str,
+    Form(r"^(?:UTC|[A-Z][A-Za-z_]+(?:/[A-Z0-9][A-Za-z0-9_+-]*)+)$", "a time zone's name", "Europe/Berlin"),
+    pydantic.AfterValidator(_known_zone),
 ]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import os
 import os.path
 import pathlib
+import shlex
+import stat
 import zoneinfo
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from transom import errors, resources
 from transom.spec import across, bundle, documents, problems, validate, within, yamltree
@@ -14,7 +19,8 @@ from transom.spec import across, bundle, documents, problems, validate, within, 
 
 @dataclasses.dataclass(frozen=True)
 class _Scan:
-    """What one text gave: good documents, mistakes, and the names of the documents that are wrong."""
+    """What one text gave: documents (what is left of them, where there are mistakes), mistakes, and the kinds and names of
+    those of which nothing is left."""
 
     loaded: tuple[bundle.Loaded, ...] = ()
     wrong: tuple[problems.Problem, ...] = ()
@@ -61,9 +67,9 @@ def shipped_recipes() -> tuple[bundle.Loaded, ...]:
 
 
 def _refuse(wrong: Iterable[problems.Problem], files: Iterable[str]) -> None:
-    lines = problems.ordered(wrong, files)
-    if lines:
-        raise errors.SpecError(lines)
+    found = problems.ordered(wrong, files)
+    if found:
+        raise errors.SpecError(found)
 
 
 def _files(paths: Sequence[pathlib.Path]) -> tuple[list[pathlib.Path], list[problems.Problem]]:
@@ -84,41 +90,103 @@ def _read(path: pathlib.Path) -> _Scan:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
-        return _Scan(wrong=(problems.Problem(str(path), 0, "", f"is not UTF-8 text (byte {error.start})"),))
+        return _unread(path, f"is not UTF-8 text (byte {error.start})")
     except OSError as error:
-        return _Scan(wrong=(problems.Problem(str(path), 0, "", f"cannot be read: {error.strerror}"),))
+        return _unread(path, f"cannot be read: {error.strerror}")
     return _scan(text, str(path), where)
+
+
+def _unread(path: pathlib.Path, reason: str) -> _Scan:
+    return _Scan(wrong=(problems.Problem(str(path), 0, "", reason),), broken=frozenset({("", "")}))
 
 
 def _scan(text: str, name: str, where: validate.Whereabouts | None) -> _Scan:
     trees, wrong = yamltree.read(text, name)
     told = {(item.line, item.path) for item in wrong}
+    broken = {("", "") for item in wrong if not item.path}  # a document, or the rest of the text, could not be read
+    zones = functools.cache(zoneinfo.available_timezones)  # walks a folder
     loaded: list[bundle.Loaded] = []
-    broken: set[tuple[str, str]] = set()
     for tree in trees:
-        item, faults = validate.document(tree, name, where)
-        faults += [*within.check(item), *_timezones(item)] if item else []
+        item, faults = validate.document(tree, name, where, zones)
+        faults += within.check(item) if item else []
         wrong += [fault for fault in faults if (fault.line, fault.path) not in told]
-        if item and not faults:
+        if item:
             loaded.append(item)
         else:
-            broken |= _identity(tree)
+            broken.add(_identity(tree))
     return _Scan(tuple(loaded), tuple(wrong), frozenset(broken))
 
 
-def _timezones(item: bundle.Loaded) -> Iterator[problems.Problem]:
-    """Time zones that this machine does not know. Here, because its tz database is a folder of files."""
-    if not isinstance(item.document, documents.Policy) or not item.document.spec.windows:
-        return
-    known = zoneinfo.available_timezones()
-    for index, window in enumerate(item.document.spec.windows):
-        if window.timezone not in known:
-            hint = problems.did_you_mean(window.timezone, sorted(known)) or "; `timedatectl list-timezones` shows all"
-            reason = f"{problems.shown(window.timezone)} is no time zone that this machine knows{hint}"
-            yield item.problem(("spec", "windows", index, "timezone"), reason)
-
-
-def _identity(tree: yamltree.Tree) -> set[tuple[str, str]]:
+def _identity(tree: yamltree.Tree) -> tuple[str, str]:
+    """Kind and name of a document of which nothing is left; empty where they are not known."""
     metadata = tree.data.get("metadata")
     kind, name = tree.data.get("kind"), metadata.get("name") if isinstance(metadata, dict) else None
-    return {(str(kind), str(name))}
+    return (kind if isinstance(kind, str) and kind in documents.KINDS else "", name if isinstance(name, str) else "")
+
+
+# --- files that documents name ---------------------------------------------------------------------------------------
+
+
+def check_files(docs: bundle.Bundle, environ: Mapping[str, str] | None = None) -> list[problems.Problem]:
+    """What is wrong with the files and environment variables that the documents name, as this process sees them: ROMs, secrets,
+    SSH keys, CA files. Only for where the documents are at home: another machine has other files.
+
+    ``environ`` is ``os.environ`` by default. No message holds a secret, nor a path or name that may be one by mistake.
+    """
+    here = os.environ if environ is None else environ
+    found: list[problems.Problem] = []
+    for item in docs.own:
+        match item.document:
+            case documents.Rom(spec=rom):
+                found += _rom(item, rom)
+            case documents.Cluster(spec=cluster):
+                found += _secret(item, cluster.api.token.secret, ("spec", "api", "token", "secret"), here)
+                found += _secret(item, cluster.ssh.key, ("spec", "ssh", "key"), here)
+                if cluster.api.ca and (fault := _unusable(cluster.api.ca)):
+                    told = problems.shown(cluster.api.ca)
+                    found.append(item.problem(("spec", "api", "ca"), f"{told} {fault}; put the CA's certificate there"))
+            case _:
+                pass
+    return problems.ordered(found, dict.fromkeys(item.file for item in docs))
+
+
+def _rom(item: bundle.Loaded, rom: documents.RomSpec) -> Iterator[problems.Problem]:
+    if fault := _unusable(rom.file):
+        hint = "put the ROM there, or mend the path (it is relative to the document's folder)"
+        yield item.problem(("spec", "file"), f"{problems.shown(rom.file)} {fault}; {hint}")
+        return
+    with open(rom.file, "rb") as file:  # noqa: PTH123 - as text the path is what the document says
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != rom.sha256:
+        name = problems.printable(os.path.basename(rom.file))  # noqa: PTH119
+        hint = f"put what `sha256sum {shlex.quote(name)}` prints here, if it is the ROM that you mean"
+        yield item.problem(("spec", "sha256"), f"{name} has sha256 {digest}, not {rom.sha256}; {hint}")
+
+
+def _secret(
+    item: bundle.Loaded, secret: documents.Secret, path: tuple[str, ...], environ: Mapping[str, str]
+) -> Iterator[problems.Problem]:
+    if secret.env and not environ.get(secret.env, "").strip():
+        told = "is empty" if secret.env in environ else "is not set"
+        hint = 'set it where Transom runs, or give "file: PATH"'
+        yield item.problem((*path, "env"), f"the environment variable {told}; {hint}")
+    if secret.file and (fault := _unusable(secret.file)):
+        folder = problems.shown(os.path.dirname(secret.file))  # noqa: PTH120
+        hint = "put the secret there, or mend the path (it is relative to the document's folder)"
+        yield item.problem((*path, "file"), f"the file that it names in {folder} {fault}; {hint}")
+
+
+def _unusable(path: str) -> str:
+    """Why the file cannot be read or holds nothing; empty when all is well. A path may be a pipe, which must not be opened."""
+    try:
+        about = os.stat(path)  # noqa: PTH116
+        if stat.S_ISDIR(about.st_mode):
+            return "is a folder, not a file"
+        if not stat.S_ISREG(about.st_mode):
+            return "is no regular file"
+        with open(path, "rb") as file:  # noqa: PTH123
+            return "" if file.read(1) else "is empty"
+    except FileNotFoundError:
+        return "does not exist"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {error.strerror if isinstance(error, OSError) else error}"

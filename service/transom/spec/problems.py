@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
 from collections.abc import Iterable
+
+from transom import errors
 
 Part = str | int
 """One step of a path inside a document: a field's name, or an index of a list."""
@@ -13,18 +14,8 @@ Part = str | int
 _SHOWN = 60
 
 
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """One mistake. ``line`` is 1-based, 0 when no line is to blame; ``path`` is empty for the whole document."""
-
-    file: str
-    line: int
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place} {self.path}: {self.reason}" if self.path else f"{place}: {self.reason}"
+Problem = errors.Mistake
+"""One mistake, in the form in which SpecError carries it."""
 
 
 def dotted(parts: Iterable[Part]) -> str:
@@ -49,17 +40,22 @@ def shown(value: object) -> str:
     return printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean "modules"?``, or nothing when no known word is near."""
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like ``word``, empty when none is near."""
     options = list(known)
     near = difflib.get_close_matches(word[:_SHOWN], options, n=1, cutoff=0.6)
     same_but_case = [option for option in options if option.lower() == word.lower()]
-    best = (same_but_case or near)[:1]
-    return f'; did you mean "{best[0]}"?' if best else ""
+    return next(iter(same_but_case or near), "")
 
 
-def ordered(problems: Iterable[Problem], files: Iterable[str]) -> list[str]:
-    """The lines to print: by file in the order given, then by line, each once."""
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean "modules"?``, or nothing when no known word is near."""
+    best = nearest(word, known)
+    return f'; did you mean "{best}"?' if best else ""
+
+
+def ordered(problems: Iterable[Problem], files: Iterable[str]) -> list[Problem]:
+    """In the order to print: by file in the order given, then by line, each once."""
     rank = {file: index for index, file in enumerate(files)}
     unique = dict.fromkeys(problems)
-    return [str(item) for item in sorted(unique, key=lambda item: (rank.get(item.file, len(rank)), item.line))]
+    return sorted(unique, key=lambda item: (rank.get(item.file, len(rank)), item.line))

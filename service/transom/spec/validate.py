@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
 
 import pydantic
 import pydantic_core
 
-from transom.spec import bundle, documents, problems, yamltree
+from transom.spec import bundle, documents, gaps, problems, remainder, shape, yamltree
 
 _NUMBERS = {
     "greater_than_equal": "is less than {ge}",
@@ -36,19 +34,33 @@ class Whereabouts:
     home: str
 
 
+Zones = Callable[[], Collection[str]]
+"""Gives the names of the time zones that this machine knows; asked only when a document names one."""
+
+
 def document(
-    tree: yamltree.Tree, file: str, where: Whereabouts | None = None
+    tree: yamltree.Tree, file: str, where: Whereabouts | None = None, zones: Zones | None = None
 ) -> tuple[bundle.Loaded | None, list[problems.Problem]]:
-    """The document of ``tree``, or what is wrong with it."""
+    """The document of ``tree`` and what is wrong with it.
+
+    A wrong document is what is left of it, with its ``gaps``; None when nothing is.
+    """
     lines = {problems.dotted(path): line for path, line in tree.lines.items()}
     kind, wrong = _kind(tree, file)
     if kind is None:
         return None, wrong
-    context = dataclasses.asdict(where) if where else None
+    context = {**(dataclasses.asdict(where) if where else {}), **({"zones": zones} if zones else {})}
+    found: list[pydantic_core.ErrorDetails] = []
     try:
-        return bundle.Loaded(kind.model_validate(tree.data, context=context), file, lines), []
+        whole = bundle.Loaded(kind.model_validate(tree.data, context=context), file, lines)
+        if not tree.bad:
+            return whole, []
     except pydantic.ValidationError as error:
-        return None, [_problem(item, kind, tree, file) for item in _causes(error.errors())]
+        found = error.errors()
+    rest = remainder.read(kind, tree, file, found, context)
+    causes = [(_path(item), item) for item in _causes(found)] + list(rest.combined if rest else ())
+    wrong = [_problem(item, path, kind, tree, file) for path, item in causes]
+    return (bundle.Loaded(rest.document, file, lines, rest.gaps) if rest else None), wrong
 
 
 def _kind(tree: yamltree.Tree, file: str) -> tuple[type[documents.Document] | None, list[problems.Problem]]:
@@ -76,10 +88,13 @@ def _below(path: tuple[problems.Part, ...], other: tuple[problems.Part, ...]) ->
     return len(other) > len(path) and other[: len(path)] == path
 
 
+def _path(error: pydantic_core.ErrorDetails) -> gaps.Path:
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
 def _problem(
-    error: pydantic_core.ErrorDetails, kind: type[documents.Document], tree: yamltree.Tree, file: str
+    error: pydantic_core.ErrorDetails, path: gaps.Path, kind: type[documents.Document], tree: yamltree.Tree, file: str
 ) -> problems.Problem:
-    path = tuple(part for part in error["loc"] if part != "[key]")
     return problems.Problem(file, _line(tree, path), problems.dotted(path), _reason(error, kind, path))
 
 
@@ -92,7 +107,7 @@ def _reason(error: pydantic_core.ErrorDetails, kind: type[documents.Document], p
     if said == "missing":
         return "is missing"
     if said == "extra_forbidden":
-        known = _known(kind, path[:-1])
+        known = shape.fields(shape.at(kind, path[:-1]))
         return f"is not a field here{problems.did_you_mean(str(path[-1]), known) or _listed(known)}"
     if said == "literal_error":
         return _not_one_of(error["input"], context["expected"])
@@ -126,37 +141,3 @@ def _not_one_of(value: object, expected: str) -> str:
 
 def _listed(known: list[str]) -> str:
     return f"; known: {', '.join(known)}" if known else ""
-
-
-def _known(kind: type[documents.Document], path: yamltree.Path) -> list[str]:
-    """The fields of the model at ``path``; follows mappings and lists to what they hold."""
-    holder: Any = kind
-    for part in path:
-        holder = _inside(holder, part)
-    if not _is_model(holder):
-        return []
-    return [field.alias or name for name, field in holder.model_fields.items()]
-
-
-def _inside(holder: Any, part: problems.Part) -> Any:
-    if _is_model(holder):
-        field = holder.model_fields.get(part)
-        return _bare(field.annotation) if field else None
-    arguments = typing.get_args(holder)
-    if typing.get_origin(holder) is dict:
-        return _bare(arguments[1])
-    return _bare(arguments[0]) if typing.get_origin(holder) is tuple else None
-
-
-def _bare(annotation: Any) -> Any:
-    """Without ``Annotated`` and without ``| None``."""
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _bare(typing.get_args(annotation)[0])
-    options = [option for option in typing.get_args(annotation) if option is not type(None)]
-    if type(None) in typing.get_args(annotation) and len(options) == 1:
-        return _bare(options[0])
-    return annotation
-
-
-def _is_model(holder: Any) -> bool:
-    return isinstance(holder, type) and issubclass(holder, pydantic.BaseModel)

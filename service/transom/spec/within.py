@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from transom.spec import bundle, documents, problems
 
+_DISKS = ("spec", "hardware", "disks")
+_NETWORK = ("spec", "hardware", "network")
+_USB = ("spec", "hardware", "usb")
+_MEDIA = ("spec", "media")
+_RAW = ("spec", "raw")
+
 
 def check(item: bundle.Loaded) -> list[problems.Problem]:
-    """Every mistake in ``item`` alone."""
+    """Every mistake in ``item`` alone; in what is left of it, when it has gaps."""
     match item.document:
         case documents.VirtualMachine(spec=vm):
             return [*_vm(item, vm), *_boot(item, vm)]
@@ -23,29 +29,49 @@ def check(item: bundle.Loaded) -> list[problems.Problem]:
 
 
 def _vm(item: bundle.Loaded, vm: documents.VmSpec) -> Iterator[problems.Problem]:
-    if vm.device and "hostpci0" in vm.raw:
+    if (vm.device or item.stands("spec", "device")) and "hostpci0" in _names(item, vm.raw, "spec", "raw"):
         reason = "is made from spec.device, spec.rom and the recipe; take the line out, or spec.device"
         yield item.problem(("spec", "raw", "hostpci0"), reason)
-    if vm.rom and not vm.device:
+    if (vm.rom or item.stands("spec", "rom")) and not vm.device and not item.hides("spec", "device"):
         yield item.problem(("spec", "rom"), "is given to no device; name one of the node's in spec.device")
-    for key in vm.media.keys() & vm.hardware.disks.keys():
-        yield item.problem(("spec", "media", key), "is a disk too (spec.hardware.disks); choose another drive")
+    disks = _names(item, vm.hardware.disks, *_DISKS)
+    for key in _names(item, vm.media, *_MEDIA):
+        if key in disks:
+            yield item.problem(("spec", "media", key), "is a disk too (spec.hardware.disks); choose another drive")
     for index, device in enumerate(vm.hardware.usb):
         if device in vm.hardware.usb[:index]:
             yield item.problem(("spec", "hardware", "usb", index), f"{problems.shown(device)} is given twice")
 
 
+def _names(item: bundle.Loaded, entries: Iterable[str], *path: str) -> list[str]:
+    """The names in a mapping, those of wrong entries too: what else is said of them may still be judged."""
+    return [*entries, *item.gaps.left_out(path)]
+
+
 def _boot(item: bundle.Loaded, vm: documents.VmSpec) -> Iterator[problems.Problem]:
     """PVE refuses a boot order with drives that the VM does not have: ``invalid bootorder: device 'ide0' does not exist'``."""
-    made = [f"usb{index}" for index in range(len(vm.hardware.usb))] + (["hostpci0"] if vm.device else [])
-    known = [*vm.hardware.disks, *vm.hardware.network, *vm.media, *vm.raw, *made]
+    known = _bootable(item, vm)
     for index, key in enumerate(vm.hardware.boot):
         path = ("spec", "hardware", "boot", index)
-        if key not in known:
+        if key in vm.hardware.boot[:index]:
+            yield item.problem(path, f"{problems.shown(key)} is given twice")
+        elif key not in known and not any(
+            item.hides(*holder, key) for holder in (_DISKS, _NETWORK, _MEDIA, _RAW, _USB)
+        ):
             hint = problems.did_you_mean(key, known) or "; give it in hardware or media, or take it out"
             yield item.problem(path, f"{problems.shown(key)} is no drive or network device of this VM{hint}")
-        elif key in vm.hardware.boot[:index]:
-            yield item.problem(path, f"{problems.shown(key)} is given twice")
+
+
+def _bootable(item: bundle.Loaded, vm: documents.VmSpec) -> list[str]:
+    usb = len(vm.hardware.usb) + len(item.gaps.left_out(_USB))
+    return [
+        *_names(item, vm.hardware.disks, *_DISKS),
+        *_names(item, vm.hardware.network, *_NETWORK),
+        *_names(item, vm.media, *_MEDIA),
+        *_names(item, vm.raw, *_RAW),
+        *(f"usb{index}" for index in range(usb)),
+        *(["hostpci0"] if vm.device or item.hides("spec", "device") else []),
+    ]
 
 
 def _recipe(item: bundle.Loaded, recipe: documents.RecipeSpec) -> Iterator[problems.Problem]:

@@ -30,10 +30,12 @@ Path = tuple[problems.Part, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """One document: ``data`` is made of dict, list, str, int, bool and None; ``lines`` gives a 1-based line for each path."""
+    """One document: ``data`` is made of dict, list, str, int, bool and None; ``lines`` gives a 1-based line for each path;
+    ``bad`` are paths at which what is meant cannot be told."""
 
     data: Any
     lines: Mapping[Path, int]
+    bad: frozenset[Path] = frozenset()
 
 
 class _Loader(yaml.CSafeLoader):
@@ -174,4 +176,4 @@ def _tree(node: yaml.Node | None) -> tuple[Tree | None, list[tuple[int, Path, st
     if not isinstance(data, dict):
         walk.wrong.append((line, (), "is not a mapping with apiVersion, kind, metadata and spec"))
         return None, walk.wrong
-    return Tree(data, walk.lines), walk.wrong
+    return Tree(data, walk.lines, frozenset(path for _, path, _ in walk.wrong)), walk.wrong

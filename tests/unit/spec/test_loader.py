@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from transom import errors, resources
-from transom.spec import across, bundle, documents, loader, validate, yamltree
+from transom.spec import across, bundle, documents, gaps, loader, validate, within, yamltree
 
 SEED = (resources.examples_dir() / "seed.yaml").read_text(encoding="utf-8")
 
@@ -190,5 +190,7 @@ def test_any_value_in_any_field_is_taken_or_refused(data: st.DataObject) -> None
         holder = holder[part]
     holder[path[-1]] = data.draw(values)
     loaded, wrong = validate.document(tree, "t")
-    assert (loaded is None) == bool(wrong)
+    assert bool(wrong) == (loaded is None or loaded.gaps != gaps.NONE)
+    further = [*within.check(loaded), *across.check(bundle.Bundle((loaded,)))] if loaded else []
+    wrong += further
     assert all(str(problem).isprintable() for problem in wrong)
