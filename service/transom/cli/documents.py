@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import pathlib
+from collections.abc import Iterator
 
 import click
 
+from transom import errors
 from transom.cli import common
 from transom.spec import loader, resolve
 from transom.spec import schema as schemas
@@ -13,19 +17,44 @@ from transom.spec import schema as schemas
 
 @click.command()
 @common.files_option
+@click.option("--strict", is_flag=True, help="Files and environment variables that are not here count as mistakes too.")
 @common.json_option
-def validate(files: tuple[pathlib.Path, ...], as_json: bool) -> None:
-    """Check documents; every mistake at once, with file, line, reason and hint."""
+def validate(files: tuple[pathlib.Path, ...], strict: bool, as_json: bool) -> None:
+    """Check documents; every mistake at once, with file, line, reason and hint.
+
+    The files that they name are looked at too, as this machine has them, once the documents are right: one that cannot serve is
+    a mistake, one that is not here is told, since it may be on the daemon's machine.
+    """
     if not files:
         raise click.UsageError("give at least one -f FILE")
-    with common.told(as_json=as_json):
+    with common.told(as_json=as_json), _as_list(as_json=as_json):
         docs = loader.load(files)
+        if wrong := loader.check_files(docs, absent=strict):
+            raise errors.SpecError(wrong)
         nodes = resolve.resolve(docs)
+    absent = loader.check_files(docs)
     titles = [item.title for item in docs.own]
     if as_json:
-        common.show_json({"valid": True, "documents": titles, "nodes": [node.name for node in nodes]})
+        missing = [dataclasses.asdict(problem) for problem in absent]
+        named = [node.name for node in nodes]
+        common.show_json({"valid": True, "documents": titles, "nodes": named, "absent": missing})
     else:
         click.echo(f"{len(titles)} documents are right: {', '.join(titles)}")
+        for problem in absent:
+            common.progress(f"not here: {problem}")
+
+
+@contextlib.contextmanager
+def _as_list(*, as_json: bool) -> Iterator[None]:
+    """With ``--json`` mistakes are told one by one, for programs; otherwise as every other error."""
+    try:
+        yield
+    except errors.SpecError as error:
+        if not as_json:
+            raise
+        rows = [dataclasses.asdict(row) for row in error.rows]
+        common.show_json({"error": "SpecError", "problems": rows, "message": str(error), "retry": error.retry.value})
+        raise SystemExit(common.EXITS[errors.SpecError]) from None
 
 
 @click.command()

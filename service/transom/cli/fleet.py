@@ -12,7 +12,6 @@ from transom.cli import carry, client, common, through
 from transom.reconcile import backend
 from transom.report import drift_text
 
-
 _OPEN = ("waiting", "proposed")
 """Plans that can be approved: those that ask for it, and those of nodes that are only observed."""
 
