@@ -22,18 +22,6 @@ def change(vmid: int, values: Mapping[str, str], delete: Iterable[str] = (), dig
     return (shlex.join(["qm", "set", str(vmid), *options, *(["--digest", digest] if digest else [])]),)
 
 
-def revert(vmid: int, keys: Iterable[str]) -> tuple[str, ...]:
-    """``qm set 112 --revert args,memory``: drops pending changes; no line without keys."""
-    options = _list("revert", keys)
-    return (shlex.join(["qm", "set", str(vmid), *options]),) if options else ()
-
-
-def undo(vmid: int, before: Mapping[str, str | None]) -> tuple[str, ...]:
-    """The line that brings back ``before``, where None was not there and is deleted."""
-    kept = {key: value for key, value in before.items() if value is not None}
-    return change(vmid, kept, (key for key, value in before.items() if value is None))
-
-
 def _options(values: Mapping[str, str]) -> list[str]:
     return [word for key in sorted(values) for word in (f"--{key}", values[key])]
 

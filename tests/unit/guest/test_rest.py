@@ -94,11 +94,8 @@ def test_the_lines_to_type_are_what_the_shell_would_see(values: dict[str, str]) 
 
 
 def test_lines_to_type() -> None:
-    before = {"args": None, "memory": "64", "vga": None}
-    assert shell.undo(112, before) == ("qm set 112 --memory 64 --delete args,vga",)
+    assert shell.change(112, {"memory": "64"}, ("vga", "args")) == ("qm set 112 --memory 64 --delete args,vga",)
     assert shell.change(112, {}) == ()
-    assert shell.revert(112, ("memory", "args")) == ("qm set 112 --revert args,memory",)
-    assert shell.revert(112, ()) == ()
     assert shell.create(None, {"name": "VMID"}) == (
         "VMID=$(pvesh get /cluster/nextid)",
         'qm create "$VMID" --name VMID',
