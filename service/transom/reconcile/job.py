@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import re
@@ -47,7 +48,16 @@ class Job:
 
     def plan(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """What ``facts`` lack of the wish."""
-        return make.make(self.node, facts, self.store.ledger(self.node.name), take_over=take_over)
+        ledger = self.store.ledger(self.node.name)
+        return self._with_note(make.make(self.node, facts, ledger, take_over=take_over), facts, ledger)
+
+    def _with_note(self, plan: result.Plan, facts: model.Facts, ledger: Mapping[str, model.Entry]) -> result.Plan:
+        """A run under way writes the ledger first and its copy last: only between runs must the two be the same."""
+        under_way = any(run.state == records.RUNNING for run in self.store.runs(self.node.name))
+        if under_way or isinstance(facts.keeping, model.Unknown):
+            return plan
+        note = mirror.differs(facts.keeping, ledger)
+        return dataclasses.replace(plan, findings=(*plan.findings, note)) if note else plan
 
     def apply(self, approved: str, *, take_over: bool = False) -> str:
         """Carry out the plan whose hash is ``approved``; the run's id. Void when the facts or documents give another plan now;
@@ -84,10 +94,17 @@ class Job:
             mirror.write(self.world.host, self.store.ledger(self.node.name))
             engine.settled(self._replan)
         except errors.TransomError as error:
-            self.store.end_run(run.id, records.FAILED, self.world.now(), str(error))
+            self._end_failed(run, error)
             self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")
             raise
         self.store.end_run(run.id, records.APPLIED, self.world.now())
+
+    def _end_failed(self, run: records.Run, error: errors.TransomError) -> None:
+        self.store.end_run(run.id, records.FAILED, self.world.now(), str(error))
+        with contextlib.suppress(
+            errors.TransomError
+        ):  # the node may be what failed; a plan says then that the copy is old
+            mirror.write(self.world.host, self.store.ledger(self.node.name))
 
     def _replan(self) -> result.Plan:
         self.world.say("verifying: observing the node again")
@@ -193,7 +210,7 @@ class Job:
             self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
             mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:
-            self.store.end_run(undoing.id, records.FAILED, self.world.now(), str(error))
+            self._end_failed(undoing, error)
             raise
         self.store.end_run(undoing.id, records.APPLIED, self.world.now())
         self.store.mark_undone(run.id)

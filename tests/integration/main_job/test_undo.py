@@ -121,3 +121,15 @@ def test_as_shell_it_is_what_a_person_would_type(bench):
     bench.node.wait_boot(boots)
     assert bench.transom("undo", run, "--yes").returncode == 0
     assert bench.files() == before
+
+
+def test_a_store_that_was_lost_is_noticed(bench):
+    bench.apply(bench.seed)
+    assert "ledger-differs" not in {finding.id for finding in bench.plan().findings}
+    for path in bench.state.glob("transom.db*"):
+        path.unlink()
+    service = bench.service()
+    service.put([bench.seed])
+    service.close()
+    plan = bench.plan()
+    assert [finding.holds for finding in plan.findings if finding.id == "ledger-differs"] == [False]
