@@ -31,7 +31,10 @@ class Hub:
             self._changed.notify_all()
 
     def events(self, after: int = 0) -> Iterator[backend.Event | None]:
-        """As ``Backend.events``. A reader who falls behind what is kept goes on with the oldest that is."""
+        """As ``Backend.events``. A reader who falls behind what is kept goes on with the oldest that is; one whose ``after`` this
+        life has not reached comes from another life, and gets all of this one."""
+        with self._changed:
+            after = after if after <= self._seq else 0
         while True:
             with self._changed:
                 if not self._closed and self._seq <= after:

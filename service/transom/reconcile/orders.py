@@ -67,7 +67,9 @@ class Orders:
         return f"paused: {paused.reason}" if paused else ""
 
     def _fail(self, one: look.Look, share: records.Share, error: errors.TransomError) -> None:
-        now = next(kept for _, kept in self._desk.asked(one.node) if kept.operation == share.operation)
+        now = next((kept for _, kept in self._desk.asked(one.node) if kept.operation == share.operation), None)
+        if now is None:
+            return  # it had ended before
         if now.state != records.RUNNING and error.retry is errors.Retry.REPLAN:
             return  # what was found has moved before anything began: the next turn looks again
         self._desk.move(now, records.FAILED, reason=str(error))

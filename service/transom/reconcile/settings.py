@@ -13,8 +13,8 @@ class Settings:
     """Between two looks at a node."""
     scan_jitter: float = 60
     """So that nodes are not looked at all at once: half of it sooner or later."""
-    settle: float = 10
-    """What newly differs waits this long before it is put right unasked: the other nodes are looked at first."""
+    settle: float = 30
+    """What newly differs waits at most this long, unless asked for, until the other nodes have been looked at too."""
     lease_lasts: float = 900
     """A lease that was renewed within this time is held by somebody who is at work."""
     stop_within: float = 60
@@ -23,3 +23,13 @@ class Settings:
     """Runs at once; below the number of nodes, as many hanging nodes delay the others."""
     keep_events: int = 10_000
     """Events that a reader who comes late still gets."""
+
+    def __post_init__(self) -> None:
+        for name in ("scan_every", "lease_lasts", "workers", "keep_events"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0: {getattr(self, name):g}")
+        for name in ("scan_jitter", "settle", "stop_within"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be less than 0: {getattr(self, name):g}")
+        if self.scan_jitter > self.scan_every:
+            raise ValueError(f"scan_jitter must not be above scan_every: {self.scan_jitter:g}, {self.scan_every:g}")

@@ -229,11 +229,20 @@ class Turns:
         runs = look.unasked(tools.store, one.node, since=since)
         if len([run for run in runs if run.state == records.FAILED]) >= _FAILURES:
             return policy.Propose(f"{_FAILURES} runs that nobody was asked for have failed within a day; look at them")
-        begun = tools.store.nodes.get(one.node).differs_since
-        ready = (begun or 0.0) + tools.options.settle
-        if tools.now() < ready and len(tools.papers.all()) > 1:
-            return policy.Propose("it newly differs; the other nodes are looked at first", control.aware(ready))
-        return decision
+        return self._after_the_others(one) or decision
+
+    def _after_the_others(self, one: look.Look) -> policy.Propose | None:
+        """Waits, for ``settle`` at most, until every other node that answers has been looked at since this one began to differ."""
+        tools = self._tools
+        nodes = tools.store.nodes.all()
+        begun = nodes[one.node].differs_since or 0.0
+        declared = {node.name for node in tools.papers.all()} - {one.node}
+        late = [name for name in declared if not _looked_at(nodes.get(name), begun)]
+        left = begun + tools.options.settle - tools.now()
+        if not late or left <= 0:
+            return None
+        opens = control.aware(tools.now() + min(left, max(1.0, tools.options.settle / 10)))
+        return policy.Propose(f"it newly differs; {len(late)} other nodes are looked at first", opens)
 
     # --- doing ---
 
@@ -301,6 +310,12 @@ class Turns:
             else:
                 state = _share_state(decision, one.plan)
                 self._tools.desk.move(share, state, plan=one.plan.hash, reason=decision.reason)
+
+
+def _looked_at(node: records.Node | None, since: float) -> bool:
+    if node is None or node.observed_at is None:
+        return False
+    return node.state == "unreachable" or node.observed_at >= since
 
 
 def _share_state(decision: policy.Decision, plan: result.Plan) -> str:

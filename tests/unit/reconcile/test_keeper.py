@@ -210,7 +210,7 @@ def test_paused_nothing_begins_and_what_is_under_way_finishes(tools):
 def test_a_share_of_the_fleet_that_differs_at_once_holds_all(tools):
     names = ("pve1", "pve2", "pve3", "pve4")
     fleet = tools.fleet(*names)
-    keeper = fleet.start(settle=0.5)
+    keeper = fleet.start(settle=60)
     asked = keeper.provision([fleet.documents(mode="enforce", percent=50)], approve=True, key="", **BY)
     assert tools.settled(keeper, asked).state == "done"
     for name in names[:3]:

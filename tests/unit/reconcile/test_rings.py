@@ -40,18 +40,18 @@ def test_a_thousand_rings_from_eight_threads(tools):
 def test_one_hanging_node_of_ten_keeps_nobody_from_its_interval(tools):
     names = [f"pve{number}" for number in range(1, 11)]
     fleet = tools.fleet(*names)
-    keeper = fleet.open(scan_every=0.4, scan_jitter=0)
+    keeper = fleet.open(scan_every=1.0, scan_jitter=0)
     keeper.provision([fleet.documents()], approve=False, key="", **BY)
     fleet.nodes["pve4"].hangs = threading.Event()
     keeper.start()
     others = [node for name, node in fleet.nodes.items() if name != "pve4"]
     tools.until(lambda: all(node.looks for node in others))
     before, began = {node.name: node.looks for node in others}, time.monotonic()
-    time.sleep(4)
+    time.sleep(6)
     passed = time.monotonic() - began
     assert fleet.nodes["pve4"].looks == 0
     assert set(keeper.status()["under_way"]) >= {"pve4"}
     for node in others:
-        assert node.looks - before[node.name] >= 0.6 * passed / 0.4, node.name
+        assert node.looks - before[node.name] >= 0.5 * passed, node.name
     fleet.nodes["pve4"].hangs.set()
     tools.until(lambda: fleet.nodes["pve4"].looks > 0)

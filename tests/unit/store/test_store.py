@@ -136,3 +136,78 @@ def test_a_move_in_the_ledger_and_its_line_in_the_journal_are_one(kept):
     with pytest.raises(errors.TransomError, match="FOREIGN KEY"):
         kept.move_ledger("pve1", "qemu/7", "rom/x", "no such run", "vmid", "", None, 4.0)
     assert {path: entry.before for path, entry in kept.ledger("pve1").items()} == after
+
+
+def test_one_key_of_one_asker_is_one_operation(tmp_path):
+    kept = store.open_store(tmp_path)
+    first = records.Operation("op-1", "provision", "", "eve", 1.0, "k", "c")
+    text = {"document": {"kind": "Node", "metadata": {"name": "a"}}, "origin": "x.yaml:1"}
+    assert kept.operations.ask(first, [records.Share("op-1", "pve1", 1, approve=True)], [text]) == first
+    again = records.Operation("op-2", "provision", "", "eve", 2.0, "k", "other")
+    assert kept.operations.ask(again, [records.Share("op-2", "pve1", 1)], [{**text, "origin": "y"}]) == first
+    assert kept.operations.get("op-2") is None
+    assert kept.documents() == [text]
+    for asker, key, id in (("adam", "k", "op-3"), ("eve", None, "op-4"), ("eve", None, "op-5")):
+        other = records.Operation(id, "provision", "", asker, 3.0, key, "c")
+        assert kept.operations.ask(other, []) == other
+    assert kept.operations.by_key("eve", "k") == first
+    kept.close()
+
+
+def test_open_shares_come_in_the_order_in_which_they_were_asked_for(tmp_path):
+    kept = store.open_store(tmp_path)
+    for number, id in enumerate(("op-b", "op-a", "op-c")):
+        operation = records.Operation(id, "provision", "", "eve", float(number))
+        kept.operations.ask(operation, [records.Share(id, node, at) for at, node in enumerate(("pve2", "pve1"), 1)])
+    assert [operation.id for operation, _ in kept.operations.open("pve1")] == ["op-b", "op-a", "op-c"]
+    assert [share.node for share in kept.operations.shares("op-a")] == ["pve2", "pve1"]
+    (_, share), *_ = kept.operations.open("pve1")
+    kept.operations.put_share(records.Share(share.operation, "pve1", 2, records.DONE), drop=["Node/none"])
+    assert [operation.id for operation, _ in kept.operations.open("pve1")] == ["op-a", "op-c"]
+    assert len(kept.operations.open()) == 5
+    kept.close()
+
+
+def test_drift_keeps_its_since_until_it_goes(tmp_path):
+    kept = store.open_store(tmp_path)
+    rows = [records.Drift("pve1", "drift", key, at, at, {"at": at}) for key in "ab" for at in (1.0, 2.0)]
+    for row in rows:
+        kept.drift.change([], [row])
+    assert [(row.key, row.since, row.seen, row.detail) for row in kept.drift.all("pve1")] == [
+        ("a", 1.0, 2.0, {"at": 2.0}),
+        ("b", 1.0, 2.0, {"at": 2.0}),
+    ]
+    kept.drift.change([rows[0]], [records.Drift("pve2", "drift", "c", 3.0, 3.0, {})])
+    assert [(row.node, row.key) for row in kept.drift.all()] == [("pve1", "b"), ("pve2", "c")]
+    kept.nodes.put(records.Node("pve1", versions={"x": "1"}))
+    kept.nodes.accept("pve1", "f")
+    assert kept.nodes.get("pve1") == records.Node("pve1", accepted="f", versions={"x": "1"})
+    kept.nodes.drop("pve1")
+    assert [row.node for row in kept.drift.all()] == ["pve2"]
+    assert kept.nodes.get("pve1") == records.Node("pve1")
+    kept.close()
+
+
+def test_single_values(tmp_path):
+    kept = store.open_store(tmp_path)
+    assert kept.meta.get("fleet") is None
+    assert [kept.meta.put_first("fleet", "a"), kept.meta.put_first("fleet", "b")] == ["a", "a"]
+    assert [kept.meta.raise_to("g", least) for least in (1, 1, 9, 1)] == [1, 2, 9, 10]
+    kept.meta.put("fleet", None)
+    assert kept.meta.put_first("fleet", "c") == "c"
+    kept.close()
+
+
+def test_documents_that_go_leave_the_others_and_move_the_stamp(tmp_path):
+    kept = store.open_store(tmp_path)
+    texts = [{"document": {"kind": "Node", "metadata": {"name": name}}} for name in "ab"]
+    stamps = [kept.documents_stamp()]
+    kept.put_documents(texts, 1.0)
+    stamps.append(kept.documents_stamp())
+    kept.put_documents(texts[:1], 2.0)
+    stamps.append(kept.documents_stamp())
+    kept.operations.ask(records.Operation("op", "release", "Node/b", "eve", 3.0), [], drop=["Node/b"])
+    stamps.append(kept.documents_stamp())
+    assert kept.documents() == texts[:1]
+    assert len(set(stamps)) == 4
+    kept.close()

@@ -1,0 +1,41 @@
+"""Settings: what ships, a file of one's own, the environment; every mistake is told."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import yaml
+
+from transom import daemon, errors, resources
+from transom.reconcile import settings
+
+
+def test_what_ships_is_what_the_code_has():
+    shipped = yaml.safe_load((resources.config_dir() / daemon.SETTINGS).read_text())
+    assert shipped == dataclasses.asdict(settings.Settings())
+
+
+def test_a_file_over_what_ships_and_the_environment_over_both(tmp_path):
+    (tmp_path / daemon.SETTINGS).write_text("scan_every: 60\nsettle: 1\n")
+    found = daemon.load_settings(tmp_path, {"TRANSOM_SETTLE": "2.5", "TRANSOM_STATE": "/x"})
+    assert found == dataclasses.replace(settings.Settings(), scan_every=60, settle=2.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scan_evry: 60\n",
+        "scan_every: soon\n",
+        "- 1\n",
+        "a: [\n",
+        "workers: 1.5\n",
+        "scan_every: 0\n",
+        "settle: -1\n",
+        "scan_jitter: 301\n",
+    ],
+)
+def test_mistakes_are_told(tmp_path, text):
+    (tmp_path / daemon.SETTINGS).write_text(text)
+    with pytest.raises(errors.SpecError):
+        daemon.load_settings(tmp_path, {})

@@ -1,0 +1,79 @@
+"""What an approval covers after its run was cut off: the same steps, fewer of them, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from transom import model
+from transom.plan import actions as acts
+from transom.plan import result
+from transom.reconcile import remainder
+
+WRITE = acts.WriteFile("/etc/modules-load.d/transom.conf", "vfio\n", None, None)
+CREATE = acts.CreateGuest(112, "win", {"cores": "6"}, {"args": "-x"})
+CHANGE = acts.ChangeGuest(7, "d", {"vga": "none"}, {"args": "-y"}, ("tags",), (), {"vga": "std"})
+REBOOT = acts.Reboot("boot-1", "something")
+STEP = acts.RunStep(model.Step.INITRAMFS, "because")
+REMOVE = acts.RemoveFile("/etc/modprobe.d/zz-transom.conf", "x", "0" * 64)
+PLACE = acts.PlaceRom("igd-1.rom", "1" * 64, "/igd.rom")
+DROP = acts.RemoveRom("igd-0.rom", "0" * 64)
+DESTROY = acts.DestroyGuest(9, "old", "d")
+RESTORE = acts.RestoreFile("/etc/x", "/backup", None, "2" * 64)
+RESTART = acts.RestartGuest(7, "pending")
+ALL = (WRITE, REMOVE, STEP, PLACE, DROP, REBOOT, CREATE, CHANGE, RESTART, DESTROY, RESTORE)
+
+
+def plan(*steps: acts.Action, documents: str = "d") -> result.Plan:
+    return result.Plan("pve1", documents, actions=steps)
+
+
+@pytest.mark.parametrize("begin", range(len(ALL) + 1))
+def test_every_tail_is_covered(begin):
+    assert remainder.covers(plan(*ALL), plan(*ALL[begin:]))
+
+
+@pytest.mark.parametrize("missing", range(len(ALL)))
+def test_what_was_not_approved_is_not_covered(missing):
+    approved = (*ALL[:missing], *ALL[missing + 1 :])
+    assert not remainder.covers(plan(*approved), plan(*ALL))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        dataclasses.replace(WRITE, before="half\n", before_sha256="3" * 64),
+        dataclasses.replace(STEP, reason="it is marked as owed"),
+        dataclasses.replace(REBOOT, boot_id="boot-2", reason="another"),
+        acts.ChangeGuest(112, "e", {}, {"args": "-x"}, (), (), {}),
+        acts.ChangeGuest(7, "e", {}, {}, ("tags",), (), {}),
+    ],
+)
+def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
+    assert remainder.covers(plan(*ALL), plan(rest))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        dataclasses.replace(WRITE, text="vfio\nvfio_pci\n"),
+        dataclasses.replace(PLACE, sha256="4" * 64),
+        dataclasses.replace(CREATE, vmid=113),
+        dataclasses.replace(CREATE, api={"cores": "8"}),
+        dataclasses.replace(DESTROY, vmid=112),
+        acts.ChangeGuest(112, "e", {"cores": "8"}, {}, (), (), {}),
+        acts.ChangeGuest(7, "e", {}, {}, ("vga",), (), {}),
+        acts.ChangeGuest(8, "e", {"vga": "none"}, {}, (), (), {}),
+        dataclasses.replace(RESTORE, before_sha256=None),
+        acts.RestartGuest(8, "pending"),
+    ],
+)
+def test_another_content_is_another_step(rest):
+    assert not remainder.covers(plan(*ALL), plan(rest))
+
+
+def test_other_documents_or_a_finding_that_holds_end_the_approval():
+    assert not remainder.covers(plan(*ALL), plan(documents="other"))
+    held = dataclasses.replace(plan(), gates=(result.Gate("x", False, "x"),))
+    assert not remainder.covers(plan(*ALL), held)
