@@ -127,9 +127,15 @@ def _identity(tree: yamltree.Tree) -> tuple[str, str]:
 # --- files that documents name ---------------------------------------------------------------------------------------
 
 
-def check_files(docs: bundle.Bundle, environ: Mapping[str, str] | None = None) -> list[problems.Problem]:
+_MISSING = "does not exist"
+
+
+def check_files(
+    docs: bundle.Bundle, environ: Mapping[str, str] | None = None, *, absent: bool = True
+) -> list[problems.Problem]:
     """What is wrong with the files and environment variables that the documents name, as this process sees them: ROMs, secrets,
-    SSH keys, CA files. Only for where the documents are at home: another machine has other files.
+    SSH keys, CA files. Only for where the documents are at home: another machine has other files. Without ``absent`` only
+    what is here and cannot serve, not what is not here at all.
 
     ``environ`` is ``os.environ`` by default. No message holds a secret, nor a path or name that may be one by mistake.
     """
@@ -138,55 +144,57 @@ def check_files(docs: bundle.Bundle, environ: Mapping[str, str] | None = None) -
     for item in docs.own:
         match item.document:
             case documents.Rom(spec=rom):
-                found += _rom(item, rom)
+                found += _rom(item, rom, absent=absent)
             case documents.Cluster(spec=cluster):
-                found += _secret(item, cluster.api.token.secret, ("spec", "api", "token", "secret"), here)
-                found += _secret(item, cluster.ssh.key, ("spec", "ssh", "key"), here)
-                if cluster.api.ca and (fault := _unusable(cluster.api.ca)):
-                    told = problems.shown(cluster.api.ca)
-                    found.append(item.problem(("spec", "api", "ca"), f"{told} {fault}; put the CA's certificate there"))
+                found += _cluster(item, cluster, here, absent=absent)
             case _:
                 pass
     return problems.ordered(found, dict.fromkeys(item.file for item in docs))
 
 
-def _rom(item: bundle.Loaded, rom: documents.RomSpec) -> Iterator[problems.Problem]:
+def _cluster(
+    item: bundle.Loaded, cluster: documents.ClusterSpec, environ: Mapping[str, str], *, absent: bool
+) -> Iterator[problems.Problem]:
+    secrets = {("spec", "api", "token", "secret"): cluster.api.token.secret, ("spec", "ssh", "key"): cluster.ssh.key}
+    for path, secret in secrets.items():
+        if secret.env and (absent or secret.env in environ) and not environ.get(secret.env, "").strip():
+            told = "is empty" if secret.env in environ else "is not set"
+            hint = 'set it where Transom runs, or give "file: PATH"'
+            yield item.problem((*path, "env"), f"the environment variable that it names {told}; {hint}")
+        if secret.file and (fault := _unusable(secret.file, absent=absent)):
+            folder = problems.path(str(pathlib.PurePath(secret.file).parent))
+            hint = "put the secret there, or mend the path (it is relative to the document's folder)"
+            yield item.problem((*path, "file"), f"the file that it names in {folder} {fault}; {hint}")
+    if cluster.api.ca and (fault := _unusable(cluster.api.ca, absent=absent)):
+        hint = "put the certificate of the CA there, or mend the path"
+        yield item.problem(("spec", "api", "ca"), f"{problems.path(cluster.api.ca)} {fault}; {hint}")
+
+
+def _rom(item: bundle.Loaded, rom: documents.RomSpec, *, absent: bool) -> Iterator[problems.Problem]:
     if fault := _unusable(rom.file):
-        hint = "put the ROM there, or mend the path (it is relative to the document's folder)"
-        yield item.problem(("spec", "file"), f"{problems.shown(rom.file)} {fault}; {hint}")
+        if absent or fault != _MISSING:
+            hint = "put the ROM there, or mend the path (it is relative to the document's folder)"
+            yield item.problem(("spec", "file"), f"{problems.path(rom.file)} {fault}; {hint}")
         return
-    with open(rom.file, "rb") as file:  # noqa: PTH123 - as text the path is what the document says
+    with pathlib.Path(rom.file).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != rom.sha256:
-        name = problems.printable(os.path.basename(rom.file))  # noqa: PTH119
+        name = problems.printable(pathlib.PurePath(rom.file).name)
         hint = f"put what `sha256sum {shlex.quote(name)}` prints here, if it is the ROM that you mean"
         yield item.problem(("spec", "sha256"), f"{name} has sha256 {digest}, not {rom.sha256}; {hint}")
 
 
-def _secret(
-    item: bundle.Loaded, secret: documents.Secret, path: tuple[str, ...], environ: Mapping[str, str]
-) -> Iterator[problems.Problem]:
-    if secret.env and not environ.get(secret.env, "").strip():
-        told = "is empty" if secret.env in environ else "is not set"
-        hint = 'set it where Transom runs, or give "file: PATH"'
-        yield item.problem((*path, "env"), f"the environment variable {told}; {hint}")
-    if secret.file and (fault := _unusable(secret.file)):
-        folder = problems.shown(os.path.dirname(secret.file))  # noqa: PTH120
-        hint = "put the secret there, or mend the path (it is relative to the document's folder)"
-        yield item.problem((*path, "file"), f"the file that it names in {folder} {fault}; {hint}")
-
-
-def _unusable(path: str) -> str:
+def _unusable(path: str, *, absent: bool = True) -> str:
     """Why the file cannot be read or holds nothing; empty when all is well. A path may be a pipe, which must not be opened."""
     try:
-        about = os.stat(path)  # noqa: PTH116
-        if stat.S_ISDIR(about.st_mode):
+        mode = pathlib.Path(path).stat().st_mode
+        if stat.S_ISDIR(mode):
             return "is a folder, not a file"
-        if not stat.S_ISREG(about.st_mode):
+        if not stat.S_ISREG(mode):
             return "is no regular file"
-        with open(path, "rb") as file:  # noqa: PTH123
+        with pathlib.Path(path).open("rb") as file:
             return "" if file.read(1) else "is empty"
     except FileNotFoundError:
-        return "does not exist"
-    except (OSError, ValueError) as error:
-        return f"cannot be read: {error.strerror if isinstance(error, OSError) else error}"
+        return _MISSING if absent else ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

@@ -40,6 +40,11 @@ def shown(value: object) -> str:
     return printable(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
+def path(file: str) -> str:
+    """The path of a file in quotes, whole: cut it would lead nowhere."""
+    return f'"{printable(file)}"'
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is most like ``word``, empty when none is near."""
     options = list(known)
