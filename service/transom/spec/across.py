@@ -52,7 +52,7 @@ class _References:
         self.broken = broken
         self.names: dict[str, list[str]] = {kind: [] for kind in documents.KINDS}
         for item in docs:
-            if item.name.startswith(remainder.UNREAD):
+            if item.hides("metadata", "name"):  # it may be the one that is looked for
                 self.broken |= {(item.kind, "")}
             else:
                 self.names[item.kind].append(item.name)

@@ -48,8 +48,8 @@ class Form:
             raise pydantic_core.PydanticCustomError("form", "{reason}", {"reason": reason})
         try:
             return self.fold(value)
-        except ValueError as error:
-            raise pydantic_core.PydanticCustomError("form", "{reason}", {"reason": f"{told} {error}"}) from error
+        except ValueError as error:  # of a type of its own: the text is no misspelling of another
+            raise pydantic_core.PydanticCustomError("refused", "{reason}", {"reason": f"{told} {error}"}) from error
 
     def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
         return core_schema.no_info_after_validator_function(self.check, handler(source))

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 
 from transom.spec import problems
 
 Path = tuple[problems.Part, ...]
-_MANY = 20
-"""So many wrong names in one mapping are not compared one by one: they may be any."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Gaps:
     """Paths are as written. ``wrong``: something stands there that was left out. ``unsure``: something may be meant there, since
-    a field beside it is unknown or a value is empty. ``misnamed``: entries of mappings under names that cannot be, where one like
-    it may be meant. ``kept``: of lists with items left out, the written index of the others."""
+    a field beside it is unknown or a value is empty. ``misnamed``: mappings with a name that cannot be, where any
+    other may be meant. ``kept``: of lists with items left out, the written index of the others."""
 
     wrong: frozenset[Path] = frozenset()
     unsure: frozenset[Path] = frozenset()
@@ -38,19 +35,7 @@ class Gaps:
         """Whether what is meant at ``path`` cannot be told when nothing is left there."""
         if any(path[:end] in self.wrong or path[:end] in self.unsure for end in range(len(path) + 1)):
             return True
-        return any(self._meant(path[:end], path[end]) for end in range(len(path)))
-
-    def _meant(self, mapping: Path, name: problems.Part) -> bool:
-        """Whether a wrong name in ``mapping`` may be this one, misspelt."""
-        names = self._misnamed.get(mapping, ())
-        return len(names) > _MANY or any(problems.nearest(wrong, [str(name)]) for wrong in names)
-
-    @functools.cached_property
-    def _misnamed(self) -> Mapping[Path, tuple[str, ...]]:
-        found: dict[Path, tuple[str, ...]] = {}
-        for gap in self.misnamed:
-            found[gap[:-1]] = (*found.get(gap[:-1], ())[:_MANY], str(gap[-1]))
-        return found
+        return any(path[:end] in self.misnamed for end in range(len(path)))
 
     def touch(self, path: Path) -> bool:
         """Whether anything at, above or below ``path`` cannot be told."""

@@ -91,8 +91,8 @@ class _Cuts:
         if error["type"] == "missing" and self._smallest(path) == path:
             self.unsure.add(path)
             return
-        if error["loc"][-1:] == ("[key]",):
-            self.misnamed.add(path)
+        if error["loc"][-1:] == ("[key]",) and error["type"] != "refused":
+            self.misnamed.add(path[:-1])
         if error["type"] == "extra_forbidden":
             self._misspelt(path)
         self.leave_out(path)
