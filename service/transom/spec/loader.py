@@ -176,8 +176,12 @@ def _rom(item: bundle.Loaded, rom: documents.RomSpec, *, absent: bool) -> Iterat
             hint = "put the ROM there, or mend the path (it is relative to the document's folder)"
             yield item.problem(("spec", "file"), f"{problems.path(rom.file)} {fault}; {hint}")
         return
-    with pathlib.Path(rom.file).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with pathlib.Path(rom.file).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:  # it was there a moment ago
+        yield item.problem(("spec", "file"), f"{problems.path(rom.file)} cannot be read: {error.strerror}")
+        return
     if digest != rom.sha256:
         name = problems.printable(pathlib.PurePath(rom.file).name)
         hint = f"put what `sha256sum {shlex.quote(name)}` prints here, if it is the ROM that you mean"
