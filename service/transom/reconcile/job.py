@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,8 +127,11 @@ class Job:
         if not isinstance(action, acts.CreateGuest):
             return
         for path, entry in self.store.ledger(self.node.name).items():
-            if entry.run == run and re.fullmatch(r"qemu/\d+", path) and entry.applied is None:
-                data = remote.read(self.world.host, eff.guest_path(int(path.removeprefix("qemu/"))))
+            about = ledger_paths.parse(path)
+            if not isinstance(about, ledger_paths.Guest) or about.key or about.vmid is None:
+                continue
+            if entry.run == run and entry.applied is None:
+                data = remote.read(self.world.host, eff.guest_path(about.vmid))
                 if data is not None and identity.marked(parsed := conf.parse(data.decode())) == action.name:
                     self.store.put_ledger([dataclasses.replace(entry, applied=identity.vmgenid(parsed))])
 
