@@ -7,8 +7,11 @@ daemon that is killed at any point goes on from there.
 from __future__ import annotations
 
 import collections
+import contextlib
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from transom import errors, model
@@ -33,6 +36,9 @@ from transom.reconcile import (
 from transom.report import run_text
 from transom.spec import resolve, wish
 from transom.store import records, store
+
+_LOOK = 10.0
+"""Seconds that a look at a node may be waited for."""
 
 
 class Keeper:
@@ -224,11 +230,24 @@ class Keeper:
         return found
 
     def preview_undo(self, run: str) -> dict[str, Any]:
-        """The way back from a run. Busy while something is under way on the node."""
+        """The way back from a run. Busy while another run is under way on the node."""
         found = self._run(run)
         node = self._papers.need(found.node)
-        with self._lock(node.name), self._reach(node) as world:
+        with self._lock_soon(node.name), self._reach(node) as world:
             return plan_data(job.Job(node, world, self._store).propose_undo(found))
+
+    def _lock_soon(self, node: str) -> AbstractContextManager[object]:
+        """The node's lock, once a look that has it is over; Busy when it is more than a look."""
+        deadline = time.monotonic() + _LOOK
+        while True:
+            with contextlib.ExitStack() as held:
+                try:
+                    held.enter_context(self._lock(node))
+                    return held.pop_all()
+                except errors.Busy:
+                    if time.monotonic() > deadline:
+                        raise
+            time.sleep(0.1)
 
     def undo(self, run: str, *, approved: str, by: str) -> backend.Operation:
         return self._shown(self._asks.undo(run, approved, by))

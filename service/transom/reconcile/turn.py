@@ -36,6 +36,7 @@ _PLAN_STATES = {
     "hold": records.HELD,
     "report": records.PROPOSED,
 }
+_UNREAD = frozenset({"api-unreadable", "cannot-read"})
 _FOLLOWING = ("provision", "approve")
 """Operations that an ordinary turn serves."""
 
@@ -93,6 +94,7 @@ class Turns:
 
     def _look(self, node: wish.NodeWish, world: w.World, asked: frozenset[str]) -> look.Look:
         tools = self._tools
+        at = tools.now()  # before anything is read: what changes meanwhile is not in this look
         kept = job.Job(node, world, tools.store)
         found = lease.read(
             world.host, tools.control.mine(), lasts=tools.options.lease_lasts, over=tools.control.lives_over()
@@ -106,7 +108,7 @@ class Turns:
         self.facts[node.name] = kept.seen
         told = any(row.key == f"upgraded {node.name}" for row in tools.store.drift.all(node.name))
         before = tools.store.nodes.get(node.name)
-        return look.Look(node, kept, found, kept.seen, plan, before, tools.now(), asked, told)
+        return look.Look(node, kept, found, kept.seen, plan, before, at, asked, told)
 
     def _note(self, one: look.Look) -> None:
         """What stands now, and what has gone; a lease of ours is kept fresh."""
@@ -183,8 +185,10 @@ class Turns:
 
     def _take_approvals(self, one: look.Look) -> None:
         """Whoever provisioned with approval has approved the first plan that comes of it, and no other."""
+        if one.plan.empty or _unread(one.plan):
+            return
         for operation, share in self._asked(one, ("provision",)):
-            if share.approve and not share.plan and not one.plan.empty:
+            if share.approve and not share.plan:
                 if one.plan.actions and not one.plan.held:
                     reason = f"asked for with operation {operation.id}"
                     self._tools.desk.approve(one.plan, "apply", operation.asked_by, reason)
@@ -251,6 +255,9 @@ class Turns:
         approved = tools.desk.approval(plan.hash)
         if kind == "apply" and not approved:
             one.job.kind = look.UNASKED
+        if paused := tools.control.paused():  # since the policy was asked
+            self._state(one.node, "held", f"paused: {paused.reason}")
+            return
         began = tools.now()
         try:
             right_node.check(one.job.world)
@@ -308,8 +315,13 @@ class Turns:
                 reason = f"the plan is {one.plan.hash} now, approved was {share.plan}: look at it again"
                 self._tools.desk.move(share, records.FAILED, reason=reason)
             else:
-                state = _share_state(decision, one.plan)
-                self._tools.desk.move(share, state, plan=one.plan.hash, reason=decision.reason)
+                state, hash = _share_state(decision, one.plan), "" if _unread(one.plan) else one.plan.hash
+                self._tools.desk.move(share, state, plan=hash or share.plan, reason=decision.reason)
+
+
+def _unread(plan: result.Plan) -> bool:
+    """No plan could be made, since not everything could be read."""
+    return any(finding.holds and finding.id in _UNREAD for finding in plan.findings)
 
 
 def _looked_at(node: records.Node | None, since: float) -> bool:

@@ -279,3 +279,15 @@ def test_ready_says_what_is_not(tools):
     assert keeper.ready() == {"store": "ok", "scheduler": "ok"}
     keeper.close()
     assert keeper.ready()["scheduler"] != "ok"
+
+
+def test_an_approval_stands_until_everything_could_be_read(tools):
+    fleet = tools.fleet()
+    keeper = fleet.start()
+    node = fleet.nodes["pve1"]
+    node.denied = errors.Unreachable("the API is not up yet")
+    asked = tools.settled(keeper, keeper.provision([fleet.documents()], approve=True, key="", **BY))
+    assert asked.state == "held"
+    node.denied = None
+    keeper.scan("pve1", **BY)
+    assert tools.settled(keeper, asked, "done").shares[0].run
