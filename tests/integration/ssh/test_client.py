@@ -83,7 +83,8 @@ def test_time_is_up_while_output_drips(host):
 
 
 def test_many_threads_share_a_connection(host):
-    with futures.ThreadPoolExecutor(4) as pool:  # sshd allows 10 sessions a connection, those that are just ending included
+    # sshd allows 10 sessions a connection, those that are just ending included
+    with futures.ThreadPoolExecutor(4) as pool:
         outputs = list(pool.map(lambda number: host.run(["echo", str(number)]).stdout, range(40)))
     assert outputs == [f"{number}\n".encode() for number in range(40)]
 
