@@ -153,9 +153,18 @@ def _end(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any
     if "operation" in share:
         share = daemon.settle(share["operation"], [share["node"]])["shares"][0]
     code = _CODES.get(share["state"], common.EXITS[errors.Unreachable])
-    outcome = Outcome(share["node"], share["state"], share["reason"], plan, share["run"] or None, code)
+    run = share["run"] or _run_of(daemon, share, plan)
+    outcome = Outcome(share["node"], share["state"], share["reason"], plan, run, code)
     _say(outcome)
     return outcome
+
+
+def _run_of(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str | None:
+    """The run that carried this plan out. A turn that was under way when it was approved may have done so before the share knew."""
+    if plan is None or share["state"] != "done":
+        return None
+    found = (row["id"] for row in daemon.items("/v1/runs", node=share["node"]) if row["plan"] == plan["hash"])
+    return next(found, None)
 
 
 def _say(outcome: Outcome) -> None:

@@ -19,8 +19,8 @@ def test_the_whole_life_through_the_daemon(daemon, seed, lab):
     assert daemon.transom("plan", "--detailed-exitcode").returncode == 0
     (again,) = daemon.json("apply", "--yes")
     assert (again["run"], again["plan"]) == (None, None)
-    journal = daemon.transom("run", "show", applied["run"]).stdout
-    assert "VM 112 reads back as planned" in journal
+    shown = daemon.transom("run", "show", applied["run"])
+    assert "VM 112 reads back as planned" in shown.stdout, shown.stderr
     assert daemon.transom("run", "logs", applied["run"], "--follow").stdout.count("\n") >= 16
     assert [row["id"] for row in daemon.json("run", "ls")] == [applied["run"]]
     assert daemon.json("vm", "show", "win11-igd")["vmid"] == 112
