@@ -62,7 +62,7 @@ emulator: inputs
 	$(install)
 
 test: inputs  ## every test but e2e
-	$(BIN)/python -m pytest -n 2 -m 'not e2e'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not e2e'
 
 check: setup  ## style, types, floors
 	$(BIN)/ruff check .
