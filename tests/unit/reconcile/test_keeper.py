@@ -239,7 +239,7 @@ def test_a_failed_run_is_told_and_not_repeated_unasked(tools):
     assert [run["state"] for run in keeper.runs() if run["kind"] == "enforce"] == ["failed"]
     node.before_update = None
     again = keeper.approve(keeper.plans(state="failed")[0].hash, **BY)
-    assert tools.settled(keeper, again).state == "done"
+    assert tools.settled(keeper, again, "done", "failed").state == "done"
     assert node.get(100, "memory") == "2048"
 
 

@@ -15,7 +15,8 @@ def make(node: str) -> probe.Probe[dict[int, str]]:
 
     def parse(body: bytes) -> dict[int, str]:
         """VM id → name of another node. ValueError when it is no such list."""
-        rows = json.loads(body).get("ids", {}) if body.strip() else {}
+        whole = json.loads(body) if body.strip() else {}
+        rows = whole.get("ids", {}) if isinstance(whole, dict) else None
         if not isinstance(rows, dict) or not all(isinstance(row, dict) and "node" in row for row in rows.values()):
             raise ValueError("the list of VMs is not as pmxcfs writes it")
         return {int(vmid): str(row["node"]) for vmid, row in rows.items() if row["node"] != node}
