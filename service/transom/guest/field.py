@@ -27,7 +27,8 @@ class VmField:
     do not count. Never raises: what cannot be parsed is compared as text.
     ``merge(wanted, observed)``: the value to write so that server-made parts of ``observed`` (volume name, MAC, uuid) are kept.
     ``route(value)``: who may write it.
-    ``hotplug``: whether PVE applies it to a running VM at once; otherwise it stays pending until a restart.
+    ``live``: whether PVE writes it to a running VM's configuration without asking QEMU (qemu-server, "fast_plug_option"). Any other
+    change may stay pending until a restart, by the guest's type, its machine version and its `hotplug` list: only trying tells.
     """
 
     name: str
@@ -36,6 +37,6 @@ class VmField:
     same: Callable[[str, str], bool]
     merge: Callable[[str, str], str]
     route: Callable[[str], Route]
-    hotplug: bool = False
+    live: bool = False
     holds_data: bool = False
     """A disk of some kind: the key is never deleted, for that detaches what may hold somebody's data."""

@@ -21,9 +21,6 @@ Config = Mapping[str, str]
 Wants = Mapping[str, wish.Want]
 MARKS = frozenset({"description", "tags"})
 """The keys that carry our mark; the rest of what stands in them is the user's."""
-# PVE writes these to a running VM's configuration without asking QEMU (qemu-server, "fast_plug_option"); every other key may stay
-# pending, by the guest's type, its machine version and its `hotplug` list, which only trying tells.
-SURELY_LIVE = frozenset({"description", "hookscript", "name", "onboot", "protection", "shares", "startup", "tags"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,7 +284,7 @@ def _unwanted(vm: Present, ledger: Ledger, draft: Draft) -> Iterator[tuple[str, 
 
 def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft) -> None:
     want, observed = vm.wants.get(key), vm.persisted.get(key)
-    restart = vm.running and key not in SURELY_LIVE
+    restart = vm.running and not registry.field_for(key).live
     impact = model.Impact.GUEST_RESTART if restart else model.Impact.LIVE
     document = want.document if want else vm.wish.document
     why = want.why if want else "Transom's mark" if value and key in MARKS else "no document wants it any more"
@@ -327,7 +324,9 @@ def _restart(desk: Desk, vm: Present, changes: Mapping[str, str | None], draft: 
                 vm.wish.document, "pending until the VM restarts",
             )
         )  # fmt: skip
-    keys = sorted({key for key in pending if key in ours} | {key for key in changes if key not in SURELY_LIVE})
+    keys = sorted(
+        {key for key in pending if key in ours} | {key for key in changes if not registry.field_for(key).live}
+    )
     if keys:
         draft.actions.append(acts.RestartGuest(vm.vmid, tuple(keys)))
 

@@ -62,7 +62,7 @@ FIELDS = (
     making.property_string("ivshmem", "ivshmem", IVSHMEM, route=making.root),
     making.property_string("virtiofs", r"virtiofs\d+", VIRTIOFS),
     making.property_string("numa", r"numa\d+", NUMA),
-    making.property_string("ipconfig", r"ipconfig\d+", IPCONFIG, hotplug=True),
-    making.property_string("startup", "startup", STARTUP, hotplug=True),
+    making.property_string("ipconfig", r"ipconfig\d+", IPCONFIG),
+    making.property_string("startup", "startup", STARTUP, live=True),
     making.property_string("spice_enhancements", "spice_enhancements", SPICE, route=making.root),
 )

@@ -151,7 +151,7 @@ def _placed(want: Disk, got: Disk, sized: bool) -> bool:
     return not sized or got.bytes is None or got.bytes >= want.new_bytes
 
 
-def _make(name: str, key: str, schema: props.Schema, *, sized: bool, hotplug: bool) -> field.VmField:
+def _make(name: str, key: str, schema: props.Schema, *, sized: bool) -> field.VmField:
     def same(wanted: str, observed: str) -> bool:
         try:
             want, got = _read(schema, wanted), _read(schema, observed)
@@ -167,7 +167,7 @@ def _make(name: str, key: str, schema: props.Schema, *, sized: bool, hotplug: bo
         return _keep_volume(schema, want, got, wanted)
 
     parse = making.property_string(name, key, schema).parse
-    return field.VmField(name, re.compile(key), parse, same, merge, making.api, hotplug, holds_data=True)
+    return field.VmField(name, re.compile(key), parse, same, merge, making.api, holds_data=True)
 
 
 def _keep_volume(schema: props.Schema, want: dict[str, str], got: dict[str, str], wanted: str) -> str:
@@ -195,8 +195,8 @@ def _takes_place_of(file: str, got: dict[str, str]) -> bool:
 
 
 FIELDS = (
-    _make("disk", r"(?:scsi|virtio|sata|ide)\d+", DRIVE, sized=True, hotplug=True),
+    _make("disk", r"(?:scsi|virtio|sata|ide)\d+", DRIVE, sized=True),
     # The size that is asked for is ignored for these two: PVE gives them a fixed one.
-    _make("efidisk", r"efidisk0", EFI, sized=False, hotplug=False),
-    _make("tpmstate", r"tpmstate0", TPM, sized=False, hotplug=False),
+    _make("efidisk", r"efidisk0", EFI, sized=False),
+    _make("tpmstate", r"tpmstate0", TPM, sized=False),
 )

@@ -29,7 +29,7 @@ def plain(
     normal: Callable[[str], object],
     *,
     route: Callable[[str], field.Route] = api,
-    hotplug: bool = False,
+    live: bool = False,
 ) -> field.VmField:
     """A field whose values are the same when their normal forms are equal. ``normal`` raises ValueError for a wrong value."""
 
@@ -39,7 +39,7 @@ def plain(
         except ValueError:
             return wanted == observed
 
-    return field.VmField(name, re.compile(key), normal, same, wanted_alone, route, hotplug)
+    return field.VmField(name, re.compile(key), normal, same, wanted_alone, route, live)
 
 
 def property_string(
@@ -48,7 +48,7 @@ def property_string(
     schema: props.Schema,
     *,
     route: Callable[[str], field.Route] = api,
-    hotplug: bool = False,
+    live: bool = False,
 ) -> field.VmField:
     """A field whose values are property strings of ``schema``."""
     return field.VmField(
@@ -58,5 +58,5 @@ def property_string(
         same=lambda wanted, observed: props.same(schema, wanted, observed),
         merge=lambda wanted, observed: props.merge(schema, wanted, observed),
         route=route,
-        hotplug=hotplug,
+        live=live,
     )

@@ -67,4 +67,4 @@ def _merge(wanted: str, observed: str) -> str:
     return ",".join([f"{want['model']}={got['macaddr']}", *rest])
 
 
-FIELDS = (field.VmField("net", re.compile(r"net\d+"), _parse, _same, _merge, making.api, hotplug=True),)
+FIELDS = (field.VmField("net", re.compile(r"net\d+"), _parse, _same, _merge, making.api),)

@@ -40,7 +40,7 @@ FIELDS = (
         same=_same_description,
         merge=_merge_description,
         route=making.api,
-        hotplug=True,
+        live=True,
     ),
     field.VmField(
         name="tags",
@@ -49,6 +49,6 @@ FIELDS = (
         same=_same_tags,
         merge=_merge_tags,
         route=making.api,
-        hotplug=True,
+        live=True,
     ),
 )

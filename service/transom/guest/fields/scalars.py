@@ -10,7 +10,7 @@ _BOOLEANS = {
     **dict.fromkeys(("onboot", "autostart", "numa", "keephugepages", "tdf", "template", "protection"), "0"),
     **dict.fromkeys(("reboot", "acpi", "kvm", "tablet", "allow-ksm", "ciupgrade"), "1"),
 }
-_HOT = frozenset(
+_LIVE = frozenset(
     {"onboot", "protection", "shares", "startup", "name", "migrate_downtime", "migrate_speed", "ciupgrade"}
 )
 _ROOT_BOOLEANS = frozenset({"keephugepages"})
@@ -27,19 +27,19 @@ def _features(value: str) -> frozenset[str]:
 FIELDS = (
     *(
         making.plain(
-            key, key, props.boolean, route=making.root if key in _ROOT_BOOLEANS else making.api, hotplug=key in _HOT
+            key, key, props.boolean, route=making.root if key in _ROOT_BOOLEANS else making.api, live=key in _LIVE
         )
         for key in (*_BOOLEANS, "localtime", "freeze")
     ),
-    *(making.plain(key, key, props.integer, hotplug=key in _HOT) for key in _INTEGERS),
-    *(making.plain(key, key, props.number, hotplug=key in _HOT) for key in ("cpulimit", "migrate_downtime")),
+    *(making.plain(key, key, props.integer, live=key in _LIVE) for key in _INTEGERS),
+    *(making.plain(key, key, props.number, live=key in _LIVE) for key in ("cpulimit", "migrate_downtime")),
     making.plain("hotplug", "hotplug", _features),
-    making.plain("name", "name", props.text, hotplug=True),
+    making.plain("name", "name", props.text, live=True),
     *(
         making.plain(key, key, props.text, route=making.root)
         for key in ("affinity", "hugepages", "lock", "arch", "vmgenid")
     ),
-    making.plain("hookscript", "hookscript", props.text, route=making.root, hotplug=True),
+    making.plain("hookscript", "hookscript", props.text, route=making.root, live=True),
 )
 DEFAULTS = {
     **_BOOLEANS,

@@ -37,4 +37,4 @@ def _route(value: str) -> field.Route:
 
 
 # Hot-plugged for ostype l26 and Windows above 7 with machine >= 7.1; PVE leaves it pending otherwise.
-FIELDS = (making.property_string("usb", r"usb\d+", SCHEMA, route=_route, hotplug=True),)
+FIELDS = (making.property_string("usb", r"usb\d+", SCHEMA, route=_route),)
