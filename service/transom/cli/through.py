@@ -187,17 +187,18 @@ def undo(
         if dry_run or as_shell:
             carry.show(found, how)
             _end({"plan": found, "run": None}, carry.code_of([found]), how)
-        if not _agreed(found, how, f"Undo {run_id} on {found['node']}?"):
+        # An undo with nothing left to do on the node still closes the books on its run.
+        if not _agreed(found, how, f"Undo {run_id} on {found['node']}?", though_empty=True):
             _end({"plan": found, "run": None}, carry.code_of([found]), how)
         operation = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo", {"approved": found["hash"]})
         outcome = carry.follow(daemon, operation, found)
         _end(outcome.data, outcome.code, how)
 
 
-def _agreed(plan: dict[str, Any], how: carry.How, question: str) -> bool:
+def _agreed(plan: dict[str, Any], how: carry.How, question: str, *, though_empty: bool = False) -> bool:
     """Show the plan; whether there is something to do, and its user says so."""
     carry.show(plan, how)
-    if plan["held"] or (plan["empty"] and not plan["forgets"]):
+    if plan["held"] or (plan["empty"] and not plan["forgets"] and not though_empty):
         return False
     if common.confirmed(question, yes=how.yes):
         return True
