@@ -28,6 +28,8 @@ from transom.store import records, store
 
 log = logging.getLogger(__name__)
 SETTINGS = "transom.yaml"
+_APIS = pve.Connector()
+"""Of the whole process: nodes of a cluster share a ticket, and its turns to write."""
 
 
 class Service:
@@ -193,7 +195,7 @@ def _instance(folder: pathlib.Path) -> str:
 @contextlib.contextmanager
 def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.World]:
     """Both sides of one node, connected. Unreachable, Denied."""
-    api = pve.connect(node.access)
+    api = _APIS.connect(node.access)
     try:
         world = w.World(
             node=node.pve_node,

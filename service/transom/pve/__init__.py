@@ -9,7 +9,8 @@ Says what PVE says; decides nothing, repeats no write. What only root may set is
 """
 
 from transom.pve.answers import ClusterStatus, Node, Pending
-from transom.pve.client import Pve, connect
+from transom.pve.client import Connector, Pve, connect
+from transom.pve.outside import Outside
 from transom.pve.tasks import Task
 
-__all__ = ["ClusterStatus", "Node", "Pending", "Pve", "Task", "connect"]
+__all__ = ["ClusterStatus", "Connector", "Node", "Outside", "Pending", "Pve", "Task", "connect"]

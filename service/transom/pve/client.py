@@ -13,7 +13,7 @@ import httpx
 from proxmoxer.core import ProxmoxResource, ResourceException
 
 from transom import errors, model
-from transom.pve import answers, session, tasks, translate
+from transom.pve import answers, line, login, outside, session, tasks, translate
 from transom.spec import wish
 
 Value = str | int | float | bool | Sequence[str] | None
@@ -28,13 +28,30 @@ class Pve:
     All methods: Unreachable, Denied, Garbled as it comes; those with a node and a vmid also Rejected and Busy in PVE's words.
     """
 
-    def __init__(self, line: session.Session) -> None:
-        self._session = line
-        self._api = ProxmoxResource(base_url="/api2/json", session=line, serializer=session.Serializer())
+    def __init__(self, wire: line.Line, used: session.Session, root: Pve | None = None) -> None:
+        self._line = wire
+        self._session = used
+        self._root = root
+        self._api = ProxmoxResource(base_url="/api2/json", session=used, serializer=session.Serializer())
+
+    @property
+    def user(self) -> str:
+        """As whom it asks: ``user@realm``, with ``!name`` for a token."""
+        return self._session.user
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it acts as root@pam itself, who alone may set some keys; root's own tokens may not."""
+        return self.user == login.ROOT
+
+    @property
+    def root(self) -> Pve | None:
+        """The same API as root@pam: itself, or beside a token the ticket's; None when no document gives such a login."""
+        return self if self.is_root else self._root
 
     def close(self) -> None:
-        """Close the kept connections."""
-        self._session.close()
+        """Close the kept connections, those of ``root`` too."""
+        self._line.close()
 
     def __enter__(self) -> Pve:
         return self
@@ -205,12 +222,40 @@ class Pve:
             raise errors.Denied(f"the API token may see none: it lacks {' and '.join(privileges)} everywhere")
 
 
+class Connector:
+    """Connects; what its connections have in common (tickets, turns to write on a node) is in here. One in a process."""
+
+    def __init__(self, world: outside.Outside | None = None) -> None:
+        self._world = world or outside.Outside()
+        self._turns = outside.Turns()
+        self._tickets: outside.Common[login.Ticket] = outside.Common()
+
+    def connect(self, access: wish.Access, *, timeout: float = 30, transport: httpx.BaseTransport | None = None) -> Pve:
+        """As ``connect`` below."""
+        token = login.Token(access.token_id, access.token_secret) if access.token_id else None
+        ticket = self._ticket(access, access.ticket) if access.ticket else None
+        wire = line.Line(access, timeout, transport)
+        other = self._as(ticket, access, wire) if ticket else None
+        if token:
+            return self._as(token, access, wire, other if other and other.is_root else None)
+        if other is None:
+            raise errors.Denied("neither a token nor a ticket is given to log in to the API with")
+        return other
+
+    def _as(self, who: login.Login, access: wish.Access, wire: line.Line, root: Pve | None = None) -> Pve:
+        return Pve(wire, session.Session(wire, who, access.endpoints, self._turns, self._world), root)
+
+    def _ticket(self, access: wish.Access, ref: wish.TicketRef) -> login.Ticket:
+        return self._tickets.get((access.endpoints, ref), lambda: login.Ticket(ref, self._world))
+
+
 def connect(access: wish.Access, *, timeout: float = 30, transport: httpx.BaseTransport | None = None) -> Pve:
     """The API as ``access`` says; nothing is sent yet. ``timeout`` in seconds for each wait: PVE itself waits 10 for a lock.
 
-    ``transport`` takes the place of the network (tests). Denied when the token, the CA file or the endpoints cannot be used.
+    With a token it asks as that; a ticket of root@pam beside it is ``root``. ``transport`` takes the place of the network
+    (tests). Denied when the token, the CA file or the endpoints cannot be used.
     """
-    return Pve(session.Session(access, timeout, transport))
+    return Connector().connect(access, timeout=timeout, transport=transport)
 
 
 def _plain(data: Mapping[str, Value]) -> dict[str, Any]:

@@ -1,162 +1,101 @@
-"""HTTP under proxmoxer: endpoints in order, a limit for time and size, one try for what writes, answers read strictly."""
+"""What proxmoxer sends through: who asks, whose turn it is to write, which reads are tried again, answers read strictly."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
-import threading
-import time
-from collections.abc import Mapping
+import re
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import httpx
 
 from transom import errors
-from transom.pve import tls, token, translate
-from transom.spec import wish
+from transom.pve import line, login, outside, translate
 
-_ANSWER_LIMIT = 32 << 20
-_WRITERS = 2
-"""Writing calls under way at once on one session: pveproxy has three workers, and people use it, too."""
-_IDLE = 4.0
-"""Seconds that an idle connection is kept; pveproxy closes after 5."""
+_READS = 3
+"""Tries of a read whose connection broke. What writes is sent once."""
+_PAUSE = 0.5
+"""Seconds at most before the last of them."""
+_LOST = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+"""A kept connection that the server was just closing, or a worker that was replaced: reading again does no harm."""
+_NODE = re.compile(r"/api2/json/nodes/([^/]+)")
 
 # proxmoxer logs the data of every request at INFO and every answer at DEBUG, passwords included.
 logging.getLogger("proxmoxer.core").addFilter(lambda record: record.levelno >= logging.WARNING)
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What proxmoxer looks at. ``reason`` is PVE's text: the body's message, or else the status line's phrase."""
-
-    status_code: int
-    reason: str
-    content: bytes
-    url: str
-
-    @property
-    def text(self) -> str:
-        """The body, whatever it is."""
-        return self.content.decode("utf-8", "replace")
-
-
 class Serializer:
     """Reads answers for proxmoxer; its own hands bad JSON on as if it were data, this one raises Garbled."""
 
-    def loads(self, answer: Answer) -> Any:
+    def loads(self, answer: line.Answer) -> Any:
         """The ``data`` of a 2xx answer."""
-        body = _json(answer.content)
+        body = line.parse(answer.content)
         if not isinstance(body, dict) or "data" not in body:
             raise errors.Garbled(f"{answer.url}: {answer.status_code} without JSON data: {answer.text[:80]!r}")
         return body["data"]
 
-    def loads_errors(self, answer: Answer) -> Any:
+    def loads_errors(self, answer: line.Answer) -> Any:
         """The map of parameters to reasons of an answer from 400 up, None without one."""
-        body = _json(answer.content)
+        body = line.parse(answer.content)
         return body.get("errors") if isinstance(body, dict) else None
 
 
 class Session:
-    """Sends for proxmoxer; URLs are paths, and the endpoint that was reached last is asked first. Thread-safe."""
+    """Sends for proxmoxer as one user; URLs are paths. Thread-safe."""
 
-    def __init__(self, access: wish.Access, timeout: float, transport: httpx.BaseTransport | None) -> None:
-        if not access.endpoints:
-            raise errors.Denied("no endpoint of the API is given")
-        for endpoint in access.endpoints:
-            if not endpoint.startswith("https://"):
-                raise errors.Denied(f"{endpoint}: the token is sent over https only")
-        authorization = token.header(access)
-        self._endpoints = tuple(endpoint.rstrip("/") for endpoint in access.endpoints)
-        self._first = 0
-        self._total = 2 * timeout
-        self._writers = threading.BoundedSemaphore(_WRITERS)
-        self._client = httpx.Client(
-            transport=transport or _transport(access),
-            headers={"Authorization": authorization},
-            timeout=httpx.Timeout(timeout, connect=min(10.0, timeout)),
-            trust_env=False,
-        )
+    def __init__(
+        self, wire: line.Line, who: login.Login, cluster: Hashable, turns: outside.Turns, world: outside.Outside
+    ) -> None:
+        self._line = wire
+        self._who = who
+        self._cluster = cluster
+        self._turns = turns
+        self._world = world
+
+    @property
+    def user(self) -> str:
+        """``user@realm``, with ``!name`` for a token."""
+        return self._who.user
 
     def request(
         self, method: str, url: str, data: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
-    ) -> Answer:
-        """One request. Unreachable, Denied (certificate) or Garbled; an answer from 400 up is returned, proxmoxer raises it."""
-        writes = method != "GET"
-        try:
-            if writes:
-                with self._writers:
-                    return self._anywhere(method, url, data, params)
-            return self._read(url, params)
-        except httpx.RequestError as error:
-            raise translate.from_line(error, f"{method} {error.request.url}", writes=writes) from error
+    ) -> line.Answer:
+        """One request. Unreachable, Denied (certificate, login) or Garbled; an answer from 400 up is returned, proxmoxer
+        raises it."""
+        request = line.Request(method, url, data, params)
+        if not request.writes:
+            return self._read(request)
+        node = _NODE.match(url)
+        with self._turns.writing(self._cluster, node[1] if node else ""):
+            return self._as_user(request)
 
-    def close(self) -> None:
-        """Close the kept connections."""
-        self._client.close()
-
-    def _read(self, url: str, params: Mapping[str, Any] | None) -> Answer:
-        try:
-            return self._anywhere("GET", url, None, params)
-        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-            # A kept connection that the server was just closing, or a worker that was replaced: reading twice does no harm.
-            return self._anywhere("GET", url, None, params)
-
-    def _anywhere(
-        self, method: str, url: str, data: Mapping[str, Any] | None, params: Mapping[str, Any] | None
-    ) -> Answer:
-        count = len(self._endpoints)
-        # A single one is tried twice: about one handshake in 60,000 fails when pveproxy replaces a worker.
-        order = [(self._first + step) % count for step in range(max(count, 2))]
-        for at in order[:-1]:
+    def _read(self, request: line.Request) -> line.Answer:
+        for again in range(_READS):
             try:
-                return self._send(at, method, url, data, params)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                # Nothing has been sent, so that another one may be asked; but not past a certificate that is refused.
-                if translate.certificate_error(error) is not None:
+                return self._as_user(request)
+            except errors.Unreachable as error:
+                if again + 1 == _READS or not isinstance(error.__cause__, _LOST):
                     raise
-        return self._send(order[-1], method, url, data, params)
+            if again:
+                self._world.sleep(_PAUSE * (0.5 + 0.5 * self._world.chance()))
+        raise AssertionError("the last try returns or raises")
 
-    def _send(
-        self, at: int, method: str, url: str, data: Mapping[str, Any] | None, params: Mapping[str, Any] | None
-    ) -> Answer:
-        deadline = time.monotonic() + self._total
-        full = self._endpoints[at] + url
-        # `or None`: an empty mapping would still send a query or a body, and PVE answers 501 to a DELETE with a body.
-        with self._client.stream(method, full, data=data or None, params=params or None) as response:
-            self._first = at
-            content = _collect(response, deadline)
-        if not 200 <= response.status_code < 300 and response.status_code < 400:
-            raise errors.Garbled(f"{method} {full}: status {response.status_code} is none of PVE's")
-        return Answer(response.status_code, _reason(response.reason_phrase, content), content, f"{method} {full}")
+    def _as_user(self, request: line.Request) -> line.Answer:
+        """The answer to the user's request. A 401 to an old ticket is no answer: nothing was done, so that a new one may ask."""
+        headers = self._who.headers(self._post, writes=request.writes)
+        answer = self._send(request, headers, writes=request.writes)
+        if answer.status_code != 401 or not self._who.refused(headers):
+            return answer
+        headers = self._who.headers(self._post, writes=request.writes)
+        return self._send(request, headers, writes=request.writes)
 
+    def _post(self, form: Mapping[str, str]) -> tuple[int, bytes]:
+        # A login that was lost has changed nothing: no reason to read first.
+        answer = self._send(line.Request("POST", "/api2/json/access/ticket", form), {}, writes=False)
+        return answer.status_code, answer.content
 
-def _collect(response: httpx.Response, deadline: float) -> bytes:
-    """The body; httpx limits only the wait for each piece, which a dripping server never exceeds."""
-    content = bytearray()
-    for piece in response.iter_bytes():
-        content += piece
-        if len(content) > _ANSWER_LIMIT:
-            raise errors.Garbled(f"{response.request.url}: an answer of more than {_ANSWER_LIMIT} bytes")
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer takes too long", request=response.request)
-    return bytes(content)
-
-
-def _reason(phrase: str, content: bytes) -> str:
-    body = _json(content)
-    message = body.get("message") if isinstance(body, dict) else None
-    return message.strip() if isinstance(message, str) and message.strip() else phrase
-
-
-def _json(content: bytes) -> Any:
-    """The parsed body; None when it is no JSON."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _transport(access: wish.Access) -> httpx.HTTPTransport:
-    limits = httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=_IDLE)
-    return httpx.HTTPTransport(verify=tls.context(access), limits=limits)
+    def _send(self, request: line.Request, headers: Mapping[str, str], *, writes: bool) -> line.Answer:
+        try:
+            return self._line.send(request, headers)
+        except httpx.RequestError as error:
+            raise translate.from_line(error, f"{request.method} {error.request.url}", writes=writes) from error

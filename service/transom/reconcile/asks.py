@@ -174,10 +174,8 @@ def _paths(document: documents.Document) -> list[tuple[tuple[str, ...], str]]:
     if isinstance(document, documents.Rom):
         found = [(("spec", "file"), document.spec.file)]
     elif isinstance(document, documents.Cluster):
-        api, ssh = document.spec.api, document.spec.ssh
         found = [
-            (("spec", "api", "ca"), api.ca),
-            (("spec", "api", "token", "secret", "file"), api.token.secret.file),
-            (("spec", "ssh", "key", "file"), ssh.key.file),
+            (("spec", "api", "ca"), document.spec.api.ca),
+            *(((*place, "file"), secret.file) for place, secret in document.spec.secrets().items()),
         ]
     return [(parts, path) for parts, path in found if path is not None]

@@ -57,6 +57,9 @@ class Secret(base.Base):
         return self
 
 
+_LOGINS = ("token", "ticket")
+
+
 class Token(base.Base):
     """An API token of the cluster."""
 
@@ -64,15 +67,37 @@ class Token(base.Base):
     secret: Secret
 
 
-class Api(base.Base):
-    """The cluster's REST API: endpoints are tried in order; its certificate is pinned or comes from a CA of the user's."""
+class Ticket(base.Base):
+    """A user's login with a password, and the secret of its TOTP where it has one. Only root@pam's may set what no token may."""
 
-    model_config = pydantic.ConfigDict(json_schema_extra=_exactly_one("fingerprint", "ca"))
+    user: fields.UserId
+    password: Secret
+    totp: Secret | None = None
+
+
+class Api(base.Base):
+    """The cluster's REST API: endpoints are tried in order; its certificate is pinned or comes from a CA of the user's.
+
+    With both a token and a ticket the ticket is used for what the token may not set, and for nothing else.
+    """
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra={**_exactly_one("fingerprint", "ca"), "anyOf": [{"required": [name]} for name in _LOGINS]}
+    )
 
     endpoints: Annotated[tuple[fields.Endpoint, ...], pydantic.Field(min_length=1)]
-    token: Token
+    token: Token | None = None
+    ticket: Ticket | None = None
     fingerprint: fields.Fingerprint | None = None
     ca: fields.FilePath | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _some_login(self) -> Api:
+        if self.token is None and self.ticket is None:
+            raise pydantic_core.PydanticCustomError(
+                "login", 'needs "token", "ticket" or both to log in with', {"fields": _LOGINS}
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _one_trust(self) -> Api:
@@ -98,6 +123,17 @@ class ClusterSpec(base.Base):
 
     api: Api
     ssh: ClusterSsh
+
+    def secrets(self) -> dict[tuple[str, ...], Secret]:
+        """Where its secrets are, by their places in the document."""
+        token, ticket = self.api.token, self.api.ticket
+        found = {
+            ("spec", "api", "token", "secret"): token.secret if token else None,
+            ("spec", "api", "ticket", "password"): ticket.password if ticket else None,
+            ("spec", "api", "ticket", "totp"): ticket.totp if ticket else None,
+            ("spec", "ssh", "key"): self.ssh.key,
+        }
+        return {place: secret for place, secret in found.items() if secret is not None}
 
 
 # --- Node ------------------------------------------------------------------------------------------------------------

@@ -217,6 +217,10 @@ EnvName = Annotated[
     str, Form("^[A-Za-z_][A-Za-z0-9_]*$", "the name of an environment variable", "PVE_TOKEN", secret=True)
 ]
 Address = Annotated[str, Form(rf"^(?:{_HOST}|[0-9a-fA-F:]*:[0-9a-fA-F:]+)$", "a host name or IP address", "192.0.2.11")]
+UserId = Annotated[
+    str,
+    Form(r"^[^\s:/@!=]+@[A-Za-z][A-Za-z0-9._-]+$", "user@realm", "root@pam", secret=True),
+]
 UserName = Annotated[str, Form(r"^[a-z_][a-z0-9_-]{0,31}$", "a user's name", "root")]
 HostKey = Annotated[
     str,

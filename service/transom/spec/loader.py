@@ -155,8 +155,7 @@ def check_files(
 def _cluster(
     item: bundle.Loaded, cluster: documents.ClusterSpec, environ: Mapping[str, str], *, absent: bool
 ) -> Iterator[problems.Problem]:
-    secrets = {("spec", "api", "token", "secret"): cluster.api.token.secret, ("spec", "ssh", "key"): cluster.ssh.key}
-    for path, secret in secrets.items():
+    for path, secret in cluster.secrets().items():
         if secret.env and (absent or secret.env in environ) and not environ.get(secret.env, "").strip():
             told = "is empty" if secret.env in environ else "is not set"
             hint = 'set it where Transom runs, or give "file: PATH"'

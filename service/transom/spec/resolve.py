@@ -30,10 +30,12 @@ def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wis
 
 
 def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh) -> wish.Access:
+    token = cluster.api.token
     return wish.Access(
         endpoints=cluster.api.endpoints,
-        token_id=cluster.api.token.id,
-        token_secret=_secret(cluster.api.token.secret),
+        token_id=token.id if token else "",
+        token_secret=_secret(token.secret) if token else wish.SecretRef(),
+        ticket=_ticket(cluster.api.ticket) if cluster.api.ticket else None,
         fingerprint=cluster.api.fingerprint or "",
         ca=cluster.api.ca or "",
         ssh_host=ssh.address,
@@ -46,6 +48,10 @@ def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh) -> wish.Acce
 
 def _secret(secret: documents.Secret) -> wish.SecretRef:
     return wish.SecretRef(file=secret.file or "", env=secret.env or "")
+
+
+def _ticket(ticket: documents.Ticket) -> wish.TicketRef:
+    return wish.TicketRef(ticket.user, _secret(ticket.password), _secret(ticket.totp) if ticket.totp else None)
 
 
 def _device(name: str, device: documents.Device) -> wish.DeviceWish:

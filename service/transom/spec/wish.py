@@ -122,8 +122,17 @@ class SecretRef:
 
 
 @dataclasses.dataclass(frozen=True)
+class TicketRef:
+    """A user's login: ``user@realm``, and where its password and the secret of its TOTP are."""
+
+    user: str
+    password: SecretRef
+    totp: SecretRef | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Access:
-    """How a node is reached."""
+    """How a node is reached. A token, a ticket or both log in to the API; ``token_id`` is empty when there is no token."""
 
     endpoints: tuple[str, ...]
     """``https://host:8006``, tried in order."""
@@ -140,6 +149,7 @@ class Access:
     ssh_key: SecretRef
     ssh_host_key: str
     """One ``known_hosts`` key: ``ssh-ed25519 AAAA…``."""
+    ticket: TicketRef | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,7 +45,8 @@ def test_after_a_lost_write_one_reads_first(api, fake, make_answer, status):
         api.config("pve1", 700)
     assert write.value.hint == READ_FIRST
     assert read.value.hint == ""
-    assert len(fake.asked) == 2
+    # What reads is asked of the other endpoint when the first one cannot connect to the node; what writes never is.
+    assert [asked.method for asked in fake.asked] == ["PUT", "GET", "GET"][: 3 if status == 595 else 2]
 
 
 @pytest.mark.parametrize(
@@ -72,11 +73,27 @@ def test_a_read_on_a_connection_just_closed_is_sent_again(api, fake, turns):
     assert api.config("pve1", 700) == ({"name": "x"}, "d")
 
 
-def test_a_read_is_sent_again_once_only(api, fake):
+def test_a_read_is_sent_three_times_at_most_with_a_pause_of_chance(access, fake):
+    slept: list[float] = []
     fake.answers[f"GET {CONFIG}"] = httpx.ReadError("reset")
-    with pytest.raises(errors.Unreachable):
+    outside = pve.Outside(sleep=slept.append, chance=lambda: 0.5)
+    connection = pve.Connector(outside).connect(access, transport=httpx.MockTransport(fake))
+    with connection as api, pytest.raises(errors.Unreachable):
         api.config("pve1", 700)
-    assert len(fake.asked) == 2
+    assert len(fake.asked) == 3
+    assert slept == [0.375]
+
+
+def test_a_read_goes_to_the_endpoint_that_reaches_the_node_and_stays(api, fake, make_answer):
+    def only_second(request):
+        if request.url.host == "pve1":
+            return make_answer(595, "No route to host")
+        return httpx.Response(200, json={"data": {"digest": "d"}})
+
+    fake.answers[f"GET {CONFIG}"] = only_second
+    api.config("pve1", 700)
+    api.config("pve1", 700)
+    assert fake.hosts == ["pve1", "pve2", "pve2"]
 
 
 def test_a_slow_read_is_not_repeated(api, fake):

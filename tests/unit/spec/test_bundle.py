@@ -46,13 +46,18 @@ def admitted(part: Mapping[str, Any]) -> st.SearchStrategy[Any]:
 
 def _fields(part: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     fields = {name: GIVEN[name] if name in GIVEN else admitted(value) for name, value in part["properties"].items()}
-    choices = [choice["required"] for choice in part.get("oneOf", [{"required": []}])]
-    exclusive = {name for choice in choices for name in choice}
+    one, some = ([choice["required"] for choice in part.get(key, [{"required": []}])] for key in ("oneOf", "anyOf"))
+    choices = [[*names, *more] for names in one for more in some]
+    exclusive = {name for names in one for name in names}
     return st.one_of(
         [
             st.fixed_dictionaries(
                 {name: fields[name] for name in [*part.get("required", []), *choice]},
-                optional={n: v for n, v in fields.items() if n not in part.get("required", []) and n not in exclusive},
+                optional={
+                    name: value
+                    for name, value in fields.items()
+                    if name not in {*part.get("required", []), *choice, *exclusive}
+                },
             )
             for choice in choices
         ]

@@ -16,7 +16,18 @@ SCHEMA = schema.json_schema()
 REFERENCE = pathlib.Path(__file__).parents[3] / "docs" / "documents.md"
 SHIPPED = sorted([*resources.examples_dir().glob("*.yaml"), *resources.recipes_dir().glob("*.yaml")])
 KNOWN = {
-    *("$ref", "additionalProperties", "const", "default", "description", "enum", "items", "maxItems", "maximum"),
+    *(
+        "$ref",
+        "additionalProperties",
+        "anyOf",
+        "const",
+        "default",
+        "description",
+        "enum",
+        "items",
+        "maxItems",
+        "maximum",
+    ),
     *("minItems", "minimum", "oneOf", "pattern", "patternProperties", "properties", "required", "title", "type"),
 }
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -35,6 +46,8 @@ def faults(part: Mapping[str, Any], value: Any, at: str) -> Iterator[str]:
         yield from faults(SCHEMA["$defs"][part["$ref"].rpartition("/")[2]], value, at)
     if "oneOf" in part and sum(not list(faults(option, value, at)) for option in part["oneOf"]) != 1:
         yield f"{at}: oneOf"
+    if "anyOf" in part and all(list(faults(option, value, at)) for option in part["anyOf"]):
+        yield f"{at}: anyOf"
     if "const" in part and value != part["const"]:
         yield f"{at}: const"
     if "enum" in part and value not in part["enum"]:
