@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
+JOB ?=
 
 # Installs the Debian packages in the array `need`. Services that come with one are neither started nor enabled: the lab runs its
 # own sshd on loopback, a system-wide one is not wanted.
@@ -45,8 +46,8 @@ setup: .venv/installed
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: setup  ## the main job on the lab; ONCE=1 ends by itself
-	$(BIN)/transom lab demo $(if $(ONCE),--once)
+demo: setup  ## the daemon keeps a fleet of four lab nodes; ONCE=1 ends by itself, JOB=1 shows the main job on one node
+	exec $(BIN)/transom lab demo $(if $(ONCE),--once) $(if $(JOB),--job)
 
 inputs: setup  # real firmware, redistributable, that tests and benchmarks read
 	need=()

@@ -159,15 +159,20 @@ def pve(arguments: tuple[str, ...]) -> None:
 @click.option(
     "--dir", "folder", type=click.Path(file_okay=False, path_type=pathlib.Path), default=pathlib.Path(".demo")
 )
-@click.option("--once", is_flag=True, help="End when it has been shown; otherwise the lab stays up until Ctrl-C.")
-def demo(folder: pathlib.Path, once: bool) -> None:
-    """Shows the main job on a lab of its own: apply, an empty second plan, break, repair, undo."""
+@click.option("--once", is_flag=True, help="End when it has been shown; otherwise all stays up until Ctrl-C.")
+@click.option("--job", is_flag=True, help="The main job on one node instead: apply, break, repair, undo to the byte.")
+def demo(folder: pathlib.Path, once: bool, job: bool) -> None:
+    """Shows the daemon keeping four nodes in two clusters: converge, repair by policy, refuse, ask, report."""
     # imported here: it starts the whole product
-    from transom.lab import demo as showing
+    from transom.lab.demo import job as one_node
+    from transom.lab.demo import staying
 
     def wait() -> None:
         with contextlib.suppress(KeyboardInterrupt):
             signal.pause()
 
     with common.told():
-        showing.run(folder.absolute(), once=once, say=click.echo, wait=wait)
+        if job:
+            one_node.run(folder.absolute(), once=once, say=click.echo, wait=wait)
+        else:
+            staying.run(folder.absolute(), once=once, print_line=click.echo)

@@ -5,7 +5,6 @@ Nothing here is claimed that is not checked: what a command must answer, what th
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import pathlib
@@ -18,8 +17,8 @@ from collections.abc import Callable
 
 from transom import errors, resources
 from transom.lab import breaks, fleet
+from transom.lab.demo import looking, place
 
-IGPU = "0000:00:02.0"
 KEPT = ("etc", "usr/share/kvm", "boot")
 # Counters that PVE raises at every write, its own lock and log files, and disks, which an undo never deletes.
 MOVING = ("etc/pve/.vmlist", "etc/pve/.version", "etc/pve/priv/lock")
@@ -32,26 +31,26 @@ class Demo:
         self.lab = lab
         self.node = lab.node("pve1")
         self.documents = lab.stage(resources.examples_dir() / "seed.yaml")
-        self.env = {**os.environ, "TRANSOM_STATE": str(folder / "state")}
+        self.env = {**os.environ, "TRANSOM_STATE": str(folder / place.STATE)}
         self.say = say
 
     # --- the steps ---
 
     def play(self) -> None:
         before = self.files()
-        self.title(f"A node: PVE {self.pve_version()}, {IGPU} driven by {self.driver()}")
+        self.title(f"A node: PVE {self.pve_version()}, {looking.IGPU} driven by {self.driver()}")
         self.transom("validate", "-f", self.documents)
         self.transom("plan", "-f", self.documents, "--detailed-exitcode", expect=2)
         self.title("Apply: host settings, reboot, option ROM, VM")
         self.transom("apply", "-f", self.documents, "--yes")
-        self.check(self.driver() == "vfio-pci", f"{IGPU} is driven by vfio-pci")
+        self.check(self.driver() == "vfio-pci", f"{looking.IGPU} is driven by vfio-pci")
         self.settled()
         first = self.runs()[0]["id"]
         self.show_vm()
         self.broken_and_repaired()
         self.title("Undo everything")
         self.transom("undo", first, "--yes")
-        self.check(self.driver() == "i915", f"{IGPU} is driven by i915 again")
+        self.check(self.driver() == "i915", f"{looking.IGPU} is driven by i915 again")
         self.check_same(before, self.files())
 
     def broken_and_repaired(self) -> None:
@@ -70,18 +69,10 @@ class Demo:
     # --- looking ---
 
     def files(self) -> dict[str, str]:
-        """Path → SHA-256 of every file that the node's system is made of."""
-        found = {}
-        for top in KEPT:
-            for path in sorted((self.node.root / top).rglob("*")):
-                name = str(path.relative_to(self.node.root))
-                if path.is_file() and not path.is_symlink() and not name.startswith(MOVING):  # links lead to files here
-                    found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-        return found
+        return looking.hashes(self.node.root, KEPT, without=MOVING)
 
     def driver(self) -> str:
-        done = self.node.ssh(f"basename $(readlink /sys/bus/pci/devices/{IGPU}/driver)")
-        return done.strip()
+        return looking.driver(self.node)
 
     def pve_version(self) -> str:
         return self.node.ssh("pveversion").strip().split("/")[1]
@@ -139,9 +130,9 @@ class Demo:
 def run(folder: pathlib.Path, *, once: bool, say: Callable[[str], None], wait: Callable[[], None]) -> None:
     """Play the demo in a fresh lab in ``folder``; unless ``once``, leave the lab up until ``wait`` returns. VerifyFailed when
     anything is not as it must be. The folder is removed at the end of a good showing."""
-    shutil.rmtree(folder, ignore_errors=True)
+    place.fresh(folder)
     started = time.monotonic()
-    with fleet.start(folder / "lab") as lab:
+    with fleet.start(folder / place.LAB) as lab:
         demo = Demo(lab, folder, say)
         demo.play()
         say(f"\nAll of it worked, in {time.monotonic() - started:.0f} s.")
