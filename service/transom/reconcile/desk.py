@@ -7,7 +7,7 @@ own record spends it, and a crash in between loses nothing.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from transom import errors, model
 from transom.plan import policy, result
@@ -62,8 +62,29 @@ class Desk:
                 self.end(old.hash, records.VOID, "what was found has changed since")
 
     def approve(self, plan: result.Plan, kind: str, by: str, reason: str) -> None:
+        row = self._approved(plan, kind, by, reason)
+        self._store.proposals.put(row)
+        self._tell_plan(row)
+
+    def approve_for(
+        self,
+        plan: result.Plan,
+        kind: str,
+        by: str,
+        *,
+        operation: records.Operation | None,
+        shares: Sequence[records.Share],
+    ) -> None:
+        """By a person; ``shares`` follow it, those of ``operation`` (when it is new) or of one that waited for it."""
+        row = self._approved(plan, kind, by, f"approved by {by}")
+        self._store.operations.approve(row, operation, shares)
+        self._tell_plan(row)
+        for share in shares:
+            self._tell_share(share)
+
+    def _approved(self, plan: result.Plan, kind: str, by: str, reason: str) -> records.Proposal:
         row = self._row(plan, kind, records.APPROVED, reason, self._now())
-        self._put(dataclasses.replace(row, approved_by=by, approved_at=self._now()), None)
+        return dataclasses.replace(row, approved_by=by, approved_at=self._now())
 
     def approvable(self, hash: str) -> records.Proposal:
         """Rejected when the plan is not one that waits for anybody."""
@@ -127,8 +148,11 @@ class Desk:
             return
         self._store.proposals.put(new)
         if old is None or old.state != new.state:
-            data = {"hash": new.hash, "kind": new.kind, "summary": new.summary, "reason": new.reason}
-            self._events.tell(f"plan.{new.state}", new.node, data | {"by": new.approved_by})
+            self._tell_plan(new)
+
+    def _tell_plan(self, new: records.Proposal) -> None:
+        data = {"hash": new.hash, "kind": new.kind, "summary": new.summary, "reason": new.reason}
+        self._events.tell(f"plan.{new.state}", new.node, data | {"by": new.approved_by})
 
     # --- operations ---
 
@@ -158,6 +182,9 @@ class Desk:
         titles = tuple(drop)
         if new != share or titles:
             self._store.operations.put_share(new, drop=titles)
-            data = {"operation": new.operation, "state": state, "plan": new.plan, "run": new.run, "reason": reason}
-            self._events.tell("operation.changed", new.node, data)
+            self._tell_share(new)
         return new
+
+    def _tell_share(self, new: records.Share) -> None:
+        data = {"operation": new.operation, "state": new.state, "plan": new.plan, "run": new.run, "reason": new.reason}
+        self._events.tell("operation.changed", new.node, data)

@@ -310,13 +310,20 @@ class Turns:
         """What this look means for those who asked for something."""
         for operation, share in self._asked(one):
             if one.plan.empty:
-                self._tools.desk.move(share, records.DONE, reason="as declared")
+                run = share.run or self._run_of(operation, share)
+                self._tools.desk.move(share, records.DONE, run=run, reason=f"run {run}" if run else "as declared")
             elif operation.kind == "approve" and share.plan != one.plan.hash:
                 reason = f"the plan is {one.plan.hash} now, approved was {share.plan}: look at it again"
                 self._tools.desk.move(share, records.FAILED, reason=reason)
             else:
                 state, hash = _share_state(decision, one.plan), "" if _unread(one.plan) else one.plan.hash
                 self._tools.desk.move(share, state, plan=hash or share.plan, reason=decision.reason)
+
+    def _run_of(self, operation: records.Operation, share: records.Share) -> str:
+        """The run that carried the share's plan out in a turn that had begun before it was asked for; empty when none did."""
+        runs = self._tools.store.runs(share.node)
+        found = (run for run in runs if run.plan == share.plan and run.started_at >= operation.at)
+        return next((run.id for run in found if run.state == records.APPLIED), "")
 
 
 def _unread(plan: result.Plan) -> bool:

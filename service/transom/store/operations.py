@@ -35,6 +35,18 @@ class Operations:
                 db.execute(tables.shares.insert().values(shape.row(tables.shares, share)))
         return operation
 
+    def approve(
+        self, proposal: records.Proposal, operation: records.Operation | None, shares: Iterable[records.Share]
+    ) -> None:
+        """An approval and who follows it, in one moment: nobody sees a plan carried out that no share is there for. ``operation``
+        is a new one; None when the shares are of one that is there already."""
+        with connect.write(self._engine) as db:
+            shape.upsert(db, tables.proposals, shape.row(tables.proposals, proposal))
+            if operation is not None:
+                db.execute(tables.operations.insert().values(shape.row(tables.operations, operation)))
+            for share in shares:
+                shape.upsert(db, tables.shares, shape.row(tables.shares, share))
+
     def by_key(self, asked_by: str, key: str) -> records.Operation | None:
         with connect.read(self._engine) as db:
             return _by_key(db, asked_by, key)

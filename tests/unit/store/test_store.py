@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import pathlib
 import tempfile
@@ -166,6 +167,25 @@ def test_open_shares_come_in_the_order_in_which_they_were_asked_for(tmp_path):
     assert [operation.id for operation, _ in kept.operations.open("pve1")] == ["op-a", "op-c"]
     assert len(kept.operations.open()) == 5
     kept.close()
+
+
+def test_an_approval_and_who_follows_it_are_one(kept):
+    def row(state: str) -> records.Proposal:
+        return records.Proposal("b" * 16, "pve1", "apply", state, "live", "s", "r", "", None, 1.0)
+
+    kept.put_plan("b" * 16, "pve1", {}, 1.0)
+    kept.proposals.put(row(records.WAITING))
+    operation = records.Operation("op-one", "approve", "b" * 16, "eve", 1.0)
+    share = records.Share("op-one", "pve1", 1)
+    kept.operations.approve(row(records.APPROVED), operation, [share])
+    assert (kept.proposals.get("b" * 16).state, kept.operations.shares("op-one")) == (records.APPROVED, [share])
+    kept.proposals.put(row(records.WAITING))
+    with pytest.raises(errors.TransomError):
+        kept.operations.approve(row(records.APPROVED), operation, [share])  # an operation of that id is there
+    assert kept.proposals.get("b" * 16).state == records.WAITING
+    moved = dataclasses.replace(share, state=records.RUNNING)
+    kept.operations.approve(row(records.APPROVED), None, [moved])
+    assert kept.operations.shares("op-one") == [moved]
 
 
 def test_drift_keeps_its_since_until_it_goes(tmp_path):
