@@ -46,7 +46,7 @@ class TransomError(Exception):
 @dataclasses.dataclass(frozen=True)
 class Mistake:
     """One mistake in a document. ``line`` is 1-based, 0 when no line is to blame; ``path`` is dotted, empty for the whole
-    document."""
+    document; ``file`` is empty for what is in no file."""
 
     file: str
     line: int
@@ -55,18 +55,19 @@ class Mistake:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place} {self.path}: {self.reason}" if self.path else f"{place}: {self.reason}"
+        about = " ".join(word for word in (place, self.path) if word)
+        return f"{about}: {self.reason}" if about else self.reason
 
 
 class SpecError(TransomError):
     """One or more mistakes in documents; ``problems`` holds a line each, all found at once.
 
-    ``rows`` are the same in parts, where they are known: empty for mistakes that came as lines alone.
+    ``rows`` are the same in parts; one that came as a line alone has nothing but its reason.
     """
 
     def __init__(self, problems: Sequence[str | Mistake]) -> None:
-        self.problems = [str(problem) for problem in problems]
-        self.rows = tuple(problem for problem in problems if isinstance(problem, Mistake))
+        self.rows = tuple(Mistake("", 0, "", one) if isinstance(one, str) else one for one in problems)
+        self.problems = [str(row) for row in self.rows]
         super().__init__("\n".join(self.problems))
 
 

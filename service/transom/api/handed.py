@@ -8,6 +8,7 @@ from typing import Any
 
 import pydantic
 
+from transom import errors
 from transom.api import body, problem, route, wire
 from transom.reconcile import backend
 
@@ -46,8 +47,8 @@ def model(kind: type[wire.M], value: Any) -> wire.M:
         return kind.model_validate(value)
     except pydantic.ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        lines = [f"{_dotted(item['loc'])}: {item['msg']}" for item in found[:_PROBLEMS]]
-        raise problem.bad_request("the body is not as the OpenAPI document says", *lines) from None
+        rows = [errors.Mistake("", 0, _dotted(item["loc"]), item["msg"]) for item in found[:_PROBLEMS]]
+        raise problem.bad_request("the body is not as the OpenAPI document says", *rows) from None
 
 
 def _dotted(place: tuple[str | int, ...]) -> str:

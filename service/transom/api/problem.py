@@ -17,18 +17,26 @@ URN = "urn:transom:problem:"
 
 @dataclasses.dataclass
 class Problem(Exception):
-    """One answer that is no success. ``kind`` ends the ``type`` URI; clients tell problems by it, people read ``detail``."""
+    """One answer that is no success. ``kind`` ends the ``type`` URI; clients tell problems by it, people read ``detail``.
+
+    ``problems`` are all mistakes that were found: in documents, or (without file and line) in the request's own fields.
+    """
 
     status: int
     kind: str
     detail: str
     hint: str = ""
     retry: str = errors.Retry.NEVER.value
-    problems: tuple[str, ...] = ()
+    problems: tuple[errors.Mistake, ...] = ()
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def body(self) -> bytes:
         """As JSON, without what is empty."""
+        return pydantic_core.to_json(self.data)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """As ``wire.ProblemDetails``."""
         said: dict[str, Any] = {
             "type": URN + self.kind,
             "title": http.HTTPStatus(self.status).phrase,
@@ -37,7 +45,7 @@ class Problem(Exception):
             "retry": self.retry,
         }
         optional = {"hint": self.hint, "problems": self.problems}
-        return pydantic_core.to_json(said | {name: value for name, value in optional.items() if value})
+        return said | {name: value for name, value in optional.items() if value}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +79,32 @@ def of_error(error: errors.TransomError) -> Problem:
     """The nearest class of the tree decides."""
     row = next(_ROWS[kind] for kind in type(error).__mro__ if kind in _ROWS)
     headers = {} if row.after is None else {"Retry-After": str(row.after)}
-    problems: tuple[str, ...] = ()
+    problems: tuple[errors.Mistake, ...] = ()
     detail, hint = error.message, error.hint
     if isinstance(error, errors.SpecError):
-        problems, detail = tuple(error.problems), f"{len(error.problems)} mistakes in the documents"
+        problems, detail = error.rows, _counted(len(error.rows))
     elif isinstance(error, errors.Rejected) and error.fields:
-        problems = tuple(f"{name}: {reason}" for name, reason in error.fields.items())
+        problems = tuple(errors.Mistake("", 0, name, reason) for name, reason in error.fields.items())
     return Problem(row.status, row.kind, detail, hint, error.retry.value, problems, headers)
+
+
+def _counted(mistakes: int) -> str:
+    return f"{mistakes} mistake{'' if mistakes == 1 else 's'} in the documents"
+
+
+def to_error(said: Mapping[str, Any], status: int) -> errors.TransomError:
+    """For clients: the error that ``said`` (``wire.ProblemDetails``) stands for. KeyError or TypeError when it is none."""
+    kind, detail, hint = str(said["type"]).removeprefix(URN), str(said["detail"]), str(said.get("hint", ""))
+    rows = [errors.Mistake(one["file"], one["line"], one["path"], one["reason"]) for one in said.get("problems", [])]
+    if kind == "spec-error":
+        return errors.SpecError(rows)
+    if status in (401, 403):
+        return errors.Denied(detail, hint=hint)
+    if kind == "overloaded":
+        return errors.Busy(detail, hint=hint)
+    if kind == "internal":
+        return errors.TransomError(detail, hint=hint)
+    return KINDS.get(kind, errors.Rejected)("; ".join([detail, *map(str, rows)]), hint=hint)
 
 
 # --- what only HTTP knows --------------------------------------------------------------------------------------------
@@ -99,7 +126,7 @@ def not_found(detail: str, hint: str = "") -> Problem:
     return Problem(404, "not-found", detail, hint)
 
 
-def bad_request(detail: str, *problems: str) -> Problem:
+def bad_request(detail: str, *problems: errors.Mistake) -> Problem:
     """400: the request itself is wrong; documents that are wrong are 422."""
     return Problem(400, "bad-request", detail, problems=problems)
 

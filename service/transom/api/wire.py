@@ -6,7 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import pydantic
 
-from transom import model
+from transom import errors, model
 from transom.plan import actions as acts
 from transom.plan import result
 
@@ -196,5 +196,12 @@ class ProblemDetails(_Out):
     detail: str
     retry: Literal["never", "soon", "later", "replan"]
     hint: str = ""
-    problems: list[str] = []
-    """One line a mistake, all found at once."""
+    problems: list[errors.Mistake] = []
+    """All mistakes at once: in documents, or (with an empty ``file`` and ``line`` 0) in what stands at ``path`` of the request."""
+
+
+class NoPlan(_Out):
+    """A node for which no plan could be made, and why."""
+
+    node: str
+    problem: ProblemDetails

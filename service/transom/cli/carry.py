@@ -12,9 +12,11 @@ from typing import Any
 import click
 
 from transom import errors, model
-from transom.cli import client, common
+from transom.api import problem
+from transom.cli import client, common, look
 from transom.plan import result
 from transom.report import plan_text
+from transom.spec import loader
 
 NOTHING = "Nothing was changed."
 _CODES = {"done": 0, "waiting": 0, "held": common.HELD, "failed": 1}
@@ -57,14 +59,19 @@ class Outcome:
 
 def preview(
     daemon: client.Client, files: Sequence[pathlib.Path], only: str, *, take_over: bool = False
-) -> list[dict[str, Any]]:
+) -> list[look.Look]:
     """What would be done; nothing is stored."""
-    found: list[dict[str, Any]] = daemon.post(
-        "/v1/preview", {"files": client.texts(files)}, node=only, take_over="true" if take_over else ""
-    )["items"]
+    found = _hand_in(daemon, "/v1/preview", files, node=only, take_over="true" if take_over else "")["items"]
     if not found:
-        raise click.UsageError("no documents are stored yet: transom apply -f FILE")
-    return found
+        raise errors.Rejected("no documents are stored yet", hint="transom apply -f FILE")
+    return [look_of(one) for one in found]
+
+
+def look_of(said: Mapping[str, Any]) -> look.Look:
+    """One node of a preview."""
+    if "problem" in said:
+        return look.Look(said["node"], error=problem.to_error(said["problem"], said["problem"]["status"]))
+    return look.Look(said["node"], plan_of(said))
 
 
 def plan_of(data: Mapping[str, Any]) -> result.Plan:
@@ -72,15 +79,21 @@ def plan_of(data: Mapping[str, Any]) -> result.Plan:
     return model.from_json(result.Plan, data)
 
 
-def code_of(plans: Sequence[Mapping[str, Any]], *, detailed: bool = False) -> int:
-    if any(plan["held"] for plan in plans):
-        return common.HELD
-    return common.CHANGES if detailed and not all(plan["empty"] for plan in plans) else 0
+def _hand_in(daemon: client.Client, path: str, files: Sequence[pathlib.Path], **query: str) -> Any:
+    """Files go by their absolute names: the daemon reads what they name from there. Mistakes name them as the user did."""
+    texts = loader.texts(files)
+    sent = [{"name": str(file.absolute()), "text": text} for file, text in texts]
+    try:
+        return daemon.post(path, {"files": sent}, **query)
+    except errors.SpecError as error:
+        given = {str(file.absolute()): str(file) for file, _ in texts}
+        rows = [dataclasses.replace(row, file=given.get(row.file, row.file)) for row in error.rows]
+        raise errors.SpecError(rows) from None
 
 
-def show(plan: Mapping[str, Any], how: How) -> None:
+def show(plan: result.Plan, how: How) -> None:
     if not how.as_json:
-        click.echo(plan_text.text(plan_of(plan), verbose=how.verbose), nl=False)
+        click.echo(plan_text.text(plan, verbose=how.verbose), nl=False)
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------
@@ -88,7 +101,7 @@ def show(plan: Mapping[str, Any], how: How) -> None:
 
 def provision(daemon: client.Client, files: Sequence[pathlib.Path], how: How) -> list[Outcome]:
     """Hand in the documents (without files: see to those stored once more), and carry out what is approved."""
-    operation = daemon.post("/v1/documents", {"files": client.texts(files)})
+    operation = _hand_in(daemon, "/v1/documents", files)
     outcomes = see_through(daemon, operation["id"], how)
     for run in [outcome.run for outcome in outcomes if outcome.run]:
         common.progress(f"`transom undo {run}` takes it back")
@@ -131,7 +144,7 @@ def _decide(daemon: client.Client, share: Mapping[str, Any], how: How, watch: se
     """Show what came of one node's part; when it waits and its user says yes, approve it."""
     plan = daemon.get(f"/v1/plans/{share['plan']}") if share["plan"] else None
     if plan:
-        show(plan, how)
+        show(plan_of(plan), how)
     if plan is None or share["state"] != "waiting":
         return share, plan
     if how.approve and how.approve != plan["hash"]:
@@ -153,18 +166,9 @@ def _end(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any
     if "operation" in share:
         share = daemon.settle(share["operation"], [share["node"]])["shares"][0]
     code = _CODES.get(share["state"], common.EXITS[errors.Unreachable])
-    run = share["run"] or _run_of(daemon, share, plan)
-    outcome = Outcome(share["node"], share["state"], share["reason"], plan, run, code)
+    outcome = Outcome(share["node"], share["state"], share["reason"], plan, share["run"] or None, code)
     _say(outcome)
     return outcome
-
-
-def _run_of(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any] | None) -> str | None:
-    """The run that carried this plan out. A turn that was under way when it was approved may have done so before the share knew."""
-    if plan is None or share["state"] != "done":
-        return None
-    found = (row["id"] for row in daemon.items("/v1/runs", node=share["node"]) if row["plan"] == plan["hash"])
-    return next(found, None)
 
 
 def _say(outcome: Outcome) -> None:

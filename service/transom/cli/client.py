@@ -109,20 +109,10 @@ def _stuck(share: Mapping[str, Any]) -> bool:
 def _refuse(answer: httpx.Response) -> NoReturn:
     """The error that the answer's problem stands for."""
     try:
-        said = answer.json()
-        kind, detail, hint = str(said["type"]).removeprefix(problem.URN), str(said["detail"]), str(said.get("hint", ""))
+        stands_for = problem.to_error(answer.json(), answer.status_code)
     except (ValueError, KeyError, TypeError) as error:
         raise errors.Garbled(f"{answer.url} answered {answer.status_code} without a reason") from error
-    if kind == "spec-error":
-        raise errors.SpecError([str(line) for line in said["problems"]])
-    if answer.status_code in (401, 403):
-        raise errors.Denied(detail, hint=hint)
-    if kind == "overloaded":
-        raise errors.Busy(detail, hint=hint)
-    if kind == "internal":
-        raise errors.TransomError(detail, hint=hint)
-    detail = "; ".join([detail, *map(str, said.get("problems", []))])
-    raise problem.KINDS.get(kind, errors.Rejected)(detail, hint=hint)
+    raise stands_for
 
 
 # --- which daemon ----------------------------------------------------------------------------------------------------
@@ -179,14 +169,3 @@ def given(command: Callable[..., None]) -> Callable[..., None]:
 def quoted(name: str) -> str:
     """A name as one part of a path."""
     return urllib.parse.quote(name, safe="")
-
-
-def texts(files: Sequence[pathlib.Path]) -> list[dict[str, str]]:
-    """Files of documents as the API takes them. Their names are absolute: the daemon reads what they name from there."""
-    found = [path for given in files for path in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])]
-    try:
-        return [{"name": str(path.absolute()), "text": path.read_text(encoding="utf-8")} for path in found]
-    except UnicodeDecodeError as error:
-        raise errors.SpecError([f"a document is not UTF-8 text (byte {error.start})"]) from error
-    except OSError as error:
-        raise errors.SpecError([f"{error.filename}: cannot be read: {error.strerror}"]) from error

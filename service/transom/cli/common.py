@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -16,6 +17,8 @@ from transom import errors
 
 HELD = 3
 CHANGES = 2
+USAGE = 64
+INTERRUPTED = 130
 EXITS: dict[type[errors.TransomError], int] = {
     errors.SpecError: 65,
     errors.Unreachable: 69,
@@ -69,8 +72,16 @@ def told(*, as_json: bool = False) -> Iterator[None]:
             click.echo(f"transom: {error}", err=True)
         raise SystemExit(exit_code(error)) from None
     except (KeyboardInterrupt, click.Abort):
-        click.echo("transom: interrupted; run the same command again to go on from what is there", err=True)
-        raise SystemExit(130) from None
+        ended("Interrupted", "interrupted; run the same command again to go on from what is there", as_json=as_json)
+        raise SystemExit(INTERRUPTED) from None
+
+
+def ended(error: str, message: str, *, as_json: bool) -> None:
+    """Says what ended the program and is none of our errors."""
+    if as_json:
+        show_json({"error": error, "message": message, "retry": errors.Retry.NEVER.value})
+    else:
+        click.echo(f"transom: {message}", err=True)
 
 
 def exit_code(error: errors.TransomError | None) -> int:
@@ -78,9 +89,12 @@ def exit_code(error: errors.TransomError | None) -> int:
     return next((code for kind, code in EXITS.items() if isinstance(error, kind)), 1)
 
 
-def error_data(error: errors.TransomError) -> dict[str, str]:
-    """An error for ``--json``."""
-    return {"error": type(error).__name__, "message": str(error), "retry": error.retry.value}
+def error_data(error: errors.TransomError) -> dict[str, Any]:
+    """An error for ``--json``; with mistakes in documents also these one by one."""
+    said = {"error": type(error).__name__, "message": str(error), "retry": error.retry.value}
+    if isinstance(error, errors.SpecError):
+        return said | {"problems": [dataclasses.asdict(row) for row in error.rows]}
+    return said
 
 
 def show_json(value: Any) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Iterator
 
 import click
 
@@ -27,7 +25,7 @@ def validate(files: tuple[pathlib.Path, ...], strict: bool, as_json: bool) -> No
     """
     if not files:
         raise click.UsageError("give at least one -f FILE")
-    with common.told(as_json=as_json), _as_list(as_json=as_json):
+    with common.told(as_json=as_json):
         docs = loader.load(files)
         if wrong := loader.check_files(docs, absent=strict):
             raise errors.SpecError(wrong)
@@ -42,19 +40,6 @@ def validate(files: tuple[pathlib.Path, ...], strict: bool, as_json: bool) -> No
         click.echo(f"{len(titles)} documents are right: {', '.join(titles)}")
         for problem in absent:
             common.progress(f"not here: {problem}")
-
-
-@contextlib.contextmanager
-def _as_list(*, as_json: bool) -> Iterator[None]:
-    """With ``--json`` mistakes are told one by one, for programs; otherwise as every other error."""
-    try:
-        yield
-    except errors.SpecError as error:
-        if not as_json:
-            raise
-        rows = [dataclasses.asdict(row) for row in error.rows]
-        common.show_json({"error": "SpecError", "problems": rows, "message": str(error), "retry": error.retry.value})
-        raise SystemExit(common.EXITS[errors.SpecError]) from None
 
 
 @click.command()

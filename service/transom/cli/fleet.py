@@ -124,7 +124,7 @@ def approve(daemon: client.Client, hash: str, as_json: bool) -> None:
     """Let exactly this plan be carried out, once, and follow it."""
     with common.told(as_json=as_json):
         plan = daemon.get(f"/v1/plans/{client.quoted(hash)}")
-        carry.show(plan, carry.How(as_json=as_json))
+        carry.show(carry.plan_of(plan), carry.How(as_json=as_json))
         outcome = carry.approve(daemon, plan)
     _finish([outcome], as_json)
 

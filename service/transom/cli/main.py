@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Sequence
 
 import click
+
+from transom.cli import common
 
 COMMANDS = {
     "validate": "transom.cli.documents:validate",
@@ -59,8 +62,19 @@ def transom() -> None:
     """
 
 
-def main() -> None:
-    """The console script. Wrong usage ends with 64, as sysexits has it."""
-    click.UsageError.exit_code = 64
-    transom(prog_name="transom")
-    sys.exit(0)
+def main(words: Sequence[str] | None = None) -> None:
+    """The console script. Wrong usage ends with 64, as sysexits has it; with ``--json`` it is told as JSON, like every error."""
+    given = list(sys.argv[1:] if words is None else words)
+    as_json = "--json" in given[: given.index("--") if "--" in given else None]
+    click.UsageError.exit_code = common.USAGE
+    try:
+        sys.exit(transom.main(given, prog_name="transom", standalone_mode=False))
+    except click.ClickException as error:
+        if as_json:
+            common.ended("Usage", error.format_message(), as_json=True)
+        else:
+            error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        common.ended("Interrupted", "interrupted", as_json=as_json)
+        sys.exit(common.INTERRUPTED)

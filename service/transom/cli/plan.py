@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 
 import click
 
-from transom import daemon, errors, model
-from transom.cli import common, through
-from transom.plan import result
+from transom import daemon, errors
+from transom.cli import common, look, through
 from transom.report import plan_text
 from transom.spec import wish
 
@@ -40,52 +38,27 @@ def plan(
     form = "json" if as_json else "shell" if as_shell else "text"
     through.plan(state, server, files, only or "", form, verbose=verbose, detailed=detailed_exitcode)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
-        looks = [_look(service, node) for node in _nodes(service, files, only)]
+        nodes = _nodes(service, files, only)
+        looks = [_look(service, node) for node in nodes]
     if as_json:
-        common.show_json([as_data(one.plan) if one.plan else {"node": one.node.name, **one.failure} for one in looks])
+        common.show_json([one.data for one in looks])
+    elif as_shell:
+        click.echo("\n".join(_shell(one, node.access) for one, node in zip(looks, nodes, strict=True)), nl=False)
     else:
-        click.echo("\n".join(_shown(one, as_shell=as_shell, verbose=verbose) for one in looks), nl=False)
-    raise SystemExit(max(_code(one, detailed=detailed_exitcode) for one in looks))
+        click.echo("\n".join(one.text(verbose=verbose) for one in looks), nl=False)
+    raise SystemExit(max(one.code(detailed=detailed_exitcode) for one in looks))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Look:
-    """A node's plan, or why there is none: one node that cannot be reached hides no other."""
-
-    node: wish.NodeWish
-    plan: result.Plan | None = None
-    error: errors.TransomError | None = None
-
-    @property
-    def failure(self) -> dict[str, str]:
-        return common.error_data(self.error) if self.error else {}
-
-
-def _look(service: daemon.Service, node: wish.NodeWish) -> _Look:
+def _look(service: daemon.Service, node: wish.NodeWish) -> look.Look:
     try:
-        return _Look(node, service.propose(node))
+        return look.Look(node.name, service.propose(node))
     except errors.TransomError as error:
-        return _Look(node, error=error)
+        return look.Look(node.name, error=error)
 
 
-def _shown(one: _Look, *, as_shell: bool, verbose: bool) -> str:
-    if one.plan is None:
-        return f"{'# ' if as_shell else ''}Node {one.node.name}: {one.error}\n"
-    if not as_shell:
-        return plan_text.text(one.plan, verbose=verbose)
-    access = one.node.access
-    copy_to = f"{access.ssh_user}@{access.ssh_host}"
-    return plan_text.shell(
-        one.plan, copy_to=copy_to, scp=f"scp -P {access.ssh_port}" if access.ssh_port != 22 else "scp"
-    )
-
-
-def _code(one: _Look, *, detailed: bool) -> int:
-    if one.plan is None:
-        return common.exit_code(one.error)
-    if one.plan.held:
-        return common.HELD
-    return common.CHANGES if detailed and not one.plan.empty else 0
+def _shell(one: look.Look, access: wish.Access) -> str:
+    scp = f"scp -P {access.ssh_port}" if access.ssh_port != 22 else "scp"
+    return one.shell(copy_to=f"{access.ssh_user}@{access.ssh_host}", scp=scp)
 
 
 @click.command()
@@ -146,7 +119,7 @@ def _apply_one(
     proposed = service.propose(node, take_over=take_over)
     if not as_json:
         click.echo(plan_text.text(proposed), nl=False)
-    data: dict[str, object] = {"plan": as_data(proposed), "run": None}
+    data: dict[str, object] = {"plan": look.as_data(proposed), "run": None}
     if proposed.held:
         return data, common.HELD
     if dry_run or (proposed.empty and not proposed.forgets):
@@ -183,17 +156,6 @@ def adopt(node_name: str, take_over: bool, yes: bool, as_json: bool, server: str
     if as_json:
         common.show_json(outcome)
     raise SystemExit(code)
-
-
-def as_data(plan: result.Plan) -> dict[str, object]:
-    """A plan as JSON: its own fields with its hash, impact and whether it is empty or held."""
-    content: dict[str, object] = model.to_json(plan)
-    return content | {
-        "hash": plan.hash,
-        "impact": plan.impact.value,
-        "empty": plan.empty,
-        "held": plan.held,
-    }
 
 
 def _nodes(service: daemon.Service, files: tuple[pathlib.Path, ...], only: str | None) -> tuple[wish.NodeWish, ...]:

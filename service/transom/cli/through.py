@@ -17,8 +17,9 @@ import click
 
 from transom import errors, model
 from transom.api import place
-from transom.cli import carry, client, common
-from transom.report import node_text, plan_text, run_text
+from transom.cli import carry, client, common, look
+from transom.plan import result
+from transom.report import node_text, run_text
 
 
 @contextlib.contextmanager
@@ -127,12 +128,11 @@ def plan(
             return
         found = carry.preview(daemon, files, only)
         if form == "json":
-            common.show_json(found)
-        elif form == "shell":
-            click.echo("\n".join(plan_text.shell(carry.plan_of(one)) for one in found), nl=False)
+            common.show_json([one.data for one in found])
         else:
-            click.echo("\n".join(plan_text.text(carry.plan_of(one), verbose=verbose) for one in found), nl=False)
-        raise SystemExit(carry.code_of(found, detailed=detailed))
+            parts = (one.shell() if form == "shell" else one.text(verbose=verbose) for one in found)
+            click.echo("\n".join(parts), nl=False)
+        raise SystemExit(max(one.code(detailed=detailed) for one in found))
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------
@@ -167,9 +167,10 @@ def adopt(state: pathlib.Path, server: str | None, node: str, *, yes: bool, as_j
             return
         how = carry.How(yes=yes, as_json=as_json)
         (found,) = carry.preview(daemon, (), node, take_over=True)
-        if not _agreed(found, how, how.question.format(hash=found["hash"], node=node)):
-            _end({"plan": found, "run": None}, carry.code_of([found]), how)
-        outcome = carry.approve(daemon, found)
+        plan = found.need()
+        if not _agreed(plan, how, how.question.format(hash=plan.hash, node=node)):
+            _end({"plan": found.data, "run": None}, found.code(), how)
+        outcome = carry.approve(daemon, found.data)
         _end(outcome.data, outcome.code, how)
 
 
@@ -180,25 +181,26 @@ def undo(
         if daemon is None:
             return
         how = carry.How(yes=yes, as_json=as_json)
-        found = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo/preview")
+        found = carry.look_of(daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo/preview"))
+        plan = found.need()
         if as_shell and not as_json:
-            click.echo(plan_text.shell(carry.plan_of(found)), nl=False)
-            raise SystemExit(carry.code_of([found]))
+            click.echo(found.shell(), nl=False)
+            raise SystemExit(found.code())
         if dry_run or as_shell:
-            carry.show(found, how)
-            _end({"plan": found, "run": None}, carry.code_of([found]), how)
+            carry.show(plan, how)
+            _end({"plan": found.data, "run": None}, found.code(), how)
         # An undo with nothing left to do on the node still closes the books on its run.
-        if not _agreed(found, how, f"Undo {run_id} on {found['node']}?", though_empty=True):
-            _end({"plan": found, "run": None}, carry.code_of([found]), how)
-        operation = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo", {"approved": found["hash"]})
-        outcome = carry.follow(daemon, operation, found)
+        if not _agreed(plan, how, f"Undo {run_id} on {plan.node}?", though_empty=True):
+            _end({"plan": found.data, "run": None}, found.code(), how)
+        operation = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo", {"approved": plan.hash})
+        outcome = carry.follow(daemon, operation, found.data)
         _end(outcome.data, outcome.code, how)
 
 
-def _agreed(plan: dict[str, Any], how: carry.How, question: str, *, though_empty: bool = False) -> bool:
+def _agreed(plan: result.Plan, how: carry.How, question: str, *, though_empty: bool = False) -> bool:
     """Show the plan; whether there is something to do, and its user says so."""
     carry.show(plan, how)
-    if plan["held"] or (plan["empty"] and not plan["forgets"] and not though_empty):
+    if plan.held or (plan.empty and not plan.forgets and not though_empty):
         return False
     if common.confirmed(question, yes=how.yes):
         return True
@@ -206,12 +208,17 @@ def _agreed(plan: dict[str, Any], how: carry.How, question: str, *, though_empty
     return False
 
 
-def _dry(plans: list[dict[str, Any]], how: carry.How) -> NoReturn:
-    for one in plans:
-        carry.show(one, how)
+def _dry(looks: Sequence[look.Look], how: carry.How) -> NoReturn:
+    """As ``apply`` without a daemon ends a dry run."""
     if how.as_json:
-        common.show_json([{"plan": one, "run": None} for one in plans])
-    raise SystemExit(carry.code_of(plans))
+        common.show_json([{"plan": one.data, "run": None} if one.plan else one.data for one in looks])
+    else:
+        for one in looks:
+            if one.plan:
+                carry.show(one.plan, how)
+            else:
+                click.echo(f"transom: node {one.node}: {one.error}", err=True)
+    raise SystemExit(max(one.code() for one in looks))
 
 
 def _end(data: dict[str, Any], code: int, how: carry.How) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -96,15 +97,15 @@ class Asks:
         """Rejected when the plan is not one that waits."""
         found = self._desk.approvable(hash)
         self._papers.need(found.node)
-        self._desk.approve(self._desk.plan(hash), found.kind, by, f"approved by {by}")
-        operation = self._operation("approve", hash, by)
-        shares = _shares(operation, [found.node], plan=hash) if found.kind not in orders.KINDS else []
-        for asked, share in self._desk.asked(found.node):
-            if share.plan == hash and found.kind in orders.KINDS:
-                operation = asked  # what waits is an operation already, and goes on
-                self._desk.move(share, records.QUEUED)  # who follows it must not take it for waiting still
-        if shares:
-            self._store.operations.ask(operation, shares)
+        new = self._operation("approve", hash, by)
+        operation, shares = new, _shares(new, [found.node], plan=hash)
+        if found.kind in orders.KINDS:  # what waits is an operation already, and goes on
+            waiting = [asked for asked in self._desk.asked(found.node) if asked[1].plan == hash]
+            operation = waiting[0][0] if waiting else new
+            # queued: who follows it must not take it for waiting still
+            shares = [dataclasses.replace(share, state=records.QUEUED, reason="") for _, share in waiting]
+        fresh = operation if operation is new else None
+        self._desk.approve_for(self._desk.plan(hash), found.kind, by, operation=fresh, shares=shares)
         self._ring(found.node, "approved")
         return operation
 
@@ -164,7 +165,7 @@ def refuse_relative(own: Sequence[bundle.Loaded]) -> None:
         for parts, path in _paths(item.document):
             if not path.startswith("/"):
                 reason = "is a relative path, and where from is not known here; give an absolute one"
-                wrong.append(f"{item.place(*parts)} {'.'.join(parts)}: {path!r} {reason}")
+                wrong.append(item.problem(parts, f"{path!r} {reason}"))
     if wrong:
         raise errors.SpecError(wrong)
 

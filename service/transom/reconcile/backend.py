@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from transom import model
+from transom import errors, model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +44,15 @@ class Operation:
     shares: tuple[Share, ...]
     asked_by: str
     at: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Preview:
+    """What would be done to one node: its plan as JSON, or the error that kept one from being made."""
+
+    node: str
+    plan: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    error: errors.TransomError | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +137,7 @@ class Backend(Protocol):
     def scan(self, node: str, *, by: str) -> None: ...
 
     # plans and runs
-    def preview(self, texts: Sequence[Text], node: str = "", *, take_over: bool = False) -> list[dict[str, Any]]: ...
+    def preview(self, texts: Sequence[Text], node: str = "", *, take_over: bool = False) -> list[Preview]: ...
     def plans(self, node: str = "", state: str = "") -> list[PlanRow]: ...
     def plan(self, hash: str) -> dict[str, Any]: ...
     def approve(self, hash: str, *, by: str) -> Operation: ...

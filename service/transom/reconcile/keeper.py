@@ -185,9 +185,9 @@ class Keeper:
 
     def preview(
         self, texts: Sequence[backend.Text], node: str = "", *, take_over: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> list[backend.Preview]:
         """What would be done now, with ``texts`` laid over the stored documents and not stored. With ``take_over`` and nothing
-        laid over, the plan can be approved. Unreachable or Denied when one of the nodes cannot be looked at."""
+        laid over, the plan can be approved. A node that cannot be looked at hides no other."""
         own = self._papers.parse(texts)
         asks.refuse_relative(own)
         wishes = resolve.resolve(self._papers.merged(own)) if own else self._papers.all()
@@ -196,12 +196,15 @@ class Keeper:
             raise errors.Rejected(f"no document declares node {node!r}")
         return [self._preview(one, take_over=take_over, stored=not own) for one in chosen]
 
-    def _preview(self, node: wish.NodeWish, *, take_over: bool, stored: bool) -> dict[str, Any]:
-        with self._reach(node) as world:
-            plan = job.Job(node, world, self._store).propose(take_over=take_over)
+    def _preview(self, node: wish.NodeWish, *, take_over: bool, stored: bool) -> backend.Preview:
+        try:
+            with self._reach(node) as world:
+                plan = job.Job(node, world, self._store).propose(take_over=take_over)
+        except errors.TransomError as error:
+            return backend.Preview(node.name, error=error)
         if take_over and stored and plan.actions:
             self._desk.note(plan, "adopt", records.PROPOSED, "takes over what contradicts the documents")
-        return plan_data(plan)
+        return backend.Preview(node.name, plan_data(plan))
 
     def plans(self, node: str = "", state: str = "") -> list[backend.PlanRow]:
         rows = self._store.proposals.all(node, (state,) if state else ())

@@ -49,17 +49,13 @@ class Papers:
         return loader.assemble((item for title, item in found.items() if title not in without), self._shipped)
 
     def parse(self, texts: Sequence[backend.Text]) -> list[bundle.Loaded]:
-        """The documents of ``texts``; SpecError with every mistake of all of them."""
-        found: list[bundle.Loaded] = []
-        wrong: list[str] = []
-        for text in texts:
-            try:
-                found += loader.parse(text.text, text.name, _whereabouts(text.name))
-            except errors.SpecError as error:
-                wrong += error.problems
-        if wrong:
-            raise errors.SpecError(wrong)
-        return found
+        """The documents of ``texts``; SpecError with every mistake of all of them, also of what does not fit those stored."""
+        if not texts:
+            return []
+        stored = map(bundle.from_plain, self._store.documents())
+        return loader.parse_together(
+            ((text.text, text.name, _whereabouts(text.name)) for text in texts), stored, self._shipped
+        )
 
     def title(self, name: str) -> str:
         """``Kind/name`` of the stored document called so, with or without its kind. Rejected when there is none, or several."""

@@ -51,6 +51,33 @@ def parse(text: str, name: str, where: validate.Whereabouts | None = None) -> li
     return list(scan.loaded)
 
 
+def parse_together(
+    texts: Iterable[tuple[str, str, validate.Whereabouts | None]],
+    beside: Iterable[bundle.Loaded],
+    shipped: Iterable[bundle.Loaded],
+) -> list[bundle.Loaded]:
+    """As ``parse`` for several texts (text, name, where) that take the place of documents ``beside`` of the same kind and name;
+    SpecError also with what does not fit together then."""
+    named = [(name, _scan(text, name, where)) for text, name, where in texts]
+    own = [item for _, scan in named for item in scan.loaded]
+    titles = {item.title for item in own}
+    rest = [item for item in beside if item.title not in titles]
+    broken = frozenset().union(*(scan.broken for _, scan in named))
+    docs = bundle.Bundle((*rest, *own), tuple(shipped))
+    wrong = [item for _, scan in named for item in scan.wrong] + across.check(docs, broken)
+    _refuse(wrong, [name for name, _ in named])
+    return own
+
+
+def texts(paths: Sequence[pathlib.Path]) -> list[tuple[pathlib.Path, str]]:
+    """The files that ``load`` would read, unread by anybody; SpecError with every one that cannot be read as text."""
+    files, wrong = _files(paths)
+    found = [(path, _text(path)) for path in files]
+    wrong += [text for _, text in found if isinstance(text, problems.Problem)]
+    _refuse(wrong, [str(path) for path in files])
+    return [(path, text) for path, text in found if isinstance(text, str)]
+
+
 def assemble(own: Iterable[bundle.Loaded], shipped: Iterable[bundle.Loaded]) -> bundle.Bundle:
     """Documents that were read before (from the store, say) as one bundle; SpecError when they do not fit together."""
     docs = bundle.Bundle(tuple(own), tuple(shipped))
@@ -87,17 +114,20 @@ def _files(paths: Sequence[pathlib.Path]) -> tuple[list[pathlib.Path], list[prob
 def _read(path: pathlib.Path) -> _Scan:
     # os.path rather than pathlib: it does not raise for a loop of links or a user without a home
     where = validate.Whereabouts(os.path.realpath(path.parent), os.path.expanduser("~"))  # noqa: PTH111
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError as error:
-        return _unread(path, f"is not UTF-8 text (byte {error.start})")
-    except OSError as error:
-        return _unread(path, f"cannot be read: {error.strerror}")
+    text = _text(path)
+    if isinstance(text, problems.Problem):
+        return _Scan(wrong=(text,), broken=frozenset({("", "")}))
     return _scan(text, str(path), where)
 
 
-def _unread(path: pathlib.Path, reason: str) -> _Scan:
-    return _Scan(wrong=(problems.Problem(str(path), 0, "", reason),), broken=frozenset({("", "")}))
+def _text(path: pathlib.Path) -> str | problems.Problem:
+    """What it holds, or why that cannot be told."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return problems.Problem(str(path), 0, "", f"is not UTF-8 text (byte {error.start})")
+    except OSError as error:
+        return problems.Problem(str(path), 0, "", f"cannot be read: {error.strerror}")
 
 
 def _scan(text: str, name: str, where: validate.Whereabouts | None) -> _Scan:

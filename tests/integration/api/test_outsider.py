@@ -96,7 +96,9 @@ def test_what_is_wrong_is_told_as_described(curl, seed: pathlib.Path):
     wrong = seed.read_text().replace("8086:9bc8:1849:9bc8", "8086:9bcg")
     status, problem = curl.call("post-v1-documents", data=wrong, media="application/yaml", name=str(seed))
     assert status == 422
-    assert any("spec.devices.igpu.id" in line for line in problem["problems"])
+    (row,) = problem["problems"]
+    assert (row["file"], row["path"]) == (str(seed), "spec.devices.igpu.id")
+    assert "9bcg" in wrong.splitlines()[row["line"] - 1]
     status, problem = curl.call("post-v1-remove", data=json.dumps({"name": "win11-igd", "confirm": "win11-igd"}))
     assert (status, problem["type"]) == (403, "urn:transom:problem:insufficient-scope")
 

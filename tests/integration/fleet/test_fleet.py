@@ -124,7 +124,8 @@ def test_an_adoption_is_approved_like_any_plan(bench, waiting):
     with bench.keeper() as keeper:
         asked = settled(keeper, keeper.provision([bench.text()], approve=True, key="", **BY))
         assert asked.state == "held"
-        (plan,) = keeper.preview([], take_over=True)
+        (found,) = keeper.preview([], take_over=True)
+        plan = found.plan
         approved = settled(keeper, keeper.approve(plan["hash"], **BY))
         assert approved.state == "done", approved
         assert keeper.runs()[0]["kind"] == "adopt"

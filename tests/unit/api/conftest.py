@@ -38,6 +38,8 @@ class FakeDaemon:
         self.made: dict[str, tuple[result.Plan, str]] = {}
         self.done: dict[str, dict[str, Any]] = {}
         self.paused = ""
+        self.away: dict[str, errors.TransomError] = {}
+        """Nodes that cannot be looked at."""
         self.log: list[tuple[str, str]] = []
         """What was asked, and by whom."""
         self.parts = {"store": "ok", "scheduler": "ok"}
@@ -141,10 +143,15 @@ class FakeDaemon:
 
     def preview(
         self, texts: Sequence[backend.Text], node: str = "", *, take_over: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> list[backend.Preview]:
         laid = {**self.stored, **self._checked(texts)}
         names = [item.name for item in laid.values() if item.kind == "Node" and node in ("", item.name)]
-        return [as_data(result.Plan(name, "preview", drifts=() if take_over else (drift(),))) for name in names]
+        return [self._preview(name, take_over=take_over) for name in names]
+
+    def _preview(self, name: str, *, take_over: bool) -> backend.Preview:
+        if name in self.away:
+            return backend.Preview(name, error=self.away[name])
+        return backend.Preview(name, as_data(result.Plan(name, "preview", drifts=() if take_over else (drift(),))))
 
     def plans(self, node: str = "", state: str = "") -> list[backend.PlanRow]:
         rows = [_row(plan, held) for plan, held in reversed(self.made.values())]

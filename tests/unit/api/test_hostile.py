@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import threading
@@ -132,7 +133,8 @@ def test_errors_of_the_tree(api, error, status, retry, after):
     api.daemon.fail = fail
     answer = api.viewer.get("/v1/status")
     assert (answer.status_code, answer.json()["retry"], answer.headers.get("retry-after")) == (status, retry, after)
-    assert answer.json().get("problems", []) == getattr(error, "problems", [])
+    rows = [dataclasses.asdict(row) for row in getattr(error, "rows", ())]
+    assert answer.json().get("problems", []) == rows
 
 
 def test_nodes_that_hang_keep_only_their_own_requests(api):

@@ -10,6 +10,7 @@ import httpx
 import jsonschema
 import pytest
 
+from transom import errors
 from transom.api import auth, openapi, routes
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.dump(routes.ALL))
@@ -64,6 +65,29 @@ def test_answers_are_as_described(api):
         schema = schema_of(method.lower(), path, answer.status_code, "application/json")
         jsonschema.validate(answer.json(), schema)
     jsonschema.validate(operation, schema_of("post", "/v1/documents", 202, "application/json"))
+
+
+def test_a_preview_is_a_plan_a_node_or_why_there_is_none(api):
+    api.provision()
+    schema = schema_of("post", "/v1/preview", 200, "application/json")
+    for _ in range(2):
+        answer = api.operator.post("/v1/preview", json={})
+        jsonschema.validate(answer.json(), schema)
+        api.daemon.away["pve1"] = errors.Denied("host key")
+    assert answer.json()["items"][0]["problem"]["type"].endswith(":denied")
+    jsonschema.validate(
+        {"items": [{"node": "pve1", "problem": answer.json()["items"][0]["problem"]}], "total": 1}, schema
+    )
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"items": [{"node": "pve1"}], "total": 1}, schema)
+
+
+def test_mistakes_are_as_described(api):
+    answer = api.operator.post("/v1/documents", json={"documents": [{"kind": "Node"}]})
+    assert answer.status_code == 422
+    jsonschema.validate(answer.json(), schema_of("post", "/v1/documents", 422, "application/problem+json"))
+    (row, *_) = api.operator.get("/v1/plans?nod=pve1").json()["problems"]
+    assert row == {"file": "", "line": 0, "path": "nod", "reason": "is not known here; there is node, state, limit"}
 
 
 def test_problems_are_as_described(api):

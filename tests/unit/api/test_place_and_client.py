@@ -73,7 +73,7 @@ def asked(api):
         errors.VerifyFailed("differs"),
         errors.RomError("no GOP"),
         errors.TransomError("other"),
-        errors.SpecError(["a: b", "c: d"]),
+        errors.SpecError([errors.Mistake("a.yaml", 3, "spec.x", "is wrong"), "c: d"]),
     ],
     ids=lambda error: type(error).__name__,
 )

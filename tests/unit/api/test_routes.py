@@ -83,8 +83,12 @@ def test_all_mistakes_of_documents_at_once(api):
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     found = answer.json()["problems"]
-    assert len(found) == 2
-    assert found[0].startswith("fleet.yaml:")
+    places = [(row["file"], MINIMAL.splitlines()[row["line"] - 1].strip(), row["path"]) for row in found]
+    assert places == [
+        ("fleet.yaml", "id: 8086:9bc8", "spec.devices.igpu.id"),
+        ("fleet.yaml", "memory: 4096", "spec.hardware.memory"),
+    ]
+    assert "vendor:device" in found[0]["reason"]
     assert _items(api, "/v1/documents") == []
 
 

@@ -40,6 +40,16 @@ def test_wrong_usage_is_64():
     assert transom("no-such-command").returncode == 64
 
 
+@pytest.mark.parametrize(
+    "words", [["plan", "--jsn", "--json"], ["--json"], ["approve", "--json"], ["rm", "x", "y", "--json"]]
+)
+def test_wrong_usage_is_json_with_json(words):
+    done = transom(*words)
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["error"], said["retry"], done.stderr) == (64, "Usage", "never", "")
+    assert said["message"]
+
+
 def test_schema_is_json_and_names_every_kind():
     schema = json.loads(transom("schema").stdout)
     assert "2020-12" in schema["$schema"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from transom import errors
+from transom.reconcile import backend
 
 BY = {"by": "eve"}
 
@@ -261,14 +264,66 @@ def test_documents_that_do_not_fit_store_nothing(tools):
 
 def test_preview_changes_and_stores_nothing(one):
     fleet, keeper, node = one
-    (plan,) = keeper.preview([fleet.documents(memory=4096)])
+    (found,) = keeper.preview([fleet.documents(memory=4096)])
+    plan = found.plan
     assert not plan["empty"]
     (unchanged,) = keeper.preview([])
-    assert unchanged["empty"]
+    assert unchanged.plan["empty"]
     assert keeper.plan(plan["hash"]) == plan
     with pytest.raises(errors.Rejected):
         keeper.approve(plan["hash"], **BY)  # of documents that nobody stored
     assert node.get(100, "memory") == "2048"
+
+
+def test_a_node_that_is_away_hides_no_other_from_a_preview(tools):
+    fleet, keeper, node = converged(tools, "observe", "pve1", "pve2")
+    node.broken = errors.Unreachable("no route")
+    away, there = keeper.preview([fleet.documents(memory=4096)])
+    assert (away.node, str(away.error), away.plan) == ("pve1", "no route", {})
+    assert (there.node, there.error, there.plan["empty"]) == ("pve2", None, False)
+    with pytest.raises(errors.Rejected, match="pve3"):
+        keeper.preview([], "pve3")
+
+
+def test_who_approves_in_the_middle_of_a_turn_gets_its_run(tools, one):
+    fleet, keeper, node = one
+    asked = tools.settled(keeper, keeper.provision([fleet.documents(memory=4096)], approve=False, key="", **BY))
+    looks, node.hangs = node.looks, threading.Event()
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: keeper.status()["under_way"])
+    hanging, node.hangs = node.hangs, None
+    approved = keeper.approve(asked.shares[0].plan, **BY)  # the turn that carries it out has begun already
+    hanging.set()
+    done = tools.settled(keeper, approved)
+    assert node.looks > looks
+    assert (done.state, done.shares[0].run) == ("done", keeper.runs()[0]["id"])
+
+
+_POLICY = """apiVersion: transom/v1
+kind: Policy
+metadata: {name: other}
+spec: {mode: obey}
+"""
+
+
+def test_mistakes_come_with_their_places_and_all_at_once(tools):
+    fleet = tools.fleet("pve1", "pve2")
+    keeper = fleet.start()
+    text = fleet.documents().text.replace("mode: observe", "mode: obey").replace("node: pve2", "node: pve3")
+    other = backend.Text("other.yaml", _POLICY)
+    with pytest.raises(errors.SpecError) as caught:
+        keeper.provision([backend.Text("fleet.yaml", text), other], approve=False, key="", **BY)
+    rows = {(row.file, row.path): row.line for row in caught.value.rows}
+    lines = text.splitlines()
+    assert "obey" in lines[rows["fleet.yaml", "spec.mode"] - 1]
+    assert "pve3" in lines[rows["fleet.yaml", "spec.node"] - 1]
+    assert rows["other.yaml", "spec.mode"] == 4
+    relative = fleet.documents().text.replace("/nowhere/key", "key")
+    with pytest.raises(errors.SpecError) as caught:
+        keeper.provision([backend.Text("fleet.yaml", relative)], approve=False, key="", **BY)
+    (row,) = caught.value.rows
+    assert (row.path, "key" in relative.splitlines()[row.line - 1]) == ("spec.ssh.key.file", True)
+    assert keeper.documents() == []
 
 
 def test_ready_says_what_is_not(tools):

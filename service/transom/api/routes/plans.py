@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from transom.api import auth, route, wire
+from typing import Any
+
+from transom.api import auth, problem, route, wire
 from transom.reconcile import backend
 
 STATES = ("proposed", "waiting", "approved", "applied", "rejected", "void", "held", "failed")
@@ -34,8 +36,14 @@ def _reject(call: route.Call) -> route.Answer:
 def _preview(call: route.Call) -> route.Answer:
     handed: route.Handed = call.body
     take_over = call.query.get("take_over") == "true"
-    plans = call.backend.preview(handed.texts, call.query.get("node", ""), take_over=take_over)
-    return route.Answer(route.every(plans))
+    found = call.backend.preview(handed.texts, call.query.get("node", ""), take_over=take_over)
+    return route.Answer(route.every([_shown(one) for one in found]))
+
+
+def _shown(one: backend.Preview) -> dict[str, Any]:
+    if one.error is not None:
+        return {"node": one.node, "problem": problem.of_error(one.error).data}
+    return dict(one.plan)
 
 
 ROUTES = (
@@ -73,9 +81,10 @@ ROUTES = (
         "POST",
         "/v1/preview",
         auth.Scope.OPERATOR,
-        "What would be done if these documents were laid over those stored. Looks at the nodes; stores and changes nothing.",
+        "What would be done if these documents were laid over those stored: for each node its plan, or (`problem`) why there is "
+        "none. Looks at the nodes; stores and changes nothing.",
         _preview,
-        wire.Items[wire.Plan],
+        wire.Items[wire.Plan | wire.NoPlan],
         query=(
             route.NODE,
             route.Query(
@@ -85,6 +94,6 @@ ROUTES = (
         ),
         body=route.Body.DOCUMENTS,
         slow=True,
-        also={422: "documents are wrong; `problems` lists all mistakes", 502: "a node cannot be reached"},
+        also={422: "documents are wrong; `problems` lists all mistakes"},
     ),
 )

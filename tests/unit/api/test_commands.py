@@ -1,0 +1,86 @@
+"""The commands through a daemon that is told what to answer: what its user reads, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+
+import click.testing
+import pytest
+
+from transom import errors, resources
+from transom.api import auth
+from transom.cli import main
+
+NODES = """
+---
+apiVersion: transom/v1
+kind: Node
+metadata: {name: pve2}
+spec:
+  cluster: home
+  ssh:
+    address: 192.0.2.12
+    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGUga2V5OiBwdXQgeW91ciBob3N0J3Mga2V5
+"""
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    """Documents of two nodes."""
+    file = tmp_path / "fleet.yaml"
+    file.write_text((resources.examples_dir() / "minimal.yaml").read_text() + NODES)
+    return file
+
+
+@pytest.fixture
+def command(api, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRANSOM_SERVER", api.url)
+    monkeypatch.setenv("TRANSOM_TOKEN", api.headers(auth.Scope.ADMIN)["Authorization"].removeprefix("Bearer "))
+    monkeypatch.setenv("TRANSOM_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> click.testing.Result:
+        return click.testing.CliRunner().invoke(main.transom, list(words))
+
+    return run
+
+
+def test_a_node_that_is_away_hides_no_other(api, command, fleet):
+    api.daemon.away["pve1"] = errors.Unreachable("no route to pve1", hint="is it on?")
+    done = command("plan", "-f", str(fleet), "--json")
+    assert done.exit_code == 69
+    away, there = json.loads(done.stdout)
+    failed = {"node": "pve1", "error": "Unreachable", "message": "no route to pve1 (is it on?)", "retry": "later"}
+    assert away == failed
+    assert (there["node"], [drift["path"] for drift in there["drifts"]]) == ("pve2", ["host/modules/vfio"])
+    told = command("plan", "-f", str(fleet))
+    assert (told.exit_code, told.stdout.startswith("Node pve1: no route")) == (69, True)
+    assert "Node pve2: 1 difference" in told.stdout
+    assert command("plan", "-f", str(fleet), "--as-shell").stdout.startswith("# Node pve1: no route")
+    dry = command("apply", "-f", str(fleet), "--dry-run", "--json")
+    assert (dry.exit_code, json.loads(dry.stdout)[0]) == (69, failed)
+    assert json.loads(dry.stdout)[1]["plan"]["node"] == "pve2"
+    assert command("plan", "-f", str(fleet), "--node", "pve2", "--detailed-exitcode").exit_code == 2
+    assert api.daemon.stored == {}
+
+
+@pytest.mark.parametrize("words", [("plan",), ("apply",), ("apply", "--dry-run"), ("plan", "--json")])
+def test_mistakes_read_as_validate_tells_them(command, fleet, words):
+    fleet.write_text(fleet.read_text().replace("8086:9bc8", "8086:9bcg").replace("memory: 4096", "memory: much"))
+    wanted = command("validate", "-f", "fleet.yaml", *(word for word in words if word == "--json"))
+    done = command(*words, "-f", "fleet.yaml")
+    assert (done.exit_code, wanted.exit_code) == (65, 65)
+    told = done.stderr.partition(")\n")[2] if "(through" in done.stderr else done.stderr
+    assert told == wanted.stderr
+    assert done.stdout == wanted.stdout
+
+
+def test_files_that_cannot_be_read_are_told_before_anything_is_sent(command, tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xff")
+    (tmp_path / "empty").mkdir()
+    done = command("apply", "-f", "a.yaml", "-f", "empty", "--json")
+    assert done.exit_code == 65
+    assert [(row["file"], row["reason"]) for row in json.loads(done.stdout)["problems"]] == [
+        ("a.yaml", "is not UTF-8 text (byte 0)"),
+        ("empty", "this folder holds no *.yaml file"),
+    ]
