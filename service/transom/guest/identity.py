@@ -1,6 +1,7 @@
 """Whose VM it is: our mark, a tag and one line of the description, and PVE's own generation id.
 
-A mark can be copied with a clone: it is proof only together with the vmgenid that was stored when it was made.
+A mark can be copied with a clone: it is proof only together with what was stored when it was made: vmgenid and SMBIOS UUID. A
+clone gets both anew, a rollback and a restore only the first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from transom.guest import conf
 
 TAG = "transom"
+_UUID = re.compile(r"(?:^|,)uuid=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:,|$)", re.IGNORECASE)
 _LINE = re.compile(r"transom: (\S+)(?: (\S+))?")
 
 
@@ -63,6 +65,47 @@ def marked(guest: conf.GuestConf) -> str | None:
     values = guest.persisted()
     found = read(values.get("description", ""))
     return found.name if found and TAG in tags(values.get("tags", "")) else None
+
+
+def of(guest: conf.GuestConf) -> str:
+    """What tells this VM from another one with its VMID: ``smbios:UUID``, else ``vmgenid:UUID``, else ``none``.
+
+    The SMBIOS UUID comes first: PVE makes a new generation id at a rollback and a restore too, a new UUID only for another VM.
+    """
+    uuid, generation = smbios_uuid(guest), vmgenid(guest)
+    if uuid:
+        return f"smbios:{uuid}"
+    return f"vmgenid:{generation}" if generation else "none"
+
+
+def smbios_uuid(guest: conf.GuestConf) -> str:
+    """In lower case; empty when the VM has none."""
+    found = _UUID.search(guest.main.get("smbios1", ""))
+    return found[1].lower() if found else ""
+
+
+def known_as(guest: conf.GuestConf) -> str:
+    """What the ledger keeps of a VM: ``VMGENID smbios:UUID``, or the one that there is; empty when there is neither."""
+    uuid = smbios_uuid(guest)
+    return " ".join(part for part in (vmgenid(guest), f"smbios:{uuid}" if uuid else "") if part)
+
+
+def known(guest: conf.GuestConf, kept: str | None) -> bool:
+    """Whether the VM is the one that the ledger kept ``kept`` of: the same generation, or the same UUID in a later one."""
+    parts = (kept or "").split()
+    uuid = smbios_uuid(guest)
+    return vmgenid(guest) in parts or (uuid != "" and f"smbios:{uuid}" in parts)
+
+
+def is_telling(kept: str | None) -> bool:
+    """Whether ``known`` can tell a reused id by ``kept``: a generation alone also changes with a rollback."""
+    return "smbios:" in (kept or "")
+
+
+def is_it(guest: conf.GuestConf, identity: str) -> bool:
+    """Whether the VM is the one of ``identity``, as ``of`` gave it."""
+    kind, _, value = identity.partition(":")
+    return value == vmgenid(guest) if kind == "vmgenid" else identity == of(guest)
 
 
 def vmgenid(guest: conf.GuestConf) -> str:

@@ -14,6 +14,7 @@ from transom.guest.fields import disks
 from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
+from transom.plan import whose
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
@@ -79,8 +80,8 @@ def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:
         return Draft(findings=[wants])
     file = find(guest, desk.files, desk.ledger)
     if file is None:
-        elsewhere = _elsewhere(desk, guest)
-        return Draft(findings=[elsewhere]) if elsewhere else _create(desk, guest, wants)
+        absent = _elsewhere(desk, guest) or whose.gone(guest)
+        return Draft(findings=[absent]) if absent else _create(desk, guest, wants)
     if isinstance(file.text, model.Unknown):
         return Draft(findings=[cannot_read(f"VM {file.vmid}", file.text.unknown)])
     state = desk.states.get(file.vmid)
@@ -89,9 +90,13 @@ def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:
             findings=[cannot_read(f"state of VM {file.vmid}", "it is not among the VMs that the API token sees")]
         )
     parsed = conf.parse(file.text)
+    if (guest.identity or not desk.take_over) and (another := whose.another(file.vmid, guest, parsed, desk.ledger)):
+        return Draft(findings=[another])
     if not _ours(file.vmid, parsed, guest, desk.ledger) and not desk.take_over:
         return Draft(findings=[_not_ours(file.vmid, guest, identity.marked(parsed))])
-    return _change(desk, Present(guest, wants, file, parsed, state.status == "running"))
+    draft = _change(desk, Present(guest, wants, file, parsed, state.status == "running"))
+    draft.findings.extend(whose.copies(guest, file.vmid, desk.files))
+    return draft
 
 
 def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> dict[str, wish.Want] | model.Finding:
@@ -110,6 +115,8 @@ def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> di
             return address
         value = hostpci.render_hostpci(address, guest.hostpci, guest.rom.filename if guest.rom else None)
         config["hostpci0"] = wish.Want(value, guest.document, f"device {guest.device.name}")
+    if guest.identity:  # known by that: what it was adopted with is no mark yet
+        return config
     marked = _mark({key: config[key].value for key in MARKS & config.keys()}, guest.name)
     for key in MARKS & config.keys():
         config[key] = wish.Want(marked[key], guest.document, "with Transom's mark")
@@ -132,11 +139,11 @@ def find(guest: wish.GuestWish, files: Mapping[int, model.GuestFile], ledger: Le
 def _in_ledger(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger: Ledger) -> bool:
     """Whether we made or took this very VM: an id is used again by others, a generation id is not."""
     entry = ledger.get(f"qemu/{vmid}")
-    return entry is not None and entry.document == guest.document and entry.applied == identity.vmgenid(parsed) != ""
+    return entry is not None and entry.document == guest.document and identity.known(parsed, entry.applied)
 
 
 def _ours(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger: Ledger) -> bool:
-    return identity.marked(parsed) == guest.name or _in_ledger(vmid, parsed, guest, ledger)
+    return bool(guest.identity) or identity.marked(parsed) == guest.name or _in_ledger(vmid, parsed, guest, ledger)
 
 
 def _made(guest: wish.GuestWish, ledger: Ledger) -> list[int]:
@@ -234,10 +241,12 @@ def _change(desk: Desk, vm: Present) -> Draft:
     draft = Draft()
     changes: dict[str, str | None] = dict(_wanted_changes(vm, draft))
     changes |= _unwanted(vm, desk.ledger, draft)
-    if identity.marked(vm.conf) != vm.wish.name:
+    unmarked = identity.marked(vm.conf) != vm.wish.name
+    # A VM that a document adopted is as it was until something is changed; the mark comes with that.
+    if whose.reused(vm.vmid, vm.wish, vm.conf, desk.ledger) or (unmarked and (changes or not vm.wish.identity)):
         standing = vm.persisted | {key: value for key, value in changes.items() if value is not None}
         changes |= _mark(standing, vm.wish.name)
-        made = model.Entry(desk.node.name, vm.subject, None, identity.vmgenid(vm.conf), vm.wish.document, "")
+        made = model.Entry(desk.node.name, vm.subject, None, identity.known_as(vm.conf), vm.wish.document, "")
         draft.entries.append(made)
     for key, value in sorted(changes.items()):
         _note(desk, vm, key, value, draft)

@@ -39,6 +39,9 @@ def _place(node: str, rom: wish.RomWish, present: str | None, source: str | mode
     if present == rom.sha256:
         draft.noops.append(model.Noop(path, f"is in {acts.ROM_FOLDER} with the right bytes"))
         return
+    if rom.placed_as and present is not None:
+        draft.findings.append(_other_bytes(rom, present))
+        return
     if source is not None and source != rom.sha256:
         draft.findings.append(_wrong_source(rom, source))
     why = "not there" if present is None else "other bytes under this name"
@@ -47,6 +50,19 @@ def _place(node: str, rom: wish.RomWish, present: str | None, source: str | mode
     )
     draft.actions.append(acts.PlaceRom(rom.filename, rom.sha256, rom.file, present))
     draft.entries.append(model.Entry(node, path, None, rom.sha256, rom.document, ""))
+
+
+def _other_bytes(rom: wish.RomWish, present: str) -> model.Finding:
+    """A name that carries no hash is somebody's: what lies under it is never overwritten."""
+    return model.Finding(
+        id="rom-other-bytes",
+        subject=rom.document,
+        summary=f"{acts.ROM_FOLDER}/{rom.filename} has other bytes than {rom.document} names",
+        remedy="Take spec.filename out of the Rom document: Transom then places the ROM under a name of its own.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence(f"{acts.ROM_FOLDER}/{rom.filename}", f"sha256 {present}"),),
+        holds=True,
+    )
 
 
 def _wrong_source(rom: wish.RomWish, source: str | model.Unknown) -> model.Finding:

@@ -133,7 +133,7 @@ class Job:
             if entry.run == run and entry.applied is None:
                 data = remote.read(self.world.host, eff.guest_path(about.vmid))
                 if data is not None and identity.marked(parsed := conf.parse(data.decode())) == action.name:
-                    self.store.put_ledger([dataclasses.replace(entry, applied=identity.vmgenid(parsed))])
+                    self.store.put_ledger([dataclasses.replace(entry, applied=identity.known_as(parsed))])
 
     def _start(self, plan: result.Plan, kind: str, *, undoes: str = "") -> records.Run:
         ledger = self.store.ledger(self.node.name)

@@ -13,6 +13,7 @@ Broken = frozenset[tuple[str, str]]
 def check(docs: bundle.Bundle, broken: Broken = frozenset()) -> list[problems.Problem]:
     """Every mistake between the documents of ``docs``; those with gaps are judged by what is left of them."""
     found = [*_named_twice(docs), *_references(docs, broken), *_hosts_twice(docs), *_vmids(docs), *_devices(docs)]
+    found += _rom_names(docs)
     for item, vm in docs.of(documents.VirtualMachine).values():
         found += _recipe(_vm(item, vm.spec, docs), docs)
     for item, node in docs.of(documents.Node).values():
@@ -154,6 +155,25 @@ def _devices(docs: bundle.Bundle) -> Iterator[problems.Problem]:
         )
         for item, vm in docs.of(documents.VirtualMachine).values()
         if vm.spec.device is not None and not item.hides("spec", "node")
+    )
+
+
+def _rom_names(docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    roms = docs.of(documents.Rom)
+    used = (
+        (vm.spec.node, *roms[vm.spec.rom])
+        for _, vm in docs.of(documents.VirtualMachine).values()
+        if vm.spec.rom in roms
+    )
+    return _claimed_twice(
+        (
+            (node, rom.spec.filename),
+            item,
+            ("spec", "filename"),
+            f"{problems.shown(rom.spec.filename)} on Node {node} is",
+        )
+        for node, item, rom in used
+        if rom.spec.filename is not None
     )
 
 

@@ -183,7 +183,9 @@ class VmSpec(base.Base):
     node: fields.Name
     vmid: fields.Vmid | None = None
     recipe: fields.Name | None = None
+    identity: fields.VmIdentity | None = None
     device: fields.Name | None = None
+    hostpci: dict[fields.HostpciKey, fields.OptionValue] = pydantic.Field(default_factory=dict)
     rom: fields.Name | None = None
     hardware: parts.Hardware = parts.Hardware()
     media: dict[parts.MediaKey, parts.Volume] = pydantic.Field(default_factory=dict)
@@ -191,10 +193,11 @@ class VmSpec(base.Base):
 
 
 class RomSpec(base.Base):
-    """An option ROM: a file beside the document, and what it must hash to."""
+    """An option ROM: a file beside the document, and what it must hash to. ``filename`` is for one that lies on nodes already."""
 
     file: fields.FilePath
     sha256: fields.Sha256
+    filename: fields.RomFilename | None = None
 
 
 # --- Policy ----------------------------------------------------------------------------------------------------------

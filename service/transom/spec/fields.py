@@ -281,6 +281,20 @@ RawValue = Annotated[
     Form(_TEXT, "a value in PVE's own syntax, not empty, on one line", "virtio,bridge=vmbr0", limit=16384),
     pydantic.WithJsonSchema({"type": ["string", "number"], "pattern": _TEXT, "description": "PVE's own syntax"}),
 ]
+_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+VmIdentity = Annotated[
+    str,
+    Form(
+        f"^(?:(?:smbios|vmgenid):{_UUID}|none)$",
+        "what tells a VM from another with its VMID",
+        "smbios:1e5a7c1e-0b7d-4b3e-9a4f-2f6f0c1d2e3f, which transom adopt writes",
+        fold=_lower,
+    ),
+]
+RomFilename = Annotated[
+    str,
+    Form(r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$", "the name of a file, without a folder", "vbios_uhd630.bin"),
+]
 HostpciKey = Annotated[
     str,
     Form(

@@ -60,7 +60,13 @@ def _device(name: str, device: documents.Device) -> wish.DeviceWish:
 
 
 def _rom(item: bundle.Loaded, rom: documents.Rom) -> wish.RomWish:
-    return wish.RomWish(name=item.name, file=rom.spec.file, sha256=rom.spec.sha256, document=item.title)
+    return wish.RomWish(
+        name=item.name,
+        file=rom.spec.file,
+        sha256=rom.spec.sha256,
+        document=item.title,
+        placed_as=rom.spec.filename or "",
+    )
 
 
 def _guest(vm: layers.Vm, roms: dict[str, wish.RomWish]) -> wish.GuestWish:
@@ -71,12 +77,13 @@ def _guest(vm: layers.Vm, roms: dict[str, wish.RomWish]) -> wish.GuestWish:
         vmid=vm.spec.vmid,
         config=layers.config(vm),
         device=_device(vm.spec.device, vm.device) if vm.spec.device and vm.device else None,
-        hostpci=dict(recipe.guest.hostpci) if recipe else {},
+        hostpci={**(recipe.guest.hostpci if recipe else {}), **vm.spec.hostpci},
         rom=roms[vm.spec.rom] if vm.spec.rom else None,
         refusals=tuple(wish.Refusal(line.why, line.qemu or "", line.devices) for line in recipe.refuse)
         if recipe
         else (),
         recipe=vm.recipe_title,
+        identity=vm.spec.identity or "",
     )
 
 

@@ -46,11 +46,13 @@ class RomWish:
     file: str
     sha256: str
     document: str
+    placed_as: str = ""
+    """The name on nodes that the document gives; empty for one of our own making."""
 
     @property
     def filename(self) -> str:
-        """The name on a node, under ``/usr/share/kvm``: it carries the hash, so that a new ROM never overwrites an old one."""
-        return f"{self.name}-{self.sha256[:12]}.rom"
+        """The name on a node, under ``/usr/share/kvm``: ours carries the hash, so that a new ROM never overwrites an old one."""
+        return self.placed_as or f"{self.name}-{self.sha256[:12]}.rom"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,8 @@ class GuestWish:
     refusals: tuple[Refusal, ...] = ()
     recipe: str = ""
     """``igd-legacy-seabios 1``: name and version; empty when the VM has none."""
+    identity: str = ""
+    """``smbios:UUID``, ``vmgenid:UUID`` or ``none`` of the VM that the document took over; empty for one of our making."""
 
 
 @dataclasses.dataclass(frozen=True)

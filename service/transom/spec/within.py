@@ -32,8 +32,12 @@ def _vm(item: bundle.Loaded, vm: documents.VmSpec) -> Iterator[problems.Problem]
     if (vm.device or item.stands("spec", "device")) and "hostpci0" in _names(item, vm.raw, "spec", "raw"):
         reason = "is made from spec.device, spec.rom and the recipe; take the line out, or spec.device"
         yield item.problem(("spec", "raw", "hostpci0"), reason)
-    if (vm.rom or item.stands("spec", "rom")) and not vm.device and not item.hides("spec", "device"):
-        yield item.problem(("spec", "rom"), "is given to no device; name one of the node's in spec.device")
+    for name in ("rom", "hostpci"):
+        given = getattr(vm, name) or item.stands("spec", name)
+        if given and not vm.device and not item.hides("spec", "device"):
+            yield item.problem(("spec", name), "is given to no device; name one of the node's in spec.device")
+    if vm.identity and vm.vmid is None and not item.hides("spec", "vmid"):
+        yield item.problem(("spec", "identity"), "belongs to a VM that is there; give its spec.vmid too")
     disks = _names(item, vm.hardware.disks, *_DISKS)
     for key in _names(item, vm.media, *_MEDIA):
         if key in disks:

@@ -87,7 +87,7 @@ def test_ids_left_open_are_taken_and_kept(bench):
     ledger = service._store.ledger("pve1")
     service.close()
     known = {path: entry.applied for path, entry in ledger.items() if re.fullmatch(r"qemu/\d+", path)}
-    assert known == {f"qemu/{vmid}": identity.vmgenid(one) for vmid, one in confs.items()}
+    assert known == {f"qemu/{vmid}": identity.known_as(one) for vmid, one in confs.items()}
 
 
 def test_a_clone_that_carries_our_mark_is_not_taken_for_ours(bench):

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 
 from transom import model, resources
-from transom.guest import conf
+from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.spec import loader, resolve, wish
 
@@ -384,3 +384,66 @@ def test_a_rom_that_a_snapshot_names_stays(desk):
     desk.apply(other_rom(wanted()))
     assert old in desk.node.roms
     assert desk.plan(other_rom(wanted())).empty
+
+
+UUID, OTHER = "1e5a7c1e-0b7d-4b3e-9a4f-2f6f0c1d2e3f", "2e5a7c1e-0b7d-4b3e-9a4f-2f6f0c1d2e3f"
+
+
+def made_with_a_uuid(desk) -> None:
+    """PVE gives every VM that it makes a UUID; the ledger keeps it with the generation."""
+    desk.apply(wanted())
+    desk.node.guests[112] += f"smbios1: uuid={UUID}\n"
+    kept = identity.known_as(conf.parse(desk.node.guests[112]))
+    desk.ledger["qemu/112"] = dataclasses.replace(desk.ledger["qemu/112"], applied=kept)
+
+
+def test_a_rolled_back_vm_is_still_ours(desk):
+    made_with_a_uuid(desk)
+    edit(desk, 112, vmgenid="11111111-0000-4000-8000-000000000002")
+    assert desk.plan(wanted()).empty
+
+
+def test_a_clone_under_a_reused_id_is_not_ours_for_all_its_mark(desk):
+    made_with_a_uuid(desk)
+    edit(desk, 112, vmgenid="11111111-0000-4000-8000-000000000002", smbios1=f"uuid={OTHER}")
+    plan = desk.plan(wanted())
+    assert [finding.id for finding in plan.findings if finding.holds] == ["vm-reused"]
+    assert plan.actions == ()
+    desk.apply(wanted(), take_over=True)
+    assert desk.plan(wanted()).empty
+
+
+def test_a_clone_beside_it_is_told_and_left_alone(desk):
+    made_with_a_uuid(desk)
+    desk.node.guests[120] = desk.node.guests[112].replace(UUID, OTHER)
+    before = desk.node.guests[120]
+    plan = desk.plan(wanted())
+    assert "vm-mark-copied" in {finding.id for finding in plan.findings}
+    assert plan.empty
+    assert desk.node.guests[120] == before
+
+
+def adopted(node: wish.NodeWish, who: str) -> wish.NodeWish:
+    (guest,) = node.guests
+    return dataclasses.replace(node, guests=(dataclasses.replace(guest, identity=who),))
+
+
+@pytest.mark.parametrize(("there", "id"), [(None, "vm-gone"), ({"name": "router", "memory": "512"}, "vm-reused")])
+def test_a_vm_that_a_document_took_over_is_only_that_very_vm(desk, there, id):
+    if there:
+        desk.node.set_guest(112, there)
+    plan = desk.plan(adopted(wanted(), f"smbios:{UUID}"))
+    assert id in {finding.id for finding in plan.findings if finding.holds}
+    assert plan.actions == ()
+
+
+def test_a_vm_that_a_document_took_over_gets_the_mark_with_its_first_change(desk):
+    made_with_a_uuid(desk)
+    desk.ledger.pop("qemu/112")
+    edit(desk, 112, tags="mine", description="notes")
+    want = adopted(wanted(), f"smbios:{UUID}")
+    assert desk.plan(want).empty
+    edit(desk, 112, memory="1024")
+    desk.apply(want)
+    assert conf.parse(desk.node.guests[112]).persisted()["tags"] == "mine;transom"
+    assert desk.plan(want).empty
