@@ -19,7 +19,7 @@ import yaml
 from transom import errors, model, resources
 from transom.plan import result
 from transom.pve import client as pve
-from transom.reconcile import job, keeper, observe, settings
+from transom.reconcile import checkup, job, keeper, observe, settings
 from transom.reconcile import world as w
 from transom.spec import bundle, loader, resolve
 from transom.spec import wish as desired
@@ -73,6 +73,20 @@ class Service:
     def facts(self, node: desired.NodeWish) -> model.Facts:
         with self._world(node) as world:
             return observe.observe(world)
+
+    def check(self, node: desired.NodeWish) -> tuple[checkup.Check, ...]:
+        """Each way to the node and each right that its documents need, tried out; writes nothing."""
+        with contextlib.ExitStack() as open_ones:
+
+            def api() -> pve.Pve:
+                return open_ones.enter_context(_APIS.connect(node.access))
+
+            return checkup.check(node, api, lambda: ssh.connect(node.access), time.time)
+
+    def pve_version(self, node: desired.NodeWish) -> str:
+        """Of Proxmox VE, as the node's API says."""
+        with _APIS.connect(node.access) as api:
+            return api.version()
 
     def propose(self, node: desired.NodeWish, *, take_over: bool = False) -> result.Plan:
         """Observe and plan; writes nothing on the node."""

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": "transom.cli.runs:run",
     "undo": "transom.cli.runs:undo",
     "node": "transom.cli.nodes:node",
+    "mint": "transom.cli.mint:mint",
     "vm": "transom.cli.fleet:vm",
     "status": "transom.cli.fleet:status",
     "drift": "transom.cli.fleet:drift",

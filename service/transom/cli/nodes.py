@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import click
 
-from transom import daemon, model
+from transom import daemon, errors, model
 from transom.cli import common, through
+from transom.reconcile import checkup
 from transom.report import node_text
 
 
@@ -52,3 +54,32 @@ def show(name: str, as_json: bool, server: str | None, state: pathlib.Path) -> N
         common.show_json(model.to_json(facts))
     else:
         click.echo(node_text.text(facts), nl=False)
+
+
+@node.command("check")
+@click.argument("name", metavar="[NODE]", required=False)
+@common.files_option
+@common.json_option
+@common.state_option
+def check(name: str | None, files: tuple[pathlib.Path, ...], as_json: bool, state: pathlib.Path) -> None:
+    """Try every way to NODE (or to all), and whether each right that the documents need is there. Changes nothing.
+
+    Exit code 0 when all is well, 1 when something is missing.
+    """
+    with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
+        nodes = [one for one in service.wishes(files) if name in (None, one.name)]
+        if not nodes:
+            raise errors.Rejected(f"no document declares node {name!r}" if name else "no document declares a node")
+        found = {one.name: service.check(one) for one in nodes}
+    if as_json:
+        rows = [{"node": node, "well": checkup.well(checks), "checks": list(map(dataclasses.asdict, checks))}
+                for node, checks in found.items()]  # fmt: skip
+        common.show_json(rows)
+    else:
+        for node, checks in found.items():
+            click.echo(f"{node}:")
+            click.echo("".join(f"  {_SIGNS[one.ok]} {one.name:7} {one.text}\n" for one in checks), nl=False)
+    raise SystemExit(0 if all(map(checkup.well, found.values())) else 1)
+
+
+_SIGNS = {True: "✓", False: "✗", None: "·"}

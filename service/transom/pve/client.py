@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import email.utils
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -94,10 +95,18 @@ class Pve:
             self._require("Datastore.Audit", "Datastore.AllocateSpace")
         return frozenset(str(row["storage"]) for row in rows if answers.flag(row.get("active")))
 
-    def permissions(self) -> dict[str, frozenset[str]]:
-        """Path → privileges of our own token."""
-        data = answers.mapping(self._get("access", "permissions"))
+    def permissions(self, path: str = "") -> dict[str, frozenset[str]]:
+        """Path → our own privileges there: of ``path`` alone, or of every path that the access list names."""
+        data = answers.mapping(self._get("access", "permissions", params={"path": path} if path else {}))
         return {path: frozenset(answers.mapping(granted)) for path, granted in data.items()}
+
+    def clock(self) -> float:
+        """The time of the server that answers, in seconds since the epoch, to a second. Garbled when it does not tell."""
+        date = self._session.request("GET", "/api2/json/version").date
+        try:
+            return email.utils.parsedate_to_datetime(date).timestamp()
+        except ValueError as error:
+            raise errors.Garbled(f"the API's answer has no date: {date[:80]!r}") from error
 
     def nextid(self) -> int:
         """A VMID that is free now; nothing reserves it."""

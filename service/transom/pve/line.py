@@ -29,6 +29,8 @@ class Answer:
     reason: str
     content: bytes = dataclasses.field(repr=False)
     url: str
+    date: str = ""
+    """The server's clock, as HTTP writes it."""
 
     @property
     def text(self) -> str:
@@ -102,7 +104,8 @@ class Line:
         where = f"{request.method} {full}"
         if not 200 <= response.status_code < 300 and response.status_code < 400:
             raise errors.Garbled(f"{where}: status {response.status_code} is none of PVE's")
-        return Answer(response.status_code, _reason(response.reason_phrase, content), content, where)
+        reason = _reason(response.reason_phrase, content)
+        return Answer(response.status_code, reason, content, where, response.headers.get("date", ""))
 
 
 def parse(content: bytes) -> Any:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import re
 import time
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from transom.lab.pve import files, replies, roles, world
 
 TICKET_LIFETIME = 7200
+CHALLENGE_LIFETIME = 300
 Acls = dict[str, dict[str, dict[str, bool]]]  # path → user or token → role → propagates
 
 
@@ -144,6 +147,19 @@ class Access:
     def ticket(self, user: str, age: float = 0) -> str:
         plain = f"PVE:{user}:{int(time.time() - age):08X}"
         return f"{plain}::{self.sign(plain)}"
+
+    def challenge(self, user: str) -> str:
+        """The half ticket of a user who still has to show a second factor; it does not tell the user."""
+        asked = quote(json.dumps({"totp": True, "recovery": "unavailable"}), safe="")
+        plain = f"PVE:!tfa!{asked}:{int(time.time()):08X}"
+        return f"{plain}::{self.sign(f'{plain}:{user}')}"
+
+    def challenge_fits(self, user: str, ticket: str) -> bool:
+        plain, _, signature = ticket.partition("::")
+        found = re.fullmatch(r"PVE:!tfa![^:]+:([0-9A-F]{8})", plain)
+        if not found or not hmac.compare_digest(signature, self.sign(f"{plain}:{user}")):
+            return False
+        return -300 < time.time() - int(found[1], 16) < CHALLENGE_LIFETIME
 
     def csrf(self, user: str) -> str:
         stamp = f"{int(time.time()):08X}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from transom.lab.pve import access, prepare, replies, roles
+from transom.lab.pve import access, prepare, replies, roles, tfa
 from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import LOGGED_IN, ROOT_ONLY, Request, Right, Route
 
@@ -17,9 +17,18 @@ CAPABILITIES: Final = {"vms": "VM", "nodes": "Sys", "storage": "Datastore", "dc"
 def post_ticket(request: Request) -> object:
     user, realm = request.text("username"), request.text("realm")
     user = f"{user}@{realm}" if realm and "@" not in user else user
-    rights = request.node.access
-    if not rights.password_fits(user, request.text("password")):
+    rights, place = request.node.access, request.node.place
+    given, challenge = request.text("password"), request.text("tfa-challenge")
+    if challenge:
+        kind, _, code = given.partition(":")
+        if not rights.challenge_fits(user, challenge) or kind != "totp" or not tfa.fits(place, user, code):
+            replies.unauthorized("authentication failure")
+    elif not rights.password_fits(user, given):
         replies.unauthorized("authentication failure")
+    elif not given.startswith("PVE:") and tfa.secret(place, user):
+        # a ticket that is renewed was given for both factors
+        return {"username": user, "ticket": rights.challenge(user), "CSRFPreventionToken": rights.csrf(user),
+                "NeedTFA": 1}  # fmt: skip
     answer: dict[str, object] = {
         "username": user,
         "ticket": rights.ticket(user),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from transom.lab.pve import access, files, sections, world
+from transom.lab.pve import access, files, sections, tfa, world
 
 
 def install(state: world.World, root: Path, node: str) -> files.NodeFiles:
@@ -34,6 +34,7 @@ def seed(state: world.World, place: files.NodeFiles) -> None:
         "priv/token.cfg": "".join(f"{token.tokenid} {token.secret}\n" for token in state.tokens),
         "priv/shadow.cfg": "".join(f"{user.userid} {access.hashed(user.password)}\n" for user in state.users
                                    if user.password),
+        "priv/tfa.cfg": tfa.render({user.userid: user.totp for user in state.users if user.totp}),
         "priv/authkey.key": os.urandom(32).hex(),
         "mapping/pci.cfg": sections.render({name: {"map": list(rows)} for name, rows in state.pci_mappings.items()}),
         "mapping/usb.cfg": sections.render({name: {"map": list(rows)} for name, rows in state.usb_mappings.items()}),

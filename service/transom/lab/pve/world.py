@@ -36,6 +36,7 @@ LEAST_PRIVILEGE: Final = (  # what the product's token needs: nothing that reach
 class User:
     userid: str  # name@realm
     password: str = ""  # '' cannot log in with a password
+    totp: str = ""  # base32; '' has no second factor
 
 
 @dataclass(frozen=True)
