@@ -8,6 +8,7 @@ TransomError
  ├── Rejected       the other side refused this very request       never for this plan
  ├── VerifyFailed   applied, but it reads back different           never: stop and alert
  ├── Void           the facts have changed since the plan was made plan again
+ │    └── VmidTaken another writer took the id of a VM to be made  the next id is tried
  ├── Garbled        an answer that cannot be understood            yes, later; nothing acts on it
  ├── RomError       firmware or option ROM bytes are not as needed never
  └── SandboxError   the worker has no walls, crashed or met a limit never
@@ -36,6 +37,8 @@ class TransomError(Exception):
     """The root: ``str()`` is one line that names the thing, the place and the way out."""
 
     retry: ClassVar[Retry] = Retry.NEVER
+    unsure: bool = False
+    """A write was sent, and nobody knows whether it was carried out: it is settled by reading, never by sending it again."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(f"{message} ({hint})" if hint else message)
@@ -103,6 +106,10 @@ class Void(TransomError):
     """The plan no longer fits the facts; plan again."""
 
     retry = Retry.REPLAN
+
+
+class VmidTaken(Void):
+    """Another writer has taken the VM id that was to be ours; the next free one will do."""
 
 
 class Garbled(TransomError):

@@ -20,7 +20,7 @@ from transom.spec import loader
 
 NOTHING = "Nothing was changed."
 _CODES = {"done": 0, "waiting": 0, "held": common.HELD, "failed": 1}
-_SIGNS = {"before": "…", "after": "✓", "failed": "✗"}
+_SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻"}
 
 
 @dataclasses.dataclass(frozen=True)

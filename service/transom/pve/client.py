@@ -195,6 +195,26 @@ class Pve:
         params = {"start": start, "limit": limit}
         return tasks.parse_log(upid, self._get("nodes", tasks.node(upid), "tasks", upid, "log", params=params))
 
+    def task_ids(self, node: str, vmid: int) -> tuple[str, ...]:
+        """UPIDs of the tasks on ``node`` that concern a VM and that we may see, newest first, running ones included."""
+        # PVE gives 50 unless told, and without ``source`` only those that have ended.
+        params: dict[str, Value] = {"vmid": int(vmid), "source": "all", "limit": 500}
+        rows = answers.rows(self._get("nodes", _node(node), "tasks", params=params), "upid", "starttime")
+        ordered = sorted(rows, key=lambda row: answers.number(row["starttime"]), reverse=True)
+        return tuple(str(row["upid"]) for row in ordered)
+
+    def follow(
+        self,
+        upid: str,
+        *,
+        timeout: float = 300,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+        on_log: Callable[[str], None] | None = None,
+    ) -> tasks.Task:
+        """The task once it has ended, well or not, as ``tasks.follow`` says."""
+        return tasks.follow(self, upid, timeout=timeout, sleep=sleep, now=now, on_log=on_log)
+
     def wait(
         self,
         upid: str,
@@ -204,8 +224,8 @@ class Pve:
         now: Callable[[], float] = time.monotonic,
         on_log: Callable[[str], None] | None = None,
     ) -> tasks.Task:
-        """Follow a task to its end, as ``tasks.wait`` says."""
-        return tasks.wait(self, upid, timeout=timeout, sleep=sleep, now=now, on_log=on_log)
+        """Follow a task to its end, and judge it, as ``tasks.judge`` says."""
+        return tasks.judge(self.follow(upid, timeout=timeout, sleep=sleep, now=now, on_log=on_log))
 
     # --- below ---
 
@@ -214,7 +234,11 @@ class Pve:
 
     def _task(self, method: str, *path: str, data: Mapping[str, Value] | None = None) -> str:
         upid = str(self._call(method, *path, data=data))
-        tasks.node(upid)
+        try:
+            tasks.node(upid)
+        except errors.Garbled as error:
+            error.unsure = True
+            raise
         return upid
 
     def _call(self, method: str, *path: str, data: Mapping[str, Value] | None = None) -> Any:
@@ -224,6 +248,9 @@ class Pve:
             return send(**_plain(data or {}))
         except ResourceException as error:
             raise translate.from_answer(error, f"{method} /{'/'.join(path)}", writes=method != "GET") from error
+        except errors.Garbled as error:
+            error.unsure = method != "GET"  # it was answered, so it may well have been carried out
+            raise
 
     def _require(self, *privileges: str) -> None:
         granted = self.permissions().values()

@@ -14,7 +14,9 @@ from transom.pve import translate
 TAIL = 20
 """Lines of a task's log that are kept with it."""
 _PAGE = 500
-_UPID = re.compile(r"UPID:([A-Za-z0-9.-]+):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:[^:/\s]+:[^:/\s]*:[^:/\s]+:")
+_UPID = re.compile(
+    r"UPID:([A-Za-z0-9.-]+):[0-9A-Fa-f]{8}:[0-9A-Fa-f]{8,9}:[0-9A-Fa-f]{8}:([^:/\s]+):([^:/\s]*):[^:/\s]+:"
+)
 _WARNINGS = re.compile(r"WARNINGS: (\d+)")
 
 
@@ -52,10 +54,29 @@ class Source(Protocol):
 
 def node(upid: str) -> str:
     """The node on which the task runs. Garbled when ``upid`` is no UPID."""
+    return _taken_apart(upid)[1]
+
+
+def kind(upid: str) -> str:
+    """PVE's word for what the task does, as in ``qmcreate``. Garbled when ``upid`` is no UPID."""
+    return _taken_apart(upid)[2]
+
+
+def about(upid: str) -> str:
+    """``task qmcreate of 100 on pve1 (UPID:…)``: what runs, and where. Garbled when ``upid`` is no UPID."""
+    found = _taken_apart(upid)
+    return (
+        f"task {found[2]} of {found[3]} on {found[1]} ({upid})"
+        if found[3]
+        else f"task {found[2]} on {found[1]} ({upid})"
+    )
+
+
+def _taken_apart(upid: str) -> re.Match[str]:
     found = _UPID.fullmatch(upid)
     if not found:
         raise errors.Garbled(f"not a task's UPID: {upid[:100]!r}")
-    return found[1]
+    return found
 
 
 def parse_state(upid: str, data: Any) -> Task:
@@ -73,7 +94,7 @@ def parse_log(upid: str, data: Any) -> list[str]:
     return [] if lines == ["no content"] else lines
 
 
-def wait(
+def follow(
     source: Source,
     upid: str,
     *,
@@ -82,29 +103,30 @@ def wait(
     now: Callable[[], float],
     on_log: Callable[[str], None] | None = None,
 ) -> Task:
-    """Follow ``upid`` to its end, telling each log line once, in order.
+    """The task once it has ended, well or not; each log line is told once, in order.
 
-    Contact that is lost in between is tried again until ``timeout`` (seconds), since a task goes on without us. Busy when it
-    still runs then, Unreachable when nothing was heard; nothing is cancelled. Otherwise see ``judge``.
+    Contact that is lost in between, or an answer that makes no sense, is tried again until ``timeout`` (seconds), since a task goes
+    on without us. Busy when it still runs then, Unreachable when nothing was heard; nothing is cancelled.
     """
     deadline = now() + timeout
     log = _Log(source, upid, on_log)
     pause = 0.2
     while True:
-        lost: errors.Unreachable | None = None
+        lost: errors.TransomError | None = None
         try:
             task = source.task_state(upid)
             # After the state: so the log of an ended task is complete.
             log.follow()
             if task.status == "stopped":
-                return judge(dataclasses.replace(task, log=tuple(log.tail)))
-        except errors.Unreachable as error:
+                return dataclasses.replace(task, log=tuple(log.tail))
+        except (errors.Unreachable, errors.Garbled, errors.Busy) as error:
             lost = error
         if now() >= deadline:
-            hint = "it was left alone: look at it again"
+            what = about(upid)
             if lost is not None:
-                raise errors.Unreachable(f"task {upid}: no news within {timeout:g} s", hint=hint) from lost
-            raise errors.Busy(f"task {upid} still runs after {timeout:g} s", hint=hint)
+                hint = f"it may still run, nothing was cancelled; last: {lost}"
+                raise errors.Unreachable(f"{what}: no news within {timeout:g} s", hint=hint) from lost
+            raise errors.Busy(f"{what} still runs after {timeout:g} s", hint="it was left alone: look at it again")
         sleep(min(pause, max(0.0, deadline - now())))
         pause = min(2.0, pause * 1.5)
 
@@ -114,7 +136,7 @@ def judge(task: Task) -> Task:
     if task.ok:
         return task
     kind, hint = translate.judge(task.exitstatus)
-    said = f"task {task.upid}: {task.exitstatus.strip() or 'ended without an exit status'}"
+    said = f"{about(task.upid)}: {task.exitstatus.strip() or 'ended without an exit status'}"
     log = [line for line in task.log if line.strip() and not line.startswith("TASK ERROR")]
     if log:
         said += "; log: " + " | ".join(log)

@@ -45,7 +45,7 @@ def from_answer(error: ResourceException, what: str, *, writes: bool) -> errors.
     if status in (401, 403):
         return errors.Denied(said)
     if status in _GATEWAY:
-        return errors.Unreachable(said, hint=_WRITE_HINT if writes else "")
+        return _unreachable(said, unsure=writes)
     if fields:
         said += "".join(f"; {name}: {reason}" for name, reason in sorted(fields.items()))
     kind, hint = judge(" ".join([text, *fields.values()]))
@@ -71,7 +71,13 @@ def from_line(error: httpx.RequestError, what: str, *, writes: bool) -> errors.T
         return errors.Garbled(f"{what}: {error}")
     sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     reason = str(error) or type(error).__name__
-    return errors.Unreachable(f"{what}: {reason}", hint=_WRITE_HINT if writes and sent else "")
+    return _unreachable(f"{what}: {reason}", unsure=writes and sent)
+
+
+def _unreachable(said: str, *, unsure: bool) -> errors.Unreachable:
+    error = errors.Unreachable(said, hint=_WRITE_HINT if unsure else "")
+    error.unsure = unsure
+    return error
 
 
 def certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

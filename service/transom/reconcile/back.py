@@ -7,7 +7,7 @@ import posixpath
 from transom import errors, model
 from transom.plan import actions as acts
 from transom.plan import ledger_paths
-from transom.reconcile import changed
+from transom.reconcile import changed, engine
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.ssh import files as remote
@@ -46,7 +46,12 @@ def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts
 
 def _effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
     """From the journal, in order; a step that was begun counts as done, for it may have been."""
-    events = [event for event in kept.events(run.id) if event.phase == "before"]
+    events: list[records.Event] = []
+    for event in kept.events(run.id):
+        if event.phase == "before":
+            events.append(event)
+        elif event.phase == engine.TAKEN:
+            events.pop()  # the step's own: steps follow one another
     found = (model.from_json(eff.Effect, event.data) for event in events)
     return tuple(effect for effect in found if effect.path)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from transom import model
 
@@ -28,6 +29,10 @@ class Effect:
     """Keys of the VM that the step sets, None for deleted."""
 
 
+def _unheard(*said: Any) -> None:
+    del said
+
+
 @dataclasses.dataclass(frozen=True)
 class Context:
     """The run that a step belongs to."""
@@ -35,6 +40,10 @@ class Context:
     run: str
     boot_id: str
     """Of the boot in which the run began."""
+    note: Callable[[str, str, Any], None] = _unheard
+    """Takes a line of the run's journal durably: phase, text, data in JSON types."""
+    tell: Callable[[str, Mapping[str, Any]], None] = _unheard
+    """Takes what happens for those who watch, and keeps nothing: kind of the event, data in JSON types."""
 
     @property
     def backup(self) -> str:

@@ -6,6 +6,8 @@ is for undo and for people.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import types
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -32,8 +34,14 @@ STEPS: Mapping[type, types.ModuleType] = {
 }
 
 
+TAKEN = "taken"
+"""Phase of the journal: the step's last effect never came about, its VM id went to somebody else."""
+_IDS = 10
+"""VM ids that are tried for one VM."""
+
+
 class Journal(Protocol):
-    """Takes what happens, durably, one entry at a time. ``step`` is 1-based; ``phase`` is before, after or failed."""
+    """Takes what happens, durably, one entry at a time. ``step`` is 1-based; ``phase``: before, after, failed, or a step's own."""
 
     def __call__(self, step: int, phase: str, text: str, data: Any) -> None: ...
 
@@ -41,15 +49,35 @@ class Journal(Protocol):
 def carry_out(plan: result.Plan, world: w.World, context: eff.Context, journal: Journal) -> None:
     """Do every action of ``plan`` in order; the first error is journalled and raised."""
     for number, action in enumerate(plan.actions, 1):
-        module = STEPS[type(action)]
         try:
-            effect = module.prepare(action, world)
-            journal(number, "before", action.describe(), model.to_json(effect))
-            said = module.apply(action, effect, world, context)
+            said = _step(action, world, _of_step(context, number, journal), functools.partial(journal, number))
         except errors.TransomError as error:
             journal(number, "failed", str(error), {"error": type(error).__name__})
             raise
         journal(number, "after", said, None)
+
+
+def _step(action: acts.Action, world: w.World, context: eff.Context, note: Callable[[str, str, Any], None]) -> str:
+    """What the step says; it is prepared anew for as long as others are quicker to take the VM id that it chose."""
+    module = STEPS[type(action)]
+    for left in reversed(range(_IDS)):
+        effect = module.prepare(action, world)
+        note("before", action.describe(), model.to_json(effect))
+        try:
+            said: str = module.apply(action, effect, world, context)
+            return said
+        except errors.VmidTaken as error:
+            note(TAKEN, str(error), model.to_json(effect))
+            if not left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _of_step(context: eff.Context, number: int, journal: Journal) -> eff.Context:
+    def tell(kind: str, data: Mapping[str, Any]) -> None:
+        context.tell(kind, {"run": context.run, "step": number, **data})
+
+    return dataclasses.replace(context, note=functools.partial(journal, number), tell=tell)
 
 
 def settled(replan: Callable[[], result.Plan]) -> result.Plan:

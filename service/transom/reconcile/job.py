@@ -5,20 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
-from transom.reconcile import back, engine, mirror, observe, right_node, undo
+from transom.reconcile import back, engine, mirror, observe, right_node, task, undo
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import files, reboot
 from transom.spec import wish
 from transom.ssh import files as remote
 from transom.store import records, store
+
+_SIGNS = {"before": "…", "after": "✓", "failed": "✗", task.FINDING: "!", engine.TAKEN: "↻"}
+"""Of the phases that are said aloud; a task says itself line by line."""
+
+
+def _to_nobody(kind: str, node: str, data: Mapping[str, Any]) -> None:
+    del kind, node, data
 
 
 @dataclasses.dataclass
@@ -32,6 +39,8 @@ class Job:
     """What its runs are called, but for those of an adoption and an undo."""
     seen: model.Facts | None = None
     """The last look at the node; after a run, what it left."""
+    tell: Callable[[str, str, Mapping[str, Any]], None] = _to_nobody
+    """Takes what happens for those who watch: kind of the event, node, data in JSON types."""
 
     # --- forward ---
 
@@ -81,15 +90,16 @@ class Job:
         def journal(step: int, phase: str, text: str, data: Any) -> None:
             self.store.append(run.id, step, phase, text, data, self.world.now())
             if phase == "before":
-                self._settle_vmid(plan.actions[step - 1], data, run.id)
+                self._settle_vmid(plan.actions[step - 1], data["vmid"], run.id)
+            elif phase == engine.TAKEN:
+                self._settle_vmid(plan.actions[step - 1], None, run.id, was=data["vmid"])
             elif phase == "after":
                 self._know_guest(plan.actions[step - 1], run.id)
-            sign = {"before": "…", "after": "✓", "failed": "✗"}[phase]
-            self.world.say(f"[{step}/{total}] {sign} {text}")
+            self._say(step, total, phase, text)
 
         try:
-            engine.carry_out(plan, self.world, eff.Context(run.id, run.boot_id), journal)
-            self.store.drop_ledger(self.node.name, plan.forgets)
+            engine.carry_out(plan, self.world, self._context(run), journal)
+            self._forget(plan.forgets, run)
             mirror.write(self.world.host, self.store.ledger(self.node.name))
             engine.settled(self._replan)
         except errors.TransomError as error:
@@ -97,6 +107,18 @@ class Job:
             self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")
             raise
         self.store.end_run(run.id, records.APPLIED, self.world.now())
+
+    def _forget(self, paths: Sequence[str], run: records.Run) -> None:
+        """But for those that this run has written since: an id that a VM of ours had before may be the next free one."""
+        written = {path for path, entry in self.store.ledger(self.node.name).items() if entry.run == run.id}
+        self.store.drop_ledger(self.node.name, [path for path in paths if path not in written])
+
+    def _context(self, run: records.Run) -> eff.Context:
+        return eff.Context(run.id, run.boot_id, tell=lambda kind, data: self.tell(kind, self.node.name, data))
+
+    def _say(self, step: int, total: int, phase: str, text: str) -> None:
+        if sign := _SIGNS.get(phase):
+            self.world.say(f"[{step}/{total}] {sign} {text}")
 
     def _end_failed(self, run: records.Run, error: errors.TransomError) -> None:
         self.store.end_run(run.id, records.FAILED, self.world.now(), str(error))
@@ -113,14 +135,17 @@ class Job:
         self.seen = observe.observe(self.world, self.node)
         return self.seen
 
-    def _settle_vmid(self, action: acts.Action, data: Mapping[str, Any], run: str) -> None:
-        """The ledger lines of a VM whose id was still open get their path now, before it is created."""
+    def _settle_vmid(self, action: acts.Action, vmid: int | None, run: str, *, was: int | None = None) -> None:
+        """The ledger lines of a VM whose id was still open get their path now, before it is created, and lose it with the id."""
         if not isinstance(action, acts.CreateGuest) or action.vmid is not None:
             return
-        old, new = str(ledger_paths.guest(None, action.name)), str(ledger_paths.guest(data["vmid"]))
-        text, vmid = f"{action.name} gets VM id {data['vmid']}", {"was": old, "is": new}
+        old, new = str(ledger_paths.guest(was, action.name)), str(ledger_paths.guest(vmid, action.name))
+        text, data = (
+            f"{action.name} gets VM id {vmid if vmid is not None else '(next free id)'}",
+            {"was": old, "is": new},
+        )
         # What the ledger still has of an earlier VM with this id is nobody's any more, and goes with it.
-        self.store.move_ledger(self.node.name, old, new, run, "vmid", text, vmid, self.world.now())
+        self.store.move_ledger(self.node.name, old, new, run, "vmid", text, data, self.world.now())
 
     def _know_guest(self, action: acts.Action, run: str) -> None:
         """A VM that was made is known by its generation id from now on: its id alone may be somebody else's one day."""
@@ -157,15 +182,34 @@ class Job:
 
     def close_interrupted(self) -> None:
         """Runs that were cut off (the node's lock is ours, so nobody is at them) are marked so, and the ledger's mirror is brought
-        up to date; planning again goes on from what is there."""
-        cut = [run for run in self.store.runs(self.node.name) if run.state == records.RUNNING]
+        up to date; planning again goes on from what is there. Busy or Unreachable while a PVE task of the last may still run."""
+        runs = self.store.runs(self.node.name)
+        cut = [run for run in runs if run.state == records.RUNNING]
         if cut:
             right_node.check(self.world)
+        if runs:
+            self._settle_task(runs[0])
         for run in cut:
             self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
             self.world.say(f"run {run.id} was cut off before its end; going on from what is there")
         if cut:
             mirror.write(self.world.host, self.store.ledger(self.node.name))
+
+    def _settle_task(self, run: records.Run) -> None:
+        """No run begins before this is done, so that only the newest can have left a task whose end is not known."""
+        found = task.left_open(self.store.events(run.id))
+        if found is None:
+            return
+        step, asked = found
+
+        def note(phase: str, text: str, data: Any) -> None:
+            self.store.append(run.id, step, phase, text, data, self.world.now())
+            self.world.say(f"run {run.id}: {text}")
+
+        task.settle(self.world, dataclasses.replace(self._context(run), note=note), asked)
+        plan = self.store.plan(run.plan)
+        if plan is not None and step <= len(plan.content["actions"]):
+            self._know_guest(model.from_json(result.Plan, plan.content).actions[step - 1], run.id)
 
     # --- back ---
 
@@ -200,13 +244,12 @@ class Job:
     def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run, *, still_owed: bool) -> None:
         def journal(step: int, phase: str, text: str, data: Any) -> None:
             self.store.append(undoing.id, step, phase, text, data, self.world.now())
-            sign = {"before": "…", "after": "✓", "failed": "✗"}[phase]
-            self.world.say(f"[{step}/{len(plan.actions)}] {sign} {text}")
+            self._say(step, len(plan.actions), phase, text)
 
         try:
             if any(isinstance(action, acts.Reboot) for action in plan.actions):
                 files.owe(self.world.host, (), boot_id=undoing.boot_id)  # for whoever goes on when this is cut off
-            engine.carry_out(plan, self.world, eff.Context(undoing.id, undoing.boot_id), journal)
+            engine.carry_out(plan, self.world, self._context(undoing), journal)
             if not still_owed:
                 files.owe_no_reboot(self.world.host)
             self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))

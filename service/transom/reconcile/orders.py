@@ -143,8 +143,16 @@ class Orders:
         leaving = tuple(guest for guest in one.wish.guests if guest.document in titles)
         whole = one.wish.document in titles
         deletes = operation.kind == "remove"
-        world, kept = one.job.world, self._store
-        return parting.Parting(after, world, kept, operation.kind, None, leaving, deletes, whole)
+        return parting.Parting(
+            after,
+            one.job.world,
+            self._store,
+            operation.kind,
+            tell=one.job.tell,
+            leaving=leaving,
+            deletes=deletes,
+            whole=whole,
+        )
 
     def _gone(self, one: look.Look, operation: records.Operation, share: records.Share, reason: str) -> tuple[str, str]:
         """Nothing is left of it on the node: its documents go, in one moment with the end of the share."""

@@ -95,7 +95,7 @@ class Turns:
     def _look(self, node: wish.NodeWish, world: w.World, asked: frozenset[str]) -> look.Look:
         tools = self._tools
         at = tools.now()  # before anything is read: what changes meanwhile is not in this look
-        kept = job.Job(node, world, tools.store)
+        kept = job.Job(node, world, tools.store, tell=tools.events.tell)
         found = lease.read(
             world.host, tools.control.mine(), lasts=tools.options.lease_lasts, over=tools.control.lives_over()
         )

@@ -6,10 +6,12 @@ Protocols, so that the loop runs alike on the adapters and on fakes with state.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from transom import model
+from transom.pve import tasks
 from transom.ssh import pump
 
 
@@ -32,13 +34,6 @@ class Quorum(Protocol):
     def quorate(self) -> bool: ...
 
 
-class Task(Protocol):
-    """A PVE task that has ended well."""
-
-    @property
-    def exitstatus(self) -> str: ...
-
-
 class Api(Protocol):
     """The PVE API, as a token with few rights sees it."""
 
@@ -53,7 +48,16 @@ class Api(Protocol):
     ) -> None: ...
     def reboot(self, node: str, vmid: int) -> str: ...
     def destroy(self, node: str, vmid: int) -> str: ...
-    def wait(self, upid: str, *, timeout: float, on_log: Callable[[str], None] | None = None) -> Task: ...
+    def task_ids(self, node: str, vmid: int) -> Sequence[str]: ...
+    def follow(
+        self,
+        upid: str,
+        *,
+        timeout: float,
+        sleep: Callable[[float], None],
+        now: Callable[[], float],
+        on_log: Callable[[str], None] | None = None,
+    ) -> tasks.Task: ...
     def close(self) -> None: ...
 
 
@@ -75,3 +79,5 @@ class World:
     """Reads a file on this side (a ROM's bytes)."""
     reboot_limit: float = 900
     """Seconds that a node may take to come back."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds for limits, with ``sleep``'s clock; never set back."""

@@ -19,6 +19,7 @@ import pytest
 from transom import errors, model
 from transom.guest import conf
 from transom.host.probes import identity
+from transom.pve import tasks
 from transom.reconcile import backend, keeper, settings
 from transom.reconcile import world as w
 from transom.spec import wish
@@ -54,6 +55,11 @@ class Node:
         self.denied: errors.TransomError | None = None
         self.hangs: threading.Event | None = None
         self.before_update: Callable[[], None] | None = None
+        self.before_create: Callable[[int], None] | None = None
+        self.tasks: list[tasks.Task] = []
+        self.ends: list[tuple[str, ...]] = []
+        self.lost: errors.TransomError | None = None
+        self.silent: errors.TransomError | None = None
         self.looks = 0
         self.inside = 0
         self.overlaps = 0
@@ -64,6 +70,12 @@ class Node:
         """As somebody at the node's web page does."""
         parsed = conf.parse(self.confs[vmid])
         self.confs[vmid] = conf.render(dataclasses.replace(parsed, main={**parsed.main, **values}))
+
+    def set_free(self, vmid: int) -> None:
+        """What was pending comes into effect, as with a restart."""
+        parsed = conf.parse(self.confs[vmid])
+        main = {key: value for key, value in parsed.persisted().items() if key != "description"}
+        self.confs[vmid] = conf.render(conf.GuestConf(main=main, description=parsed.description))
 
     def get(self, vmid: int, key: str) -> str | None:
         return conf.parse(self.confs[vmid]).persisted().get(key)
@@ -199,9 +211,14 @@ class Api:
 
     def create(self, node: str, vmid: int, values: Mapping[str, str]) -> str:
         del node
+        if self.node.before_create is not None:
+            self.node.before_create(vmid)
+        if vmid in self.node.confs:
+            said = f"500 unable to create VM {vmid} - VM {vmid} already exists on node '{self.node.name}'"
+            raise errors.Rejected(said)
         main = {key: value for key, value in values.items() if key != "description"} | {"vmgenid": f"gen-{vmid}"}
         self.node.confs[vmid] = conf.render(conf.GuestConf(main=main, description=values.get("description", "")))
-        return "create"
+        return self._task("qmcreate", vmid)
 
     def update(
         self, node: str, vmid: int, *, digest: str, values: Mapping[str, str] | None = None, delete: Sequence[str] = ()
@@ -219,18 +236,54 @@ class Api:
         self.node.writes += 1
 
     def reboot(self, node: str, vmid: int) -> str:
-        del node, vmid
-        return "reboot"
+        del node
+        self.node.set_free(vmid)
+        return self._task("qmreboot", vmid)
 
     def destroy(self, node: str, vmid: int) -> str:
         del node
         assert vmid not in self.node.running
         del self.node.confs[vmid]
-        return "destroy"
+        return self._task("qmdestroy", vmid)
 
-    def wait(self, upid: str, *, timeout: float, on_log: Callable[[str], None] | None = None) -> Done:
-        del upid, timeout, on_log
-        return Done()
+    def task_ids(self, node: str, vmid: int) -> Sequence[str]:
+        del node
+        if self.node.silent is not None:
+            raise self.node.silent
+        return [task.upid for task in reversed(self.node.tasks) if f":{vmid}:" in task.upid]
+
+    def follow(
+        self,
+        upid: str,
+        *,
+        timeout: float,
+        sleep: Callable[[float], None],
+        now: Callable[[], float],
+        on_log: Callable[[str], None] | None = None,
+    ) -> tasks.Task:
+        del timeout, sleep, now
+        if self.node.silent is not None:
+            raise self.node.silent
+        found = [task for task in self.node.tasks if task.upid == upid]
+        if not found:
+            raise errors.Rejected(f"GET /tasks/{upid}: 400 no such task")
+        if found[0].status == "running":
+            raise errors.Busy(f"{upid} still runs")
+        for line in found[0].log if on_log else ():
+            on_log(line)
+        return found[0]
+
+    def _task(self, kind: str, vmid: int) -> str:
+        """It ends as the next of ``ends`` says; the request that began it fails as ``lost`` says."""
+        number = len(self.node.tasks) + 1
+        upid = f"UPID:{self.node.name}:{number:08X}:00000001:00000001:{kind}:{vmid}:transom@pve!t:"
+        exitstatus, *log = self.node.ends.pop(0) if self.node.ends else ("OK",)
+        status = "running" if exitstatus == "running" else "stopped"
+        self.node.tasks.append(tasks.Task(upid, status, exitstatus, tuple(log)))
+        if self.node.lost is not None:
+            lost, self.node.lost = self.node.lost, None
+            raise lost
+        return upid
 
     def close(self) -> None:
         pass

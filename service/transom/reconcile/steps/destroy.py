@@ -8,8 +8,8 @@ from transom import errors
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
+from transom.reconcile import task
 from transom.reconcile import world as w
-from transom.reconcile.steps import guest
 from transom.ssh import files as remote
 
 
@@ -21,7 +21,7 @@ def prepare(action: acts.DestroyGuest, world: w.World) -> eff.Effect:
 
 def apply(action: acts.DestroyGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Void when the VM is not the very one that the plan saw."""
-    del effect, context
+    del effect
     path = eff.guest_path(action.vmid)
     present = remote.read(world.host, path)
     if present is None:
@@ -30,7 +30,7 @@ def apply(action: acts.DestroyGuest, effect: eff.Effect, world: w.World, context
         raise errors.Void(f"VM {action.vmid} was changed since the plan was made", hint="plan again")
     if identity.marked(conf.parse(present.decode())) != action.name:
         raise errors.Void(f"VM {action.vmid} is not marked for {action.name}", hint="plan again")
-    world.api.wait(world.api.destroy(world.node, action.vmid), timeout=guest.TASK_LIMIT, on_log=world.say)
+    task.carry_out(world, context, "qmdestroy", action.vmid, lambda: world.api.destroy(world.node, action.vmid))
     if remote.read(world.host, path) is not None:
         raise errors.VerifyFailed(f"VM {action.vmid} was deleted, and {path} is still there")
     return f"VM {action.vmid} is gone"

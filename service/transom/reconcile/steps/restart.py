@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from transom import errors
 from transom.guest import conf
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
+from transom.reconcile import task
 from transom.reconcile import world as w
 from transom.reconcile.steps import guest
+
+_UP = 60
+"""Seconds until a restarted VM runs: an HA manager takes its turns every 10."""
 
 
 def prepare(action: acts.RestartGuest, world: w.World) -> eff.Effect:
@@ -15,7 +22,7 @@ def prepare(action: acts.RestartGuest, world: w.World) -> eff.Effect:
 
 
 def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
-    del effect, context
+    del effect
     parsed = conf.parse(guest.read(action.vmid, world).decode())
     waiting = sorted(key for key in action.keys if parsed.current().get(key) != parsed.persisted().get(key))
     if not waiting:
@@ -23,5 +30,19 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
     state = world.api.guests(world.node).get(action.vmid)
     if state is None or state.status != "running":
         return f"VM {action.vmid} does not run; its changes come into effect when it starts"
-    world.api.wait(world.api.reboot(world.node, action.vmid), timeout=guest.TASK_LIMIT, on_log=world.say)
+    task.carry_out(world, context, "qmreboot", action.vmid, lambda: world.api.reboot(world.node, action.vmid))
+    _verify(action.vmid, waiting, world)
     return f"VM {action.vmid} was restarted for {', '.join(waiting)}"
+
+
+def _verify(vmid: int, keys: Sequence[str], world: w.World) -> None:
+    """The task says that it was asked for (for a VM under HA no more than that), not that the VM runs with the change."""
+    deadline = world.monotonic() + _UP
+    while (state := world.api.guests(world.node).get(vmid)) is None or state.status != "running":
+        if world.monotonic() >= deadline:
+            raise errors.VerifyFailed(f"VM {vmid} was restarted and does not run {_UP} s later")
+        world.sleep(1)
+    parsed = conf.parse(guest.read(vmid, world).decode())
+    still = [key for key in keys if parsed.current().get(key) != parsed.persisted().get(key)]
+    if still:
+        raise errors.VerifyFailed(f"VM {vmid} was restarted, and {', '.join(still)} is still pending")
