@@ -114,6 +114,27 @@ class PciDevice:
 
 
 @dataclasses.dataclass(frozen=True)
+class LoaderSign:
+    """One thing that tells which boot loader started the running kernel. ``loader``: ``grub``, ``systemd-boot``, or what it calls
+    itself."""
+
+    source: str
+    says: str
+    loader: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Esp:
+    """One partition that the firmware boots from. ``name`` is its UUID in proxmox-boot-tool's list, or where it is mounted."""
+
+    name: str
+    files: Maybe[dict[str, str]]
+    """Path on it → text, of ``loader/loader.conf``, ``loader/entries/*.conf`` and ``grub/grub.cfg``."""
+    mtime_ns: int = 0
+    """Of the newest of them."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Boot:
     """How this boot came about. ``loader`` is ``grub``, ``systemd-boot`` or Unknown; ``time_ns`` is when the kernel started."""
 
@@ -123,6 +144,10 @@ class Boot:
     loader: Maybe[str]
     efi: Maybe[bool]
     time_ns: Maybe[int]
+    manager: Maybe[str] = "grub-mkconfig"
+    """What writes the loader's configuration: ``grub-mkconfig``, ``proxmox-boot-tool`` or ``kernel-install``."""
+    signs: tuple[LoaderSign, ...] = ()
+    """What ``loader`` was told by."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +225,8 @@ class Facts:
     storages: Maybe[frozenset[str]] = Unknown("not read")
     iomem: Maybe[str] = Unknown("not read")
     """``/proc/iomem``: who holds a device's memory."""
+    esps: Maybe[tuple[Esp, ...]] = Unknown("not read")
+    """The partitions that proxmox-boot-tool or kernel-install writes to; empty where neither does."""
     keeping: Maybe[Keeping] = Unknown("not read")
     identity: Maybe[str] = ""
     """Which PVE node the shell is on; empty when that was not asked."""

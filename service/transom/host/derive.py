@@ -16,11 +16,13 @@ DISPLAY_DRIVERS = frozenset(
 
 
 def derive(host: Mapping[str, tuple[wish.Want, ...]]) -> dict[str, tuple[wish.Want, ...]]:
-    """``host`` (setting's key → wants) with the softdeps added.
+    """``host`` (setting's key → wants) with the softdeps added, and the command line for either boot loader.
 
     A display driver that is blacklisted but loaded all the same, by name or by dependency, must find vfio-pci there first. Only
     where devices are to be bound to vfio-pci; wants given for ``softdep`` stay.
     """
+    if host.get("kernel_cmdline"):
+        host = {**host, "etc_kernel_cmdline": host["kernel_cmdline"]}
     given = host.get("softdep", ())
     if not host.get("vfio_ids"):
         return dict(host)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from transom import model
-from transom.host import probe, stream
+from transom.host import loader, probe, stream
 from transom.host.probes import (
     boot,
+    esp,
     files,
     guests,
     hardware,
@@ -40,10 +41,12 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
     others, name = of(vmlist.make(node)), of(identity.PROBE)
-    others = of(vmlist.make(node))
+    esps = of(esp.PROBE)
     return model.Facts(
         node=node,
-        boot=boot.unknown(booted.unknown) if isinstance(booted, model.Unknown) else booted,
+        boot=boot.unknown(booted.unknown)
+        if isinstance(booted, model.Unknown)
+        else loader.settle(booted, esps, listed=_listed(seen)),
         files=_unread(seen) if isinstance(seen, model.Unknown) else seen.files,
         covered=() if isinstance(seen, model.Unknown) else seen.covered,
         modules=loaded,
@@ -56,9 +59,20 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         roms=images,
         usb=plugged,
         iomem=ranges,
+        esps=esps,
         keeping=kept,
         identity=name,
     )
+
+
+def _listed(seen: files.Files | model.Unknown) -> bool | model.Unknown:
+    """Whether proxmox-boot-tool has a list of ESPs."""
+    if isinstance(seen, model.Unknown):
+        return seen
+    file = seen.files.get(loader.UUIDS)
+    if file is None:
+        return False
+    return bool(file.text.strip()) if isinstance(file.text, str) else file.text
 
 
 def _unread(why: model.Unknown) -> dict[str, model.Unknown]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from transom import model
-from transom.host import files, grub_words, shell, source
+from transom.host import cmdline_file, files, grub_words, loader, shell, source
 
 MAIN = "/etc/default/grub"
 FOLDER = "/etc/default/grub.d/*.cfg"
@@ -43,8 +43,11 @@ def merged(facts: model.Facts) -> Merged | model.Unknown:
 
 
 def tokens(facts: model.Facts) -> tuple[tuple[str, str, int], ...] | model.Unknown:
-    """(token, path, line) of the coming boot's command line; of the running one where GRUB is not known to be the boot loader."""
-    if facts.boot.loader != "grub":
+    """(token, path, line) of the coming boot's command line; of the running one where the boot loader is not known."""
+    if facts.boot.loader == loader.SYSTEMD_BOOT:
+        line = cmdline_file.items(facts)
+        return line if isinstance(line, model.Unknown) else tuple((one.value, one.path, one.line) for one in line)
+    if facts.boot.loader != loader.GRUB:
         running = facts.boot.cmdline
         return (
             running if isinstance(running, model.Unknown) else tuple((token, "/proc/cmdline", 0) for token in running)

@@ -23,6 +23,11 @@ def split(line: str) -> tuple[str, ...]:
     return tuple(_TOKEN.findall(line))
 
 
+def spans(line: str) -> tuple[tuple[int, int], ...]:
+    """Where each token of ``split`` begins and ends."""
+    return tuple(found.span() for found in _TOKEN.finditer(line))
+
+
 def key(token: str) -> str:
     """What the token sets, comparable: the kernel takes ``-`` and ``_`` for the same (``parameq``)."""
     return token.replace('"', "").partition("=")[0].replace("-", "_")

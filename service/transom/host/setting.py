@@ -44,6 +44,8 @@ class Selection:
 
     wants: tuple[wish.Want, ...]
     skipped: tuple[model.Noop, ...] = ()
+    instead: str = ""
+    """Why the setting as a whole is not for this host, where another one has the same wishes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,5 +73,9 @@ class HostSetting:
     edit: Callable[[str, frozenset[str], tuple[str, ...]], str]
     effective: Callable[[str, model.Facts], bool | model.Unknown]
     release: Callable[[str, int, str], str]
+    shared: bool = False
+    """``path`` is the user's own file, where our items stand among others': which are ours, the ledger alone says."""
+    mode: int = 0o644
+    """Of a file that we make."""
     whole: bool = False
     """Items stand together on one line and the last line wins (``ids=a,b``): they are given all together or not at all."""

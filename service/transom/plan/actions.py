@@ -15,11 +15,8 @@ import pydantic
 
 from transom import model
 from transom.guest import shell as guest_shell
+from transom.host import rebuild
 
-COMMANDS: Mapping[model.Step, str] = {
-    model.Step.INITRAMFS: "update-initramfs -u -k all",
-    model.Step.BOOTCONFIG: "update-grub",
-}
 ROM_FOLDER = "/usr/share/kvm"
 
 
@@ -81,16 +78,23 @@ class RunStep:
 
     step: model.Step
     reason: str
+    command: str = ""
+    """One line of shell; empty for the usual one of the step."""
     kind: Literal["run-step"] = "run-step"
 
+    @property
+    def line(self) -> str:
+        """What is run."""
+        return self.command or rebuild.USUAL[self.step]
+
     def describe(self) -> str:
-        return f"run {COMMANDS[self.step]} ({self.reason})"
+        return f"run {self.line} ({self.reason})"
 
     def shell(self) -> tuple[str, ...]:
-        return (COMMANDS[self.step],)
+        return (self.line,)
 
     def undo_shell(self) -> tuple[str, ...]:
-        return (COMMANDS[self.step],)
+        return (self.line,)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from transom import model
-from transom.host import grub_cfg, registry
+from transom.host import boot_entries, rebuild, registry
 from transom.host.setting import HostSetting
 from transom.plan import actions as acts
 from transom.plan.draft import Draft, cannot_read
@@ -43,6 +43,7 @@ def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) 
         model.Step.BOOTCONFIG: _stale_bootconfig(facts, wants),
     }
     for step in model.Step:
+        command = rebuild.command(step, facts.boot)
         paths = sorted(path for path, (steps, _) in changed.items() if step in steps)
         if paths:
             reasons[step] = f"{', '.join(paths)} changed"
@@ -52,20 +53,23 @@ def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) 
             reasons[step] = reason
         else:
             continue
+        if isinstance(command, model.Unknown):
+            draft.findings.append(cannot_read(f"how to run {step}", command.unknown))
+            continue
         if not paths:
             draft.drifts.append(
                 model.Drift(
                     f"boot/{step}", "up to date", "stale", model.Level.PERSISTED, model.Impact.LIVE, "", reasons[step]
                 )
             )
-        draft.actions.append(acts.RunStep(step, reasons[step]))
+        draft.actions.append(acts.RunStep(step, reasons[step], command))
 
 
 def _unread(facts: model.Facts, wants: Wants) -> Iterator[model.Finding]:
     """What is in effect or due rests on these; nothing is called as declared without them."""
     needed: list[tuple[str, object]] = [("/var/lib/transom", facts.keeping)]
     if wants.get("kernel_cmdline"):
-        needed += [("/proc/cmdline", facts.boot.cmdline), ("/boot/grub/grub.cfg", facts.file("/boot/grub/grub.cfg"))]
+        needed += [("/proc/cmdline", facts.boot.cmdline), ("boot entries", boot_entries.entries(facts))]
     if wants.get("modules"):
         needed.append(("/proc/modules", facts.modules))
     if wants.get("vfio_ids") or wants.get("blacklist"):
@@ -104,19 +108,20 @@ def _stale_initramfs(facts: model.Facts, wants: Wants) -> str:
 
 
 def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
-    """Why GRUB's configuration is out of date, or ``""``: the files give a wanted token that a boot entry lacks."""
-    file = facts.file("/boot/grub/grub.cfg")
-    if not isinstance(file, model.HostFile) or isinstance(file.text, model.Unknown):
+    """Why the loader's configuration is out of date, or ``""``: the files give a wanted token that a boot entry lacks."""
+    found = boot_entries.entries(facts)
+    if isinstance(found, model.Unknown):
         return ""
-    setting = next(s for s in registry.SETTINGS if s.key == "kernel_cmdline")
-    items = setting.read(facts)
-    if isinstance(items, model.Unknown):
-        return ""
-    given = {item.value for item in items} & {want.value for want in _selected(setting, wants, facts)}
-    for entry in grub_cfg.entries(file.text):
+    given: set[str] = set()
+    for key in _keys_with(model.Step.BOOTCONFIG):
+        setting = registry.by_key(key)
+        wanted = {want.value for want in _selected(setting, wants, facts)}
+        items = setting.read(facts) if wanted else ()
+        given |= wanted & {item.value for item in items} if not isinstance(items, model.Unknown) else set()
+    for entry in found:
         missing = sorted(given - set(entry.tokens))
-        if missing and not entry.recovery:
-            return f"/boot/grub/grub.cfg lacks {' '.join(missing)}"
+        if missing:
+            return f"{entry.place} lacks {' '.join(missing)}"
     return ""
 
 
@@ -167,7 +172,9 @@ def _changed_since_boot(facts: model.Facts, wants: Wants) -> bool:
     files = [file for setting in registry.SETTINGS for file in _files_giving(facts, setting.key, wants)]
     images = (facts.file(f"/boot/initrd.img-{facts.boot.kernel}"), facts.file("/boot/grub/grub.cfg"))
     files.extend(file for file in images if isinstance(file, model.HostFile))
-    return any(file.mtime_ns >= facts.boot.time_ns for file in files)
+    esps = () if isinstance(facts.esps, model.Unknown) else facts.esps
+    newest = max((*(file.mtime_ns for file in files), *(esp.mtime_ns for esp in esps)), default=0)
+    return newest >= facts.boot.time_ns
 
 
 def _no_help(paths: list[str]) -> model.Finding:

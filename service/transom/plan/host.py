@@ -69,7 +69,10 @@ def _setting(desk: Desk, setting: HostSetting, wants: tuple[wish.Want, ...]) -> 
         desk.draft.findings.append(cannot_read(f"what {setting.key} needs on this host", selection.unknown))
         return
     desk.draft.noops.extend(selection.skipped)
-    items = _settled(desk, setting, tuple(want.value for want in selection.wants))
+    if not selection.wants and not owned:
+        return
+    nothing = not selection.wants and isinstance(desk.texts.facts.file(setting.path), model.Absent)
+    items = () if nothing else _settled(desk, setting, tuple(want.value for want in selection.wants))
     old = desk.texts.get(setting.path)
     if isinstance(old, model.Unknown):
         desk.draft.findings.append(cannot_read(setting.path, old.unknown))
@@ -88,13 +91,14 @@ def _settled(desk: Desk, setting: HostSetting, values: tuple[str, ...]) -> tuple
     if isinstance(items, model.Unknown):
         findings.append(cannot_read(setting.path, items.unknown))
         return None
-    clashes = setting.clashes(values, tuple(item for item in items if item.path != setting.path))
+    owned = _owned(setting, desk.ledger)
+    clashes = setting.clashes(values, takeover.foreign(setting, items, owned))
     if not clashes:
         return items
     if not desk.take_over:
         findings.extend(takeover.contradiction(clash.want, clash.item, clash.reason) for clash in clashes)
         return None
-    settled = takeover.settle(setting, values, desk.texts, desk.taken)
+    settled = takeover.settle(setting, values, desk.texts, desk.taken, owned)
     if isinstance(settled, model.Finding):
         findings.append(settled)
         return None
@@ -141,7 +145,7 @@ def _dropped(desk: Desk, setting: HostSetting, selection: Selection, items: tupl
         path = ledger_path(setting, value)
         desk.draft.forgets.append(path)
         if value in present:
-            reason = skipped.get(path, "no document wants it any more")
+            reason = skipped.get(path, selection.instead or "no document wants it any more")
             why = wish.Want(value, desk.ledger[path].document, reason)
             now = setting.effective(value, desk.texts.facts) is True
             desk.draft.drifts.append(_drift(path, None, value, why, setting.impact if now else model.Impact.LIVE))

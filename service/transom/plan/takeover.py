@@ -30,15 +30,22 @@ class Taken:
     causes: dict[str, dict[tuple[str, str], None]] = dataclasses.field(default_factory=dict)
 
 
+def foreign(setting: HostSetting, items: tuple[Item, ...], owned: frozenset[str]) -> tuple[Item, ...]:
+    """The items that are not ours: those of other files, and in a file that we share those that the ledger does not name."""
+    if setting.shared:
+        return tuple(item for item in items if item.value not in owned)
+    return tuple(item for item in items if item.path != setting.path)
+
+
 def settle(
-    setting: HostSetting, values: tuple[str, ...], texts: Texts, taken: Taken
+    setting: HostSetting, values: tuple[str, ...], texts: Texts, taken: Taken, owned: frozenset[str]
 ) -> tuple[Item, ...] | model.Finding:
     """Release line after line in ``texts`` until nothing contradicts ``values``; the items as read then, or what is in the way."""
     for _ in range(_ROUNDS):
         items = setting.read(texts.view())
         if isinstance(items, model.Unknown):
             return cannot_read(setting.path, items.unknown)
-        clashes = setting.clashes(values, tuple(item for item in items if item.path != setting.path))
+        clashes = setting.clashes(values, foreign(setting, items, owned))
         if not clashes:
             return items
         clash = clashes[-1]  # from the end of a file: the lines above stay where they are

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from transom import model
+from transom.host import rebuild
 from transom.plan import actions as acts
 from transom.plan import result
 from transom.plan.draft import cannot_read
@@ -122,12 +123,18 @@ def _afterwards(
         return []
     out: list[Extra] = []
     for step in model.Step:
-        if any(step in effect.after for effect in touched):
-            out.append((None, acts.RunStep(step, "its sources are as before")))
-        elif step in keeping.dirty:
+        command = rebuild.command(step, facts.boot)
+        due = any(step in effect.after for effect in touched)
+        if not due and step not in keeping.dirty:
+            continue
+        if isinstance(command, model.Unknown):
+            findings.append(cannot_read(f"how to run {step}", command.unknown))
+        elif due:
+            out.append((None, acts.RunStep(step, "its sources are as before", command)))
+        else:
             why = "an earlier change has not been brought to the boot yet"
             drift = _owed(f"boot/{step}", "up to date", "stale", model.Level.PERSISTED, model.Impact.LIVE, why)
-            out.append((drift, acts.RunStep(step, why)))
+            out.append((drift, acts.RunStep(step, why, command)))
     if past.same_boot:  # what runs has never seen the change
         return out
     if any(effect.reboot for effect in touched):

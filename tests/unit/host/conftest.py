@@ -13,6 +13,7 @@ from transom import model
 COVERED = (
     "/etc/default/grub",
     "/etc/default/grub.d/*.cfg",
+    "/etc/kernel/cmdline",
     "/etc/modules",
     "/etc/modules-load.d/*.conf",
     "/etc/modprobe.d/*.conf",

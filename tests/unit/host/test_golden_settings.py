@@ -14,16 +14,18 @@ import pytest
 
 from transom import model
 from transom.host import registry, setting
+from transom.plan import takeover
 from transom.spec import wish
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "host"
 CASES = sorted(GOLDEN.glob("*/*.json"))
+OPTIONS = ("cmdline", "kernel", "loader", "modules", "pci")
 KEYS = [one.key for one in registry.SETTINGS]
 
 
 def test_the_registry_keeps_its_order():
-    assert KEYS == ["kernel_cmdline", "modules", "vfio_ids", "blacklist", "softdep"]
+    assert KEYS == ["kernel_cmdline", "etc_kernel_cmdline", "modules", "vfio_ids", "blacklist", "softdep"]
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -47,7 +49,7 @@ def test_case(path, make_facts):
     story = json.loads(path.read_text())
     given, want = story["given"], story["want"]
     one = registry.by_key(path.parent.name)
-    options = {name: given[name] for name in ("cmdline", "kernel", "loader", "modules", "pci") if name in given}
+    options = {name: given[name] for name in OPTIONS if name in given}
     facts = make_facts(given.get("files", {}), **{name: _unknown(value) for name, value in options.items()})
     assert outcome(one, facts, given) == {"skipped": [], "clashes": [], "effective": {}, **want}
 
@@ -64,12 +66,13 @@ def outcome(one: setting.HostSetting, facts: model.Facts, given: dict[str, Any])
     if isinstance(items, model.Unknown):
         return {"unknown": items.unknown, "text": None, "skipped": [], "clashes": [], "effective": {}}
     values = tuple(want.value for want in selection.wants)
+    foreign = takeover.foreign(one, items, frozenset(given.get("owned", [])))
     before = _text(facts, one.path)
     after = one.edit(before, frozenset(given.get("owned", [])), _to_write(one, values, items))
     return {
         "items": [_shown(item) for item in items],
         "skipped": [f"{noop.path}: {noop.reason}" for noop in selection.skipped],
-        "clashes": [f"{clash.want}: {clash.item.place}: {clash.reason}" for clash in one.clashes(values, items)],
+        "clashes": [f"{clash.want}: {clash.item.place}: {clash.reason}" for clash in one.clashes(values, foreign)],
         "text": None if after == before else after.split("\n"),
         "effective": {value: model.to_json(one.effective(value, facts)) for value in values if given.get("effective")},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import tarfile
@@ -10,7 +11,7 @@ import pytest
 
 from transom import model
 from transom.host import grub_cfg, packed
-from transom.host.probes import boot, files, guests, hardware, iomem, keeping, modules, packages, pci, roms, usb
+from transom.host.probes import boot, esp, files, guests, hardware, iomem, keeping, modules, packages, pci, roms, usb
 
 
 def pack(contents: dict[str, bytes], *, program=hashlib.sha256, lie: str = "", only: tuple[str, ...] = ()) -> bytes:
@@ -84,22 +85,56 @@ def test_guests_have_the_digest_of_pve():
 @pytest.mark.parametrize(
     ("marks", "loader"),
     [
-        ("grub=1\n", "grub"),
-        ("grub=1\nefi=1\nfirmware=1\n", "grub"),
-        ("grub=1\nboot_tool=1\nefi=1\n", "likely systemd-boot"),
-        ("grub=1\nboot_tool=1\n", "likely GRUB from the ESP"),
-        ("", "no /boot/grub/grub.cfg"),
+        ("firmware=1\ngrub=1\n", "grub"),
+        ("grub=1\nefi=1\nfirmware=1\n", "nothing tells"),
+        ("efi=1\nfirmware=1\ncmdline=BOOT_IMAGE=/vmlinuz-6.8 quiet\n", "grub"),
+        (
+            "efi=1\nfirmware=1\ncmdline=initrd=\\EFI\\proxmox\\x\\initrd.img-x root=ZFS=rpool/ROOT/pve-1\n",
+            "systemd-boot",
+        ),
+        ("cmdline=root=/dev/sda1 initrd=/x\n", "nothing tells"),
+        ("info=systemd-boot 252.5-2~deb12u1\n", "systemd-boot"),
+        ("info=GRUB 2.12-1\n", "grub"),
+        ("info=rEFInd 0.13.2\n", "refind"),
+        ("started=Boot0001* proxmox\tHD(2,GPT)/File(\\EFI\\proxmox\\grubx64.efi)\n", "grub"),
+        ("started=Boot0001* Linux Boot Manager\tHD(2)/File(\\EFI\\systemd\\systemd-bootx64.efi)\n", "systemd-boot"),
+        ("started=Boot0001* proxmox\tHD(2)/File(\\EFI\\proxmox\\shimx64.efi)\n", "nothing tells"),
+        ("info=systemd-boot 252\ncmdline=BOOT_IMAGE=/boot/vmlinuz-6.8\n", "disagree"),
+        ("", "nothing tells"),
     ],
 )
-def test_only_plain_grub_is_known(marks, loader):
+def test_the_boot_loader_is_told_by_signs_that_agree(marks, loader):
     found = boot.parse(marks.encode()).loader
     assert loader in found.unknown if isinstance(found, model.Unknown) else found == loader
+
+
+def test_esps():
+    text = base64.b64encode(b"timeout 3\n").decode()
+    body = f"esp 2A13-C6F9 ok\nfile loader/loader.conf 1700000000 {text}\nesp 2A15-0001 could not be mounted and read\n"
+    assert esp.parse(body.encode()) == (
+        model.Esp("2A13-C6F9", {"loader/loader.conf": "timeout 3\n"}, 1700000000 * 10**9),
+        model.Esp("2A15-0001", model.Unknown("could not be mounted and read")),
+    )
+    assert esp.parse(b"") == ()
+
+
+@pytest.mark.parametrize("body", [b"junk", b"file x 1 eA==", b"esp a ok\nfile x one eA==", b"esp a ok\nfile x 1 !"])
+def test_an_esp_that_is_none(body):
+    with pytest.raises(ValueError):
+        esp.parse(body)
 
 
 def test_boot():
     body = b'boot_id=x-y\nkernel=6.8.12-4-pve\ncmdline=ro a="b c" q=1=2\ntime=btime 1700000000\nfirmware=1\ngrub=1\n'
     assert boot.parse(body) == model.Boot(
-        "x-y", "6.8.12-4-pve", ("ro", 'a="b c"', "q=1=2"), "grub", False, 1700000000 * 10**9
+        boot_id="x-y",
+        kernel="6.8.12-4-pve",
+        cmdline=("ro", 'a="b c"', "q=1=2"),
+        loader="grub",
+        efi=False,
+        time_ns=1700000000 * 10**9,
+        manager=model.Unknown("not judged yet"),
+        signs=(model.LoaderSign("/sys/firmware/efi", "is not there, and /boot/grub is", "grub"),),
     )
 
 

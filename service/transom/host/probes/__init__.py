@@ -7,6 +7,7 @@ from typing import Any
 from transom.host import probe
 from transom.host.probes import (
     boot,
+    esp,
     files,
     guests,
     hardware,
@@ -28,6 +29,7 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
     return (
         identity.PROBE,
         boot.PROBE,
+        esp.PROBE,
         files.PROBE,
         modules.PROBE,
         options.PROBE,

@@ -1,9 +1,9 @@
-"""How this boot came about: boot id, kernel, command line, time, firmware, boot loader."""
+"""How this boot came about: boot id, kernel, command line, time, firmware, and the signs of its boot loader."""
 
 from __future__ import annotations
 
 from transom import model
-from transom.host import kernel_args, probe
+from transom.host import kernel_args, loader, probe
 
 COMMAND = """
 show() { IFS= read -r value <"$2" && printf '%s=%s\\n' "$1" "$value"; }
@@ -13,8 +13,11 @@ show cmdline /proc/cmdline
 printf 'time='; grep '^btime ' /proc/stat
 [ -d /sys/firmware ] && printf 'firmware=1\\n'
 [ -d /sys/firmware/efi ] && printf 'efi=1\\n'
-[ -s /etc/kernel/proxmox-boot-uuids ] && printf 'boot_tool=1\\n'
 [ -f /boot/grub/grub.cfg ] && printf 'grub=1\\n'
+[ -d /sys/firmware/efi ] || exit 0
+info=/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+[ -r "$info" ] && { printf 'info='; tail -c +5 "$info" | tr -d '\\000'; echo; }
+efibootmgr -v | awk '$1 == "BootCurrent:" { now = $2 } now != "" && index($0, "Boot" now) == 1 { print "started=" $0; exit }'
 exit 0
 """
 
@@ -28,32 +31,29 @@ def parse(body: bytes) -> model.Boot:
             raise ValueError(f"{line[:80]!r} is no line of it")
         given[name] = value
     cmdline = given.get("cmdline")
+    tokens = model.Unknown("cannot read /proc/cmdline") if cmdline is None else kernel_args.split(cmdline)
+    bios = "firmware" in given and "efi" not in given and "grub" in given
+    signs = loader.signs(tokens, info=given.get("info", ""), started=given.get("started", ""), bios=bios)
     return model.Boot(
         boot_id=_or_unknown(given, "boot_id", "/proc/sys/kernel/random/boot_id"),
         kernel=_or_unknown(given, "kernel", "/proc/sys/kernel/osrelease"),
-        cmdline=model.Unknown("cannot read /proc/cmdline") if cmdline is None else kernel_args.split(cmdline),
-        loader=_loader(given),
+        cmdline=tokens,
+        loader=loader.booted(signs),
         efi="efi" in given if "firmware" in given else model.Unknown("no /sys/firmware"),
         time_ns=_time(given),
+        manager=model.Unknown("not judged yet"),
+        signs=signs,
     )
 
 
 def unknown(reason: str) -> model.Boot:
     """A boot of which nothing is known."""
     why = model.Unknown(reason)
-    return model.Boot(why, why, why, why, why, why)
+    return model.Boot(why, why, why, why, why, why, why)
 
 
 def _or_unknown(given: dict[str, str], name: str, path: str) -> str | model.Unknown:
     return given.get(name) or model.Unknown(f"cannot read {path}")
-
-
-def _loader(given: dict[str, str]) -> str | model.Unknown:
-    """Plain GRUB or Unknown: what proxmox-boot-tool copies to the ESP cannot be told from here (it may be either loader)."""
-    if "boot_tool" in given:
-        likely = "systemd-boot" if "efi" in given else "GRUB from the ESP"
-        return model.Unknown(f"proxmox-boot-tool manages the boot, likely {likely}: /etc/kernel/proxmox-boot-uuids")
-    return "grub" if "grub" in given else model.Unknown("no /boot/grub/grub.cfg and no /etc/kernel/proxmox-boot-uuids")
 
 
 def _time(given: dict[str, str]) -> int | model.Unknown:

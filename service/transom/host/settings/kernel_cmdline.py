@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from transom import model
-from transom.host import conditions, grub, grub_edit, kernel_args, setting
+from transom.host import conditions, grub, grub_edit, kernel_args, loader, setting
+from transom.spec import wish
+
+_CHOOSE = conditions.selector("kernel_cmdline")
+
+
+def select(wants: tuple[wish.Want, ...], facts: model.Facts) -> setting.Selection | model.Unknown:
+    """Nothing on a host that boots by another loader; Unknown while the loader is."""
+    booted = facts.boot.loader
+    if isinstance(booted, model.Unknown):
+        return model.Unknown(f"boot loader: {booted.unknown}")
+    if booted != loader.GRUB:
+        return setting.Selection((), instead=f"the node boots by {booted}, which does not read {grub.MAIN}")
+    return _CHOOSE(wants, facts)
 
 
 def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
     """The tokens of the merged command line, each with the line that gives it; then the lines of later files that drop ours."""
-    if isinstance(facts.boot.loader, model.Unknown):
-        return model.Unknown(f"boot loader: {facts.boot.loader.unknown}")
-    if facts.boot.loader != "grub":
-        return model.Unknown(f"{facts.boot.loader} does not read {grub.MAIN}")
     merged = grub.merged(facts)
     if isinstance(merged, model.Unknown):
         return merged
@@ -23,21 +32,38 @@ def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
 
 def clashes(wants: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
     """Another value for a key that has one (the last foreign one counts), or a later file that drops what we append."""
-    foreign = [item for item in items if item.path != grub.OWN]
+    foreign = tuple(item for item in items if item.path != grub.OWN)
     found: list[setting.Clash] = []
     for want in wants:
-        key = kernel_args.key(want)
-        rivals = [item for item in foreign if not item.hides and kernel_args.key(item.value) == key]
-        if any(kernel_args.same(want, item.value) for item in rivals[-1:]) or (
-            kernel_args.repeatable(key) and _given(want, rivals)
-        ):
+        if _satisfied(want, foreign):
             continue
-        if rivals and not kernel_args.repeatable(key):
-            found.append(setting.Clash(want, rivals[-1], f"{rivals[-1].value} contradicts {want}"))
+        found += rivalries((want,), foreign)
         found += [
             setting.Clash(want, item, f"replaces {grub.DEFAULT} after {grub.OWN}") for item in foreign if item.hides
         ]
     return tuple(found)
+
+
+def rivalries(wants: tuple[str, ...], foreign: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
+    """The last foreign token that gives a key another value than a wanted one does."""
+    found: list[setting.Clash] = []
+    for want in wants:
+        rivals = _rivals(want, foreign)
+        if rivals and not kernel_args.repeatable(kernel_args.key(want)) and not _satisfied(want, foreign):
+            found.append(setting.Clash(want, rivals[-1], f"{rivals[-1].value} contradicts {want}"))
+    return tuple(found)
+
+
+def _rivals(want: str, foreign: tuple[setting.Item, ...]) -> list[setting.Item]:
+    key = kernel_args.key(want)
+    return [item for item in foreign if not item.hides and kernel_args.key(item.value) == key]
+
+
+def _satisfied(want: str, foreign: tuple[setting.Item, ...]) -> bool:
+    """Of a key with one value the last counts."""
+    rivals = _rivals(want, foreign)
+    counting = rivals if kernel_args.repeatable(kernel_args.key(want)) else rivals[-1:]
+    return any(kernel_args.same(want, item.value) for item in counting)
 
 
 def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
@@ -57,16 +83,12 @@ def release(text: str, line: int, item: str) -> str:
     return grub_edit.release(text, line, lambda token: (0, len(token)) if token == item else None)
 
 
-def _given(want: str, rivals: list[setting.Item]) -> bool:
-    return any(kernel_args.same(want, item.value) for item in rivals)
-
-
 SETTING = setting.HostSetting(
     key="kernel_cmdline",
     path=grub.OWN,
     after=(model.Step.BOOTCONFIG,),
     impact=model.Impact.HOST_REBOOT,
-    select=conditions.selector("kernel_cmdline"),
+    select=select,
     read=read,
     clashes=clashes,
     edit=grub_edit.edit,

@@ -21,7 +21,7 @@ def prepare(action: acts.RunStep, world: w.World) -> eff.Effect:
 def apply(action: acts.RunStep, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Rejected with the end of the command's output when it fails; the mark stays, so that the next run does it again."""
     del effect, context
-    command = acts.COMMANDS[action.step]
+    command = action.line
     done = world.host.run(shlex.split(command), timeout=LIMIT)
     if done.exit != 0:
         tail = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-5:]

@@ -1,0 +1,27 @@
+"""What runs after files changed that the boot is built from, by what writes this host's boot configuration."""
+
+from __future__ import annotations
+
+from transom import model
+from transom.host import loader
+
+_EACH_KERNEL = (
+    "for image in /boot/vmlinuz-*; do "
+    'version=${image#/boot/vmlinuz-}; kernel-install add "$version" "$image" "/boot/initrd.img-$version" || exit; done'
+)
+"""``kernel-install add-all`` came with systemd 254, after Debian 12."""
+_BOOTCONFIG = {
+    loader.MKCONFIG: "update-grub",
+    loader.BOOT_TOOL: "proxmox-boot-tool refresh",
+    loader.KERNEL_INSTALL: f"sh -c '{_EACH_KERNEL}'",
+}
+USUAL = {model.Step.INITRAMFS: "update-initramfs -u -k all", model.Step.BOOTCONFIG: _BOOTCONFIG[loader.MKCONFIG]}
+
+
+def command(step: model.Step, boot: model.Boot) -> str | model.Unknown:
+    """One line of shell. initramfs-tools' own hooks bring a new image to the ESPs (proxmox-boot-sync, systemd-boot)."""
+    if step is not model.Step.BOOTCONFIG:
+        return USUAL[step]
+    if isinstance(boot.manager, model.Unknown):
+        return boot.manager
+    return _BOOTCONFIG.get(boot.manager) or model.Unknown(f"nothing is known to rebuild for {boot.manager}")
