@@ -66,6 +66,7 @@ def test_the_script_fits_the_document() -> None:
     modes = {node.name: node.policy.mode for node in nodes}
     broken = [kind for wave in keeping.WAVES for kind, _, _ in wave]
     assert len(set(broken)) == 6
+    assert all(len({node for _, node, _ in wave}) == len(wave) <= keeping.BELIEVED for wave in keeping.WAVES)
     assert all(breaks.find(kind).repairable for kind in broken)
     assert all(modes[node] == "enforce" for wave in keeping.WAVES for _, node, _ in wave)
     assert not breaks.find(keeping.REFUSED[0]).repairable
@@ -119,6 +120,16 @@ def test_how_it_reads(told: Mapping[str, Any], want: str) -> None:
     lines = list(telling.lines(told, steps=True))
     assert any(want in line for line in lines), lines
     assert all(len(line) <= 118 and line.startswith("pve1") and "\n" not in line for line in lines)
+
+
+def test_of_differences_in_a_row_the_first_is_told_at_length() -> None:
+    first, second = (event("drift.appeared", kind="drift", key=key, detail=DRIFT) for key in ("a", "b"))
+    elsewhere = event("drift.appeared", "pve2", kind="drift", key="c", detail=DRIFT)
+    finding = event("drift.appeared", kind="finding", key="f x", detail=FINDING)
+    assert list(telling.lines(second, first, steps=True)) == ["pve1  and       b"]
+    assert list(telling.lines(second, first, steps=False)) == []
+    for told, before in ((first, None), (elsewhere, first), (finding, first), (second, finding)):
+        assert len(list(telling.lines(told, before, steps=True))) > 1
 
 
 @pytest.mark.parametrize("kind", ["node.state", "operation.changed", "drift.gone", "run.started", "plan.applied"])

@@ -29,16 +29,17 @@ Wave = Sequence[tuple[str, str, str]]
 """What is broken at once: kind of break, node, and how the path begins that must be found to differ."""
 WAVES: Sequence[Wave] = (
     (
-        ("args-dropped", "pve2", "qemu/202/args"),
         ("initramfs-stale", "pve2", "boot/initramfs"),
         ("vm-edited-in-ui", "pve1", "qemu/201/hostpci0"),
-        ("grub-dropin-removed", "pve1", "host/kernel_cmdline/intel_iommu=on"),
+        ("rom-lost", "pve3", "rom/igd-"),
     ),
     (
-        ("rom-lost", "pve3", "rom/igd-"),
+        ("args-dropped", "pve2", "qemu/202/args"),
+        ("grub-dropin-removed", "pve1", "host/kernel_cmdline/intel_iommu=on"),
         ("modprobe-edited", "pve3", "host/blacklist/i915"),
     ),
 )
+"""One break a node and wave: a second one during the run that repairs the first would rightly fail that run."""
 REFUSED = ("second-blacklist", "pve3", "foreign-contradiction")
 ASKED = ("vga-changed", "pve4", "qemu/204/vga")
 WATCHED = ("etc/default", "etc/modprobe.d", "etc/modules-load.d", "etc/pve/nodes", "usr/share/kvm")
@@ -102,10 +103,10 @@ class Keeping:
         self._scan(*nodes)
         found = "what was broken is found to differ"
         self._follow(lambda: all(self._told(heard, node, path) for _, node, path in wave), found)
-        self._follow(lambda: all(self._as_declared(node) for node in nodes), f"{' and '.join(nodes)} are put right")
+        self._follow(lambda: all(self._as_declared(node) for node in nodes), f"{', '.join(nodes)} are put right")
         fresh = [run for run in looking.runs(self._api) if run["id"] not in known]
         unasked = {run["node"] for run in fresh if run["kind"] == "enforce"}
-        self._show.check(unasked == set(nodes), f"put right by policy on {' and '.join(nodes)}")
+        self._show.check(unasked == set(nodes), f"put right by policy on {', '.join(nodes)}")
         for node in nodes:
             self._check_right(node)
 

@@ -84,8 +84,9 @@ class Show:
                 self._tell(event, steps=True)
 
     def _tell(self, event: Mapping[str, Any], *, steps: bool) -> None:
+        before = self.heard[-1] if self.heard else None
         self.heard.append(event)
-        for line in telling.lines(event, steps=steps):
+        for line in telling.lines(event, before, steps=steps):
             self.say(line, at=event["at"])
 
 

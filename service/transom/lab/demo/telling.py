@@ -8,11 +8,22 @@ from typing import Any
 _WIDE = 118
 
 
-def lines(event: Mapping[str, Any], *, steps: bool) -> Iterator[str]:
-    """What to print; nothing for what needs no telling. Without ``steps`` only begin, reboot and end of runs, not what differs."""
+def lines(event: Mapping[str, Any], before: Mapping[str, Any] | None = None, *, steps: bool) -> Iterator[str]:
+    """What to print; nothing for what needs no telling. Without ``steps`` only begin, reboot and end of runs, not what differs.
+
+    Of differences that come right after each other (``before`` is the event before this one) only the first is told at length.
+    """
     node, data = event["node"], event["data"]
-    for word, text in _said(event["kind"], data, steps=steps):
+    said = [("and", data["key"])] if steps and _goes_on(event, before) else _said(event["kind"], data, steps=steps)
+    for word, text in said:
         yield shortened(f"{node:5} {word:9} {text}")
+
+
+def _goes_on(event: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+    """Both are differences of one look at one node."""
+    both = (event, before or event)
+    same = before is not None and event["node"] == before["node"]
+    return same and all(one["kind"] == "drift.appeared" and one["data"]["kind"] == "drift" for one in both)
 
 
 def _said(kind: str, data: Mapping[str, Any], *, steps: bool) -> Iterator[tuple[str, str]]:
