@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import logging
 import os
@@ -19,7 +20,7 @@ import yaml
 from transom import errors, model, resources
 from transom.plan import result
 from transom.pve import client as pve
-from transom.reconcile import checkup, job, keeper, observe, settings
+from transom.reconcile import checkup, claim, job, keeper, observe, right_node, settings
 from transom.reconcile import world as w
 from transom.spec import bundle, loader, resolve
 from transom.spec import wish as desired
@@ -28,6 +29,7 @@ from transom.store import records, store
 
 log = logging.getLogger(__name__)
 SETTINGS = "transom.yaml"
+DAEMON_LOCK = "daemon.lock"
 _APIS = pve.Connector()
 """Of the whole process: nodes of a cluster share a ticket, and its turns to write."""
 
@@ -39,6 +41,11 @@ class Service:
         self._folder = folder
         self._say = say
         self._store = store.open_store(folder)
+
+    @functools.cached_property
+    def _claim(self) -> claim.Claim:
+        options = load_settings(self._folder)
+        return claim.Claim(self._store, options, instance=_instance(self._folder), nonce=_nonce, now=time.time)
 
     def close(self) -> None:
         self._store.close()
@@ -89,18 +96,21 @@ class Service:
             return api.version()
 
     def propose(self, node: desired.NodeWish, *, take_over: bool = False) -> result.Plan:
-        """Observe and plan; writes nothing on the node."""
+        """Observe and plan; writes nothing on the node. The plan is held when the node is somebody else's to change."""
         with self._world(node) as world:
-            return job.Job(node, world, self._store).propose(take_over=take_over)
+            plan = job.Job(node, world, self._store).propose(take_over=take_over)
+            return claim.hold(plan, self._claim.find(world.host))
 
     def settle(self, node: desired.NodeWish) -> None:
         """Close the books on runs that were cut off; Busy while another process is at work on the node."""
         with self._turn(node), self._world(node) as world:
-            job.Job(node, world, self._store).close_interrupted()
+            if self._claim.find(world.host).mine:
+                job.Job(node, world, self._store).close_interrupted()
 
     def apply(self, node: desired.NodeWish, *, approved: str, take_over: bool = False) -> str:
-        """Carry out exactly the plan ``approved``; the run's id."""
+        """Carry out exactly the plan ``approved``; the run's id. Rejected when the node is somebody else's to change."""
         with self._turn(node), self._world(node) as world:
+            self._take(world)
             return job.Job(node, world, self._store).apply(approved, take_over=take_over)
 
     # --- runs ---
@@ -119,13 +129,22 @@ class Service:
         run, _ = self.run(run_id)
         node = self.wish(run.node)
         with self._turn(node), self._world(node) as world:
+            claim.refuse(self._claim.find(world.host))
             return job.Job(node, world, self._store).propose_undo(run)
 
     def undo(self, run_id: str, *, approved: str) -> str:
         run, _ = self.run(run_id)
         node = self.wish(run.node)
         with self._turn(node), self._world(node) as world:
+            self._take(world)
             return job.Job(node, world, self._store).undo(run, approved)
+
+    def _take(self, world: w.World) -> None:
+        """The node is ours for this run. Busy when a daemon has begun to work on this state since the plan was shown."""
+        if _is_held(self._folder / DAEMON_LOCK):
+            raise errors.Busy(f"a daemon works on {self._folder} now", hint="the same command again goes through it")
+        right_node.check(world)
+        self._claim.take(world.host)
 
     def _turn(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[None]:
         return turn_of(self._folder, node.name)
@@ -148,7 +167,7 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
     """The daemon's heart on the state in ``folder``, at work until the block ends. Busy when another daemon has this folder."""
     kept = store.open_store(folder)
     try:
-        with _held(folder / "daemon.lock", f"another daemon is at work on {folder}", "transom status asks it"):
+        with _held(folder / DAEMON_LOCK, f"another daemon is at work on {folder}", "transom status asks it"):
             one = keeper.Keeper(
                 kept,
                 options or load_settings(folder),
@@ -156,7 +175,7 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
                 lock=lambda node: turn_of(folder, node),
                 instance=_instance(folder),
                 now=time.time,
-                nonce=lambda: secrets.token_hex(16),
+                nonce=_nonce,
             )
             one.start()
             try:
@@ -218,7 +237,7 @@ def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.Worl
             connect=lambda: ssh.connect(node.access),
             now=time.time,
             sleep=time.sleep,
-            nonce=lambda: secrets.token_hex(16),
+            nonce=_nonce,
             say=say,
             read=lambda path: _read(pathlib.Path(path)),
         )
@@ -247,6 +266,19 @@ def _held(path: pathlib.Path, busy: str, hint: str) -> Iterator[None]:
         except BlockingIOError:
             raise errors.Busy(busy, hint=hint) from None
         yield
+
+
+def _is_held(path: pathlib.Path) -> bool:
+    with open(path, "a", opener=_private) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)
 
 
 def _private(path: str, flags: int) -> int:

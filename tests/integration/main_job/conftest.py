@@ -8,7 +8,8 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -100,3 +101,16 @@ def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
 def bench_of() -> type[Bench]:
     """For labs of another make than one node."""
     return Bench
+
+
+@pytest.fixture
+def waiting() -> Callable[[Callable[[], object]], None]:
+    """Until something holds that another thread brings about."""
+
+    def until(holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not holds():
+            assert time.monotonic() < deadline, "it did not come about"
+            time.sleep(0.05)
+
+    return until

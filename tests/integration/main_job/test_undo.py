@@ -133,3 +133,4 @@ def test_a_store_that_was_lost_is_noticed(bench):
     service.close()
     plan = bench.plan()
     assert [finding.holds for finding in plan.findings if finding.id == "ledger-differs"] == [False]
+    assert plan.empty, "somebody else's node that is as declared holds nothing"
