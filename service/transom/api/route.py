@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transom import errors
@@ -110,6 +110,15 @@ def limited(call: Call, items: list[Any]) -> dict[str, Any]:
 def every(items: list[Any]) -> dict[str, Any]:
     """``wire.Items`` of all."""
     return {"items": items, "total": len(items)}
+
+
+def previews(found: Sequence[backend.Preview]) -> Answer:
+    """``wire.Items`` of ``wire.Plan`` and ``wire.NoPlan``."""
+    return Answer(every([dict(one.plan) if one.error is None else _no_plan(one.node, one.error) for one in found]))
+
+
+def _no_plan(node: str, error: errors.TransomError) -> dict[str, Any]:
+    return {"node": node, "problem": problem.of_error(error).data}
 
 
 def look_up(find: Callable[[str], Any], name: str) -> Any:

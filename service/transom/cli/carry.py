@@ -7,7 +7,7 @@ import dataclasses
 import pathlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -26,7 +26,7 @@ _SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "tak
 @dataclasses.dataclass(frozen=True)
 class How:
     """What the user said. ``only``: this node; ``approve``: only this plan; ``question`` is asked of each plan, with its hash and
-    node filled in."""
+    node filled in; ``shown``: the plan that the user has seen already."""
 
     only: str = ""
     yes: bool = False
@@ -34,6 +34,7 @@ class How:
     as_json: bool = False
     verbose: bool = False
     question: str = "Apply plan {hash} to {node}?"
+    shown: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +66,24 @@ def preview(
     if not found:
         raise errors.Rejected("no documents are stored yet", hint="transom apply -f FILE")
     return [look_of(one) for one in found]
+
+
+def preview_parting(daemon: client.Client, kind: str, name: str) -> list[look.Look]:
+    """What ``release`` or ``remove`` (``kind``) would do."""
+    return [look_of(one) for one in daemon.post(f"/v1/{kind}/preview", {"name": name})["items"]]
+
+
+def dry(looks: Sequence[look.Look], how: How) -> NoReturn:
+    """Show and end, as ``apply --dry-run`` does."""
+    if how.as_json:
+        common.show_json([{"plan": one.data, "run": None} if one.plan else one.data for one in looks])
+    else:
+        for one in looks:
+            if one.plan:
+                show(one.plan, how)
+            else:
+                click.echo(f"transom: node {one.node}: {one.error}", err=True)
+    raise SystemExit(max((one.code() for one in looks), default=0))
 
 
 def look_of(said: Mapping[str, Any]) -> look.Look:
@@ -143,7 +162,7 @@ Part = tuple[Mapping[str, Any], Mapping[str, Any] | None]
 def _decide(daemon: client.Client, share: Mapping[str, Any], how: How, watch: set[str]) -> Part:
     """Show what came of one node's part; when it waits and its user says yes, approve it."""
     plan = daemon.get(f"/v1/plans/{share['plan']}") if share["plan"] else None
-    if plan:
+    if plan and plan["hash"] != how.shown:
         show(plan_of(plan), how)
     if plan is None or share["state"] != "waiting":
         return share, plan

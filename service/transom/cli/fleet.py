@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import sys
 import time
+from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
-from transom.cli import carry, client, common, through
+from transom.cli import carry, client, common, look, through
 from transom.reconcile import backend
-from transom.report import drift_text
+from transom.report import drift_text, plan_text
 
 _OPEN = ("waiting", "proposed")
 """Plans that can be approved: those that ask for it, and those of nodes that are only observed."""
+
+
+_dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
 
 def _asks_daemon(command: click.decorators.FC) -> click.decorators.FC:
@@ -177,13 +183,16 @@ def resume(daemon: client.Client, as_json: bool) -> None:
 @click.command()
 @click.argument("name", metavar="DOCUMENT")
 @click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
+@_dry_run_option
 @common.json_option
 @_asks_daemon
 @client.given
-def release(daemon: client.Client, name: str, yes: bool, as_json: bool) -> None:
+def release(daemon: client.Client, name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Forget a document and put back what Transom changed for it. A VM stays."""
     how = carry.How(yes=yes, as_json=as_json, question=f"Release {name} by plan {{hash}} on {{node}}?")
     with common.told(as_json=as_json):
+        if dry_run:
+            _dry(carry.preview_parting(daemon, "release", name), name, how)
         operation = daemon.post("/v1/release", {"name": name})
         outcomes = carry.see_through(daemon, operation["id"], how)
     if not outcomes:
@@ -195,24 +204,41 @@ def release(daemon: client.Client, name: str, yes: bool, as_json: bool) -> None:
 @click.argument("name", metavar="VM")
 @click.option("--confirm", metavar="NAME", help="The VM's name once more, instead of being asked.")
 @click.option("-y", "--yes", is_flag=True, help="Approve also a plan that reboots the node.")
+@_dry_run_option
 @common.json_option
 @_asks_daemon
 @client.given
-def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, as_json: bool) -> None:
+def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, dry_run: bool, as_json: bool) -> None:
     """Delete a stopped VM that Transom made, WITH ITS DISKS, and forget its document."""
+    how = carry.How(yes=yes, as_json=as_json, question=f"Delete {name} by plan {{hash}} on {{node}}?")
     with common.told(as_json=as_json):
-        typed = _typed(name) if confirm is None else confirm
-        operation = daemon.post("/v1/remove", {"name": name, "confirm": typed})
-        how = carry.How(yes=yes, as_json=as_json, question=f"Delete {name} by plan {{hash}} on {{node}}?")
+        if dry_run:
+            _dry(carry.preview_parting(daemon, "remove", name), name, how)
+        if confirm is None:
+            confirm, shown = _typed(daemon, name)
+            how = dataclasses.replace(how, shown=shown)
+        operation = daemon.post("/v1/remove", {"name": name, "confirm": confirm})
         outcomes = carry.see_through(daemon, operation["id"], how)
     _finish(outcomes, as_json)
 
 
-def _typed(name: str) -> str:
+def _dry(looks: Sequence[look.Look], name: str, how: carry.How) -> NoReturn:
+    if not looks:
+        common.progress(f"nothing on any node is ours because of {name}; only the document would go")
+    carry.dry(looks, how)
+
+
+def _typed(daemon: client.Client, name: str) -> tuple[str, str]:
+    """The name as its user types it after having seen what goes, and the hash of the plan that was shown."""
     if not sys.stdin.isatty():
         raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
+    plans = [one.need() for one in carry.preview_parting(daemon, "remove", name)]
+    for plan in plans:
+        click.echo(plan_text.text(plan), nl=False, err=True)
+        if plan.held:
+            raise SystemExit(common.HELD)
     typed: str = click.prompt(f"This deletes {name} and its disks. Type its name", err=True)
-    return typed
+    return typed, plans[0].hash if plans else ""
 
 
 def _finish(outcomes: list[carry.Outcome], as_json: bool) -> None:

@@ -17,7 +17,7 @@ import click
 
 from transom import errors, model
 from transom.api import place
-from transom.cli import carry, client, common, look
+from transom.cli import carry, client, common
 from transom.plan import result
 from transom.report import node_text, run_text
 
@@ -154,7 +154,7 @@ def apply(
             return
         how = carry.How(only=only, yes=yes, approve=hash, as_json=as_json)
         if dry_run:
-            _dry(carry.preview(daemon, files, only), how)
+            carry.dry(carry.preview(daemon, files, only), how)
         outcomes = carry.provision(daemon, files, how)
         if as_json:
             common.show_json([outcome.data for outcome in outcomes])
@@ -206,19 +206,6 @@ def _agreed(plan: result.Plan, how: carry.How, question: str, *, though_empty: b
         return True
     click.echo(carry.NOTHING, err=True)
     return False
-
-
-def _dry(looks: Sequence[look.Look], how: carry.How) -> NoReturn:
-    """As ``apply`` without a daemon ends a dry run."""
-    if how.as_json:
-        common.show_json([{"plan": one.data, "run": None} if one.plan else one.data for one in looks])
-    else:
-        for one in looks:
-            if one.plan:
-                carry.show(one.plan, how)
-            else:
-                click.echo(f"transom: node {one.node}: {one.error}", err=True)
-    raise SystemExit(max(one.code() for one in looks))
 
 
 def _end(data: dict[str, Any], code: int, how: carry.How) -> NoReturn:

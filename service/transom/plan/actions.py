@@ -240,10 +240,13 @@ class DestroyGuest:
     name: str
     """Name of the document, which the mark in the VM carries."""
     digest: str
+    disks: tuple[str, ...] = ()
+    """What goes with it: ``scsi0 local-lvm:vm-112-disk-1 (64G)``."""
     kind: Literal["destroy-guest"] = "destroy-guest"
 
     def describe(self) -> str:
-        return f"delete VM {self.vmid} ({self.name}) with its disks; nothing brings them back"
+        disks = f"with {', '.join(self.disks)}" if self.disks else "(it owns no disk)"
+        return f"delete VM {self.vmid} ({self.name}) {disks}; nothing brings it back"
 
     def shell(self) -> tuple[str, ...]:
         return (f"qm destroy {self.vmid}",)

@@ -56,28 +56,31 @@ class Asks:
         return _same(answer, content)
 
     def release(self, name: str, by: str) -> records.Operation:
-        title = self._papers.title(name)
-        return self._part("release", title, by)
+        return self._part("release", *self.leaving("release", name), by)
 
     def remove(self, name: str, confirm: str, by: str) -> records.Operation:
         title = self._papers.title(name)
         if confirm != title.partition("/")[2]:
             raise errors.Rejected(f"the name to confirm is {title.partition('/')[2]!r}, not {confirm!r}")
-        if not title.startswith("VirtualMachine/"):
-            raise errors.Rejected(f"{title} is no VM; there is nothing to delete", hint=f"transom release {name}")
-        return self._part("remove", title, by)
+        return self._part("remove", *self.leaving("remove", name), by)
 
-    def _part(self, kind: str, title: str, by: str) -> records.Operation:
+    def leaving(self, kind: str, name: str) -> tuple[str, str | None]:
+        """The document's ``Kind/name``, and the node that it has something on. Rejected when it is none that can go this way,
+        SpecError when others refer to it."""
+        title = self._papers.title(name)
+        if kind == "remove" and not title.startswith("VirtualMachine/"):
+            raise errors.Rejected(f"{title} is no VM; there is nothing to delete", hint=f"transom release {name}")
+        self._papers.merged(without=self._papers.with_parts(title))
+        return title, self._node_of(title)
+
+    def _part(self, kind: str, title: str, node: str | None, by: str) -> records.Operation:
         """The documents that go with it; at once when they have nothing on any node."""
         for operation, _ in self._store.operations.open():
             if operation.kind in orders.KINDS and operation.target == title:
                 raise errors.Rejected(f"{operation.kind} of {title} is under way already: operation {operation.id}")
-        titles = self._papers.with_parts(title)
-        self._papers.merged(without=titles)
-        node = self._node_of(title)
         operation = self._operation(kind, title, by)
         if node is None:
-            self._store.operations.ask(operation, (), drop=titles)
+            self._store.operations.ask(operation, (), drop=self._papers.with_parts(title))
             self._followed()
             self._ring_all([one.name for one in self._papers.all()], "documents")
             return operation

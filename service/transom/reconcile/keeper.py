@@ -28,6 +28,7 @@ from transom.reconcile import (
     observe,
     orders,
     papers,
+    parting,
     schedule,
     settings,
     turn,
@@ -136,6 +137,20 @@ class Keeper:
     def remove(self, name: str, *, confirm: str, by: str) -> backend.Operation:
         """Delete a stopped VM that Transom made, with its disks, and release it. ``confirm`` is its name, typed once more."""
         return self._shown(self._asks.remove(name, confirm, by))
+
+    def preview_parting(self, kind: str, name: str) -> list[backend.Preview]:
+        """What ``release`` or ``remove`` (``kind``) would do; empty when the document has nothing on any node. Stores and changes
+        nothing."""
+        title, node = self._asks.leaving(kind, name)
+        if node is None:
+            return []
+        found, titles = self._papers.need(node), self._papers.with_parts(title)
+        try:
+            with self._reach(found) as world:
+                plan = parting.of(found, titles, self._papers, world, self._store, kind).propose()
+        except errors.TransomError as error:
+            return [backend.Preview(node, error=error)]
+        return [backend.Preview(node, plan_data(plan))]
 
     def _shown(self, found: records.Operation) -> backend.Operation:
         shares = tuple(

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from transom import errors, model
 from transom.plan import policy, result
 from transom.reconcile import control, desk, lease, look, papers, parting, remainder, right_node
-from transom.spec import resolve
 from transom.store import records, store
 
 KINDS = ("undo", "release", "remove")
@@ -136,23 +135,10 @@ class Orders:
         return self._desk.renew(plan, operation.kind)
 
     def _parting(self, one: look.Look, operation: records.Operation) -> parting.Parting:
-        """SpecError when the other documents no longer fit together without those that go."""
         titles = self._papers.with_parts(operation.target)
-        rest = resolve.resolve(self._papers.merged(without=titles))
-        after = next((node for node in rest if node.name == one.node), parting.after(one.wish))
-        leaving = tuple(guest for guest in one.wish.guests if guest.document in titles)
-        whole = one.wish.document in titles
-        deletes = operation.kind == "remove"
-        return parting.Parting(
-            after,
-            one.job.world,
-            self._store,
-            operation.kind,
-            tell=one.job.tell,
-            leaving=leaving,
-            deletes=deletes,
-            whole=whole,
-        )
+        found = parting.of(one.wish, titles, self._papers, one.job.world, self._store, operation.kind)
+        found.tell = one.job.tell
+        return found
 
     def _gone(self, one: look.Look, operation: records.Operation, share: records.Share, reason: str) -> tuple[str, str]:
         """Nothing is left of it on the node: its documents go, in one moment with the end of the share."""

@@ -7,16 +7,17 @@ plan never does: our mark leaves the VM, or the VM goes with its disks, and the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from transom import model
-from transom.guest import conf, identity
+from transom.guest import conf, identity, owned
 from transom.plan import actions as acts
 from transom.plan import draft, make, result
 from transom.plan import guest as guests
-from transom.reconcile import job
-from transom.spec import wish
-from transom.store import records
+from transom.reconcile import job, papers
+from transom.reconcile import world as w
+from transom.spec import resolve, wish
+from transom.store import records, store
 
 
 @dataclasses.dataclass
@@ -65,7 +66,7 @@ class Parting(job.Job):
         assert isinstance(file.text, str)
         parsed = conf.parse(file.text)
         if self.deletes:
-            return [acts.DestroyGuest(file.vmid, guest.name, file.digest)]
+            return [acts.DestroyGuest(file.vmid, guest.name, file.digest, owned.volumes(parsed, file.vmid))]
         change = _unmark(parsed.persisted(), guest.name)
         if not change:
             return []
@@ -108,6 +109,18 @@ class Parting(job.Job):
             step["kind"] == "create-guest" and step["name"] == guest.name and step["vmid"] in (None, vmid)
             for step in steps
         )
+
+
+def of(
+    node: wish.NodeWish, titles: Collection[str], sheets: papers.Papers, world: w.World, kept: store.Store, kind: str
+) -> Parting:
+    """Letting the documents ``titles`` go from ``node``; ``kind`` is release or remove. SpecError when the other documents no
+    longer fit together without them."""
+    rest = resolve.resolve(sheets.merged(without=titles))
+    then = next((one for one in rest if one.name == node.name), after(node))
+    leaving = tuple(guest for guest in node.guests if guest.document in titles)
+    deletes, whole = kind == "remove", node.document in titles
+    return Parting(then, world, kept, kind, leaving=leaving, deletes=deletes, whole=whole)
 
 
 def after(node: wish.NodeWish) -> wish.NodeWish:

@@ -112,6 +112,11 @@ class FakeDaemon:
             raise errors.Rejected(f"confirm says {confirm!r}, not {name!r}")
         return self.release(name, by=by)
 
+    def preview_parting(self, kind: str, name: str) -> list[backend.Preview]:
+        self.log.append((f"preview {kind}", ""))
+        item = _named(self.stored, name, "document")
+        return [self._preview("pve1", take_over=False)] if item.kind in ("Node", "VirtualMachine") else []
+
     # --- what is true ---
 
     def nodes(self) -> list[backend.NodeRow]:

@@ -84,3 +84,18 @@ def test_files_that_cannot_be_read_are_told_before_anything_is_sent(command, tmp
         ("a.yaml", "is not UTF-8 text (byte 0)"),
         ("empty", "this folder holds no *.yaml file"),
     ]
+
+
+def test_a_dry_run_shows_what_would_go_and_asks_for_nothing(api, command):
+    api.provision()
+    asked = len(api.daemon.log)
+    for words in (("rm", "VirtualMachine/desktop"), ("release", "Node/pve1")):
+        done = command(*words, "--dry-run")
+        assert (done.exit_code, "host/modules/vfio" in done.stdout) == (0, True), done.stderr
+        (said,) = json.loads(command(*words, "--dry-run", "--json").stdout)
+        assert (said["plan"]["node"], said["run"]) == ("pve1", None)
+    assert "only the document" in command("release", "Cluster/home", "--dry-run").stderr
+    api.daemon.away["pve1"] = errors.Denied("host key")
+    assert command("rm", "VirtualMachine/desktop", "--dry-run").exit_code == 77
+    assert command("rm", "VirtualMachine/none", "--dry-run").exit_code == 1
+    assert {said for said, _ in api.daemon.log[asked:]} == {"preview remove", "preview release"}

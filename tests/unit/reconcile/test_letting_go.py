@@ -93,6 +93,34 @@ def test_a_typed_name_is_enough_when_nothing_stands_in_the_way(tools, one):
     assert node.confs == {}
 
 
+def test_a_preview_of_letting_go_names_what_goes_and_does_nothing(one):
+    _, keeper, node = one
+    node.set(
+        100,
+        scsi0="local-lvm:vm-100-disk-0,size=64G",
+        ide2="local:iso/win.iso,media=cdrom",
+        scsi1="local-lvm:vm-7-disk-0",
+    )
+    confs, writes = dict(node.confs), node.writes
+    (found,) = keeper.preview_parting("remove", "vm-pve1")
+    (step,) = [step for step in found.plan["actions"] if step["kind"] == "destroy-guest"]
+    assert (step["vmid"], step["disks"]) == (100, ["scsi0 local-lvm:vm-100-disk-0 (64G)"])
+    (found,) = keeper.preview_parting("release", "Node/pve1")
+    assert [step["kind"] for step in found.plan["actions"]] == ["change-guest"]
+    assert keeper.preview_parting("release", "Policy/all") == []
+    with pytest.raises(errors.Rejected, match="no VM"):
+        keeper.preview_parting("remove", "Node/pve1")
+    with pytest.raises(errors.SpecError):
+        keeper.preview_parting("release", "Cluster/home")
+    node.running.add(100)
+    (held,) = keeper.preview_parting("remove", "vm-pve1")
+    assert held.plan["held"]
+    node.broken = errors.Unreachable("no route")
+    (away,) = keeper.preview_parting("remove", "vm-pve1")
+    assert str(away.error) == "no route"
+    assert (node.confs, node.writes, keeper.status()["open_operations"]) == (confs, writes, [])
+
+
 def test_what_transom_did_not_make_is_not_deleted(tools):
     fleet = tools.fleet()
     keeper = fleet.start()

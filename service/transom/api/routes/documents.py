@@ -42,6 +42,14 @@ def _remove(call: route.Call) -> route.Answer:
     return route.accepted(call.backend.remove(call.body.name, confirm=call.body.confirm, by=call.caller.name))
 
 
+def _preview_release(call: route.Call) -> route.Answer:
+    return route.previews(call.backend.preview_parting("release", call.body.name))
+
+
+def _preview_remove(call: route.Call) -> route.Answer:
+    return route.previews(call.backend.preview_parting("remove", call.body.name))
+
+
 _REFUSED = {409: "refused as things stand; `detail` says why"}
 
 ROUTES = (
@@ -93,6 +101,29 @@ ROUTES = (
         backend.Operation,
         status=202,
         body=wire.Name,
+        also=_REFUSED,
+    ),
+    route.Route(
+        "POST",
+        "/v1/release/preview",
+        auth.Scope.OPERATOR,
+        "What a release would do: a plan, or why there is none; no item when the document has nothing on any node. Looks at the "
+        "node; changes nothing.",
+        _preview_release,
+        wire.Items[wire.Plan | wire.NoPlan],
+        body=wire.Name,
+        slow=True,
+        also=_REFUSED,
+    ),
+    route.Route(
+        "POST",
+        "/v1/remove/preview",
+        auth.Scope.OPERATOR,
+        "What a removal would delete and put back: as the preview of a release.",
+        _preview_remove,
+        wire.Items[wire.Plan | wire.NoPlan],
+        body=wire.Name,
+        slow=True,
         also=_REFUSED,
     ),
     route.Route(

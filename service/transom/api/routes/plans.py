@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from transom.api import auth, problem, route, wire
+from transom.api import auth, route, wire
 from transom.reconcile import backend
 
 STATES = ("proposed", "waiting", "approved", "applied", "rejected", "void", "held", "failed")
@@ -37,13 +35,7 @@ def _preview(call: route.Call) -> route.Answer:
     handed: route.Handed = call.body
     take_over = call.query.get("take_over") == "true"
     found = call.backend.preview(handed.texts, call.query.get("node", ""), take_over=take_over)
-    return route.Answer(route.every([_shown(one) for one in found]))
-
-
-def _shown(one: backend.Preview) -> dict[str, Any]:
-    if one.error is not None:
-        return {"node": one.node, "problem": problem.of_error(one.error).data}
-    return dict(one.plan)
+    return route.previews(found)
 
 
 ROUTES = (
