@@ -66,9 +66,9 @@ _KEYS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"freeze", "VM.PowerMgmt"),
         (r"boot|bootdisk|vmstatestorage|unused\d+|virtiofs\d+", "VM.Config.Disk"),
         (r"net\d+", "VM.Config.Network"),
-        (r"cicustom|citype|ciuser|ciupgrade|nameserver|searchdomain|sshkeys|ipconfig\d+", "VM.Config.Cloudinit"),
     )
 )
+_CLOUD = re.compile(r"cicustom|citype|ciuser|ciupgrade|nameserver|searchdomain|sshkeys|ipconfig\d+")
 _DRIVE = re.compile(r"(ide|sata|scsi|virtio|efidisk|tpmstate)\d+")
 _SPACE = "Datastore.AllocateSpace"
 
@@ -82,11 +82,12 @@ def needs(nodes: Sequence[wish.NodeWish], version: str, *, agent: bool = False) 
     for node in nodes:
         for guest in node.guests:
             found += _guest(guest, version, agent=agent)
-    known = [need for need in found if _exists(need, version)]
     unique: dict[tuple[str, str], Need] = {}
-    for need in known:
-        unique.setdefault((need.path, need.privilege), need)
-    return tuple(sorted(unique.values(), key=lambda need: (need.path, need.privilege)))
+    for need in found:
+        if _exists(need, version):
+            unique.setdefault((need.path, need.privilege), need)
+    served = {key for key, need in unique.items() if any((need.path, other) in unique for other in need.instead)}
+    return tuple(unique[key] for key in sorted(unique) if key not in served)
 
 
 def root_only(nodes: Sequence[wish.NodeWish]) -> dict[str, tuple[str, ...]]:
@@ -128,6 +129,8 @@ def _key(path: str, key: str, value: str, document: str) -> Iterator[Need]:
     for pattern, privilege in _KEYS:
         if pattern.fullmatch(key):
             yield Need(path, privilege, f"set {key}", document)
+    if _CLOUD.fullmatch(key):
+        yield Need(path, "VM.Config.Cloudinit", f"set {key}", document, ("VM.Config.Network",))
     parts = _parts(value)
     if key == "startup":
         yield Need("/", "Sys.Modify", "set startup, which changes what the host does at boot", document)
