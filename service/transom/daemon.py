@@ -20,7 +20,9 @@ import yaml
 from transom import errors, model, resources
 from transom.plan import result
 from transom.pve import client as pve
+from transom.pve import tls
 from transom.reconcile import checkup, claim, job, keeper, observe, right_node, settings
+from transom.reconcile import pins as found_pins
 from transom.reconcile import world as w
 from transom.spec import bundle, loader, resolve
 from transom.spec import wish as desired
@@ -151,6 +153,11 @@ class Service:
 
     def _world(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[w.World]:
         return reach(node, self._say)
+
+
+def pins(nodes: Sequence[desired.NodeWish]) -> list[found_pins.Pin]:
+    """What the documents of one cluster's ``nodes`` pin, beside what is shown now."""
+    return list(found_pins.look(nodes, tls.shown, ssh.host_key))
 
 
 @contextlib.contextmanager

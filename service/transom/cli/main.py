@@ -20,6 +20,7 @@ COMMANDS = {
     "undo": "transom.cli.runs:undo",
     "node": "transom.cli.nodes:node",
     "mint": "transom.cli.mint:mint",
+    "pin": "transom.cli.pin:pin",
     "vm": "transom.cli.fleet:vm",
     "status": "transom.cli.fleet:status",
     "drift": "transom.cli.fleet:drift",

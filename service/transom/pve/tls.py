@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import hashlib
 import socket
 import ssl
+import urllib.parse
+
+from cryptography import x509
 
 from transom import errors
 from transom.spec import wish
@@ -32,7 +37,7 @@ class _Pinned(ssl.SSLContext):
             tls.close()
             raise errors.Denied(
                 f"the API shows certificate {shown}, pinned is {self.fingerprint}",
-                hint="renewed, or another machine answers: compare with `pvenode cert info` before pinning anew",
+                hint="renewed, or another machine answers: compare with `pvenode cert info` before pinning anew (transom pin)",
             )
         return tls
 
@@ -40,6 +45,39 @@ class _Pinned(ssl.SSLContext):
 def fingerprint(certificate: bytes) -> str:
     """SHA-256 of a DER certificate as PVE prints it: upper-case hex with colons."""
     return _colons(hashlib.sha256(certificate).hexdigest())
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """What a server shows of itself; ``since`` and ``until`` in UTC."""
+
+    fingerprint: str
+    subject: str
+    issuer: str
+    since: datetime.datetime
+    until: datetime.datetime
+
+
+def shown(endpoint: str, timeout: float = 10) -> Certificate:
+    """The certificate that ``endpoint`` (``https://host:8006``) shows now, believed by nobody yet. Unreachable, Garbled."""
+    url = urllib.parse.urlsplit(endpoint)
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((url.hostname or "", url.port or 443), timeout=timeout) as plain,
+            anybody.wrap_socket(plain) as secure,
+        ):
+            raw = secure.getpeercert(binary_form=True) or b""
+    except OSError as error:
+        raise errors.Unreachable(f"{endpoint}: {error}") from error
+    try:
+        found = x509.load_der_x509_certificate(raw)
+        names = found.subject.rfc4514_string(), found.issuer.rfc4514_string()
+        return Certificate(fingerprint(raw), *names, found.not_valid_before_utc, found.not_valid_after_utc)
+    except ValueError as error:
+        raise errors.Garbled(f"{endpoint}: its certificate is not understood: {error}") from error
 
 
 def _colons(digest: str) -> str:

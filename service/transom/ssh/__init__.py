@@ -7,8 +7,8 @@ Strings that a shell would split never cross this border: commands are argv, scr
         files.write(host, "/etc/modules-load.d/transom.conf", data, mode=0o644, expect=None, backup=folder)
 """
 
-from transom.ssh.client import Ssh, connect
+from transom.ssh.client import HostKey, Ssh, connect, host_key
 from transom.ssh.line import Timeouts
 from transom.ssh.pump import Completed
 
-__all__ = ["Completed", "Ssh", "Timeouts", "connect"]
+__all__ = ["Completed", "HostKey", "Ssh", "Timeouts", "connect", "host_key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import paramiko
 
 from transom import errors
 from transom.spec import wish
-from transom.ssh import line, pump
+from transom.ssh import keys, line, pump
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of both outputs of one command together."""
@@ -104,6 +105,24 @@ class Ssh:
 def connect(access: wish.Access, *, timeouts: line.Timeouts | None = None) -> Ssh:
     """Open a connection as ``access`` says. Unreachable, or Denied: host key other than pinned, key refused or unreadable."""
     return Ssh(access, timeouts or line.Timeouts())
+
+
+@dataclasses.dataclass(frozen=True)
+class HostKey:
+    """A host's public key: ``text`` as documents pin it (``ssh-ed25519 AAAA…``), ``fingerprint`` as ``ssh-keygen -l`` prints it."""
+
+    text: str
+    fingerprint: str
+
+
+def host_key(access: wish.Access, *, timeouts: line.Timeouts | None = None) -> tuple[HostKey, HostKey]:
+    """The pinned key, and the one that the host shows now; nobody logs in. Unreachable; Denied when what is pinned is no key."""
+    shown = line.shown_key(access, timeouts or line.Timeouts())
+    return _public(keys.parse_host_key(access.ssh_host_key)), _public(shown)
+
+
+def _public(key: paramiko.PKey) -> HostKey:
+    return HostKey(f"{key.get_name()} {key.get_base64()}", f"{key.get_name()} {key.fingerprint}")
 
 
 def _short(argv: Sequence[str]) -> str:

@@ -99,21 +99,40 @@ def _transport(sock: socket.socket, timeouts: Timeouts) -> paramiko.Transport:
     return transport
 
 
+def shown_key(access: wish.Access, timeouts: Timeouts) -> paramiko.PKey:
+    """The key that the host shows, of the pinned kind if it has one; nobody logs in. Unreachable."""
+    place = f"{access.ssh_host}:{access.ssh_port}"
+    sock = _connect(access, timeouts)
+    try:
+        line = Line(sock, _transport(sock, timeouts))
+    except (paramiko.SSHException, OSError) as error:
+        sock.close()
+        raise errors.Unreachable(f"{place}: {error}") from error
+    try:
+        return _shown(line.transport, keys.parse_host_key(access.ssh_host_key), timeouts, place)
+    finally:
+        line.close()
+
+
 def _check_host(transport: paramiko.Transport, pinned: paramiko.PKey, timeouts: Timeouts, place: str) -> None:
+    shown = _shown(transport, pinned, timeouts, place)
+    if shown.asbytes() != pinned.asbytes():
+        raise errors.Denied(
+            f"{place} shows host key {shown.get_name()} {shown.fingerprint}, pinned is {pinned.get_name()} {pinned.fingerprint}",
+            hint="reinstalled, or another machine answers: compare on the host's console before pinning anew (transom pin)",
+        )
+
+
+def _shown(transport: paramiko.Transport, pinned: paramiko.PKey, timeouts: Timeouts, place: str) -> paramiko.PKey:
     options = transport.get_security_options()
     wanted = keys.host_key_algorithms(pinned)
     # Asked for first, so that a host with several keys shows the pinned one.
     options.key_types = [*wanted, *(name for name in options.key_types if name not in wanted)]
     try:
         transport.start_client(timeout=timeouts.banner)
-        shown = transport.get_remote_server_key()
+        return transport.get_remote_server_key()
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise errors.Unreachable(f"{place}: no SSH session: {error or 'connection closed'}") from error
-    if shown.asbytes() != pinned.asbytes():
-        raise errors.Denied(
-            f"{place} shows host key {shown.get_name()} {shown.fingerprint}, pinned is {pinned.get_name()} {pinned.fingerprint}",
-            hint="reinstalled, or another machine answers: compare on the host's console before pinning anew",
-        )
 
 
 def _log_in(transport: paramiko.Transport, user: str, own: paramiko.PKey, place: str) -> None:

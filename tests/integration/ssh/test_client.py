@@ -244,3 +244,20 @@ def _greet(listener: socket.socket, greeting: bytes | None) -> None:
 
 def _with(access: wish.Access, **changes: object) -> wish.Access:
     return dataclasses.replace(access, **changes)  # type: ignore[arg-type]
+
+
+def test_the_host_key_that_is_shown_beside_the_pinned_one(server):
+    for pinned, shown in (
+        ("host_ed25519", "host_ed25519"),
+        ("host_rsa", "host_rsa"),
+        ("other_host", "host_ed25519"),
+        ("other_kind_of_host", None),
+    ):
+        old, new = ssh.host_key(server.access(host_key=pinned, key="stranger"))
+        assert old.text == " ".join(server.public(pinned).split()[:2])
+        own = [" ".join(server.public(name).split()[:2]) for name in ("host_ed25519", "host_rsa")]
+        assert new.text in own
+        assert shown is None or new.text == " ".join(server.public(shown).split()[:2])
+        assert (old.fingerprint == new.fingerprint) is (pinned == shown)
+    with pytest.raises(errors.Unreachable):
+        ssh.host_key(server.access(port=1))
