@@ -239,7 +239,7 @@ def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.Worl
     try:
         world = w.World(
             node=node.pve_node,
-            host=ssh.connect(node.access),
+            host=ssh.connect(node.access) if node.access.has_ssh else w.NoShell(node.name),
             api=api,
             connect=lambda: ssh.connect(node.access),
             now=time.time,
@@ -247,6 +247,7 @@ def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.Worl
             nonce=_nonce,
             say=say,
             read=lambda path: _read(pathlib.Path(path)),
+            root=api.root,
         )
         try:
             yield world

@@ -102,8 +102,8 @@ class PciDevice:
     subsystem: str = ""
     """``vvvv:dddd`` of the subsystem, empty when the device has none."""
     revision: str = ""
-    driver: str = ""
-    """The bound driver, empty when none."""
+    driver: Maybe[str] = ""
+    """The bound driver, empty when none; the PVE API does not tell it."""
     iommu_group: int | None = None
     boot_vga: bool | None = None
 
@@ -111,6 +111,11 @@ class PciDevice:
     def id(self) -> str:
         """``vendor:device``, as in ``8086:9bc8``."""
         return f"{self.vendor}:{self.device}"
+
+    @property
+    def driver_name(self) -> str:
+        """To be shown: ``?`` for one that could not be read."""
+        return "?" if isinstance(self.driver, Unknown) else self.driver
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +168,11 @@ class Hardware:
 
 @dataclasses.dataclass(frozen=True)
 class GuestFile:
-    """One ``qemu-server/N.conf``: its bytes as text and their SHA-1, which is the API's digest."""
+    """One ``qemu-server/N.conf``: its bytes as text and their SHA-1, which is the API's digest.
+
+    Where only the API is at hand, ``text`` is what it tells of the file, written as qemu-server writes it (no snapshots, no lines
+    that qemu-server cannot parse), and ``digest`` still that of the file itself.
+    """
 
     vmid: int
     text: Maybe[str]
@@ -179,6 +188,15 @@ class GuestState:
     lock: str = ""
     qemu: str = ""
     """Version of the running QEMU, empty when stopped or not told."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterGuest:
+    """A VM or container somewhere in the cluster. ``ha`` is the state that HA keeps it in, empty when HA does not."""
+
+    vmid: int
+    node: str
+    ha: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +233,8 @@ class Facts:
     """From the API; VMs without a state here are not on this node."""
     elsewhere: Maybe[dict[int, str]] = dataclasses.field(default_factory=dict)
     """VM id → node, for the VMs of the cluster's other nodes."""
+    ha: Maybe[dict[int, str]] = Unknown("not read")
+    """VM id → the state that HA keeps it in, for the VMs that HA manages."""
     quorate: Maybe[bool] = Unknown("not read")
     roms: Maybe[dict[str, str]] = Unknown("not read")
     """File name under ``/usr/share/kvm`` → sha256, for the names that documents and VMs mention."""

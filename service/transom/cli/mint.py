@@ -66,13 +66,7 @@ def _cluster(
     version = _version(asked) if asked else _ask(service, nodes[0])
     who = access.token_id or (access.ticket.user if access.ticket else "")
     grants = minting.grants(rights.needs(nodes, version, agent=agent))
-    return _Made(name, who, version, grants, {} if _root_at_hand(access) else rights.root_only(nodes))
-
-
-def _root_at_hand(access: wish.Access) -> bool:
-    """Whether documents name a way to what no right helps with."""
-    by_ticket = access.ticket is not None and access.ticket.user == minting.ROOT
-    return by_ticket or (bool(access.ssh_host) and access.ssh_user == "root")
+    return _Made(name, who, version, grants, {} if access.has_root else rights.root_only(nodes))
 
 
 def _version(text: str) -> str:

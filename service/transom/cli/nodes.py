@@ -11,6 +11,7 @@ from transom import daemon, errors, model
 from transom.cli import common, through
 from transom.reconcile import checkup
 from transom.report import node_text
+from transom.spec import wish
 
 
 @click.group()
@@ -29,14 +30,15 @@ def ls(as_json: bool, server: str | None, state: pathlib.Path) -> None:
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         nodes = service.wishes(())
     if as_json:
-        rows = [
-            {"name": n.name, "cluster": n.cluster, "ssh": f"{n.access.ssh_host}:{n.access.ssh_port}"} for n in nodes
-        ]
+        rows = [{"name": n.name, "cluster": n.cluster, "ssh": _ssh(n.access)} for n in nodes]
         common.show_json(rows)
     else:
-        click.echo(
-            "".join(f"{n.name:16} {n.cluster:16} {n.access.ssh_host}:{n.access.ssh_port}\n" for n in nodes), nl=False
-        )
+        click.echo("".join(f"{n.name:16} {n.cluster:16} {_ssh(n.access) or 'no SSH'}\n" for n in nodes), nl=False)
+
+
+def _ssh(access: wish.Access) -> str:
+    """``host:port``; empty for a node without SSH."""
+    return f"{access.ssh_host}:{access.ssh_port}" if access.has_ssh else ""
 
 
 @node.command("show")

@@ -75,6 +75,23 @@ def _listed(seen: files.Files | model.Unknown) -> bool | model.Unknown:
     return bool(file.text.strip()) if isinstance(file.text, str) else file.text
 
 
+def unknown(node: str, reason: str) -> model.Facts:
+    """A node of which nothing was read, so that no file counts as absent."""
+    why = model.Unknown(reason)
+    return model.Facts(
+        node=node,
+        boot=boot.unknown(reason),
+        files=_unread(why),
+        hardware=hardware.unknown(reason),
+        modules=why,
+        roms=why,
+        usb=why,
+        iomem=why,
+        keeping=why,
+        elsewhere=why,
+    )
+
+
 def _unread(why: model.Unknown) -> dict[str, model.Unknown]:
     """The files with fixed names, each with the reason; patterns are then not covered."""
     return {path: why for path in files.READ if "*" not in path}

@@ -32,6 +32,18 @@ Ledger = Mapping[str, model.Entry]
 """Ledger path → entry, for one node."""
 
 
+def needs_ssh(subject: str, summary: str, seen: str) -> model.Finding:
+    """What the API alone can neither show nor change. It holds nothing: the VMs' own settings do not rest on it."""
+    return model.Finding(
+        id="needs-ssh",
+        subject=subject,
+        summary=summary,
+        remedy="Grant SSH (ssh in the Cluster and the Node document), or see to it by hand.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence("documents", seen),),
+    )
+
+
 def cannot_read(subject: str, reason: str) -> model.Finding:
     """What is not known holds everything that would rest on it."""
     return model.Finding(

@@ -210,7 +210,9 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
         )
         for key, want in sorted(wants.items())
     )
-    draft.actions.append(acts.CreateGuest(guest.vmid, guest.name, api, root))
+    action = acts.CreateGuest(guest.vmid, guest.name, api, root)
+    draft.actions.append(action)
+    draft.findings.extend(filter(None, [needs_root(desk.node, action)]))
     draft.entries.append(model.Entry(node, subject, None, None, guest.document, ""))
     draft.entries.extend(
         model.Entry(node, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
@@ -237,6 +239,25 @@ def split(changes: Mapping[str, Change], present: Config) -> tuple[dict[str, Cha
     return api, root
 
 
+def needs_root(node: wish.NodeWish, action: acts.CreateGuest | acts.ChangeGuest) -> model.Finding | None:
+    """Why ``action`` cannot be carried out as a whole, told before anything of it is; None when it can."""
+    keys = sorted({*action.root, *(action.root_delete if isinstance(action, acts.ChangeGuest) else ())})
+    if not keys or node.access.has_root:
+        return None
+    vm = f"VM {action.vmid}" if action.vmid is not None else f"VM ({action.name})"
+    return model.Finding(
+        id="needs-root",
+        subject=vm,
+        summary=f"{vm}: {', '.join(keys)} can be set by root@pam alone, and neither SSH nor a ticket of root's is given; "
+        "an API token may not, whatever its rights",
+        remedy="Add ssh to the Cluster and the Node, or api.ticket with user root@pam to the Cluster; or have root set them "
+        f"by hand: {'; '.join(action.shell())}",
+        who=model.Who.REFUSE,
+        evidence=tuple(model.Evidence("only root can set", key) for key in keys),
+        holds=True,
+    )
+
+
 def _change(desk: Desk, vm: Present) -> Draft:
     draft = Draft()
     changes: dict[str, str | None] = dict(_wanted_changes(vm, draft))
@@ -251,7 +272,9 @@ def _change(desk: Desk, vm: Present) -> Draft:
     for key, value in sorted(changes.items()):
         _note(desk, vm, key, value, draft)
     if changes:
-        draft.actions.append(_action(vm, changes))
+        action = change(vm.vmid, vm.file.digest, changes, vm.persisted)
+        draft.actions.append(action)
+        draft.findings.extend(filter(None, [needs_root(desk.node, action)]))
     if vm.running:
         _restart(desk, vm, changes, draft)
     return draft
@@ -303,16 +326,17 @@ def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft) ->
         draft.entries.append(model.Entry(desk.node.name, path, observed, want.value, document, ""))
 
 
-def _action(vm: Present, changes: Mapping[str, str | None]) -> acts.ChangeGuest:
-    api, root = split(changes, vm.persisted)
+def change(vmid: int, digest: str, changes: Mapping[str, str | None], present: Config) -> acts.ChangeGuest:
+    """The action that makes ``changes`` (None: delete) to a VM with this digest and these persisted values."""
+    api, root = split(changes, present)
     return acts.ChangeGuest(
-        vm.vmid,
-        vm.file.digest,
+        vmid,
+        digest,
         {key: value for key, value in api.items() if value is not None},
         {key: value for key, value in root.items() if value is not None},
         tuple(key for key, value in api.items() if value is None),
         tuple(key for key, value in root.items() if value is None),
-        {key: vm.persisted.get(key) for key in changes},
+        {key: present.get(key) for key in changes},
     )
 
 

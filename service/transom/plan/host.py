@@ -7,14 +7,14 @@ it; one that contradicts it holds the plan until it is taken over.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from transom import model
 from transom.host import derive, registry
 from transom.host.setting import HostSetting, Item, Selection
 from transom.plan import actions as acts
 from transom.plan import boot, ledger_paths, takeover
-from transom.plan.draft import Draft, Ledger, cannot_read
+from transom.plan.draft import Draft, Ledger, cannot_read, needs_ssh
 from transom.plan.texts import Texts
 from transom.spec import wish
 
@@ -37,6 +37,9 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     wants = derive.derive(node.host)
     draft = desk.draft
     concerned = any(wants.values()) or any(path.startswith(("host/", "foreign/")) for path in ledger)
+    if not node.access.has_ssh:
+        draft.findings.extend(_out_of_reach(node, wants, ledger))
+        return draft
     if not concerned and not boot.marked(facts):
         return draft
     for setting in registry.SETTINGS:
@@ -49,6 +52,19 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     if draft.reboot:
         draft.actions = [_owing(action) for action in draft.actions]
     return draft
+
+
+def _out_of_reach(
+    node: wish.NodeWish, wants: Mapping[str, tuple[wish.Want, ...]], ledger: Ledger
+) -> Iterator[model.Finding]:
+    """One finding for all settings that are wanted, or ours, on a node without SSH."""
+    wanted = [f"{key}: {' '.join(want.value for want in items)}" for key, items in wants.items() if items]
+    ours = [path for path in ledger if path.startswith(("host/", "foreign/"))]
+    if wanted or ours:
+        summary = (
+            f"host settings of {node.name} can be neither seen nor made without SSH; its VMs are kept all the same"
+        )
+        yield needs_ssh(f"node {node.name}", summary, "; ".join([*wanted, *(f"was made: {path}" for path in ours)]))
 
 
 def ledger_path(setting: HostSetting, item: str) -> str:

@@ -24,7 +24,7 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         draft.actions.append(reboot)
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
     draft.add(rom.removals(node, facts, ledger, draft.actions))
-    findings = _unique((*draft.findings, *diagnoses.run(facts, node, _leaving(draft))))
+    findings = _unique((*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft))))
     gates = _gates(findings)
     held = any(not gate.open for gate in gates)
     return Plan(
@@ -39,6 +39,11 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         forgets=() if held else tuple(draft.forgets),
         gates=gates,
     )
+
+
+def _within_reach(node: wish.NodeWish) -> wish.NodeWish:
+    """Without SSH no host setting is made, so that none is judged either."""
+    return node if node.access.has_ssh else dataclasses.replace(node, host={})
 
 
 def fingerprint(node: wish.NodeWish) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan.draft import Draft, Ledger, cannot_read
+from transom.plan.draft import Draft, Ledger, cannot_read, needs_ssh
 from transom.spec import wish
 
 
@@ -14,7 +14,9 @@ def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
     """The ROMs that VMs need, before the VMs."""
     draft = Draft()
     wanted = {guest.rom.filename: guest.rom for guest in node.guests if guest.rom}
-    if wanted and isinstance(facts.roms, model.Unknown):
+    if not node.access.has_ssh:
+        draft.findings.extend(_unseen(rom) for rom in wanted.values())
+    elif wanted and isinstance(facts.roms, model.Unknown):
         draft.findings.append(cannot_read(acts.ROM_FOLDER, facts.roms.unknown))
     elif not isinstance(facts.roms, model.Unknown):
         for filename, rom in wanted.items():
@@ -28,9 +30,23 @@ def removals(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, planned: S
     wanted = {guest.rom.filename for guest in node.guests if guest.rom}
     for path, entry in ledger.items():
         filename = path.removeprefix("rom/")
-        if path.startswith("rom/") and filename not in wanted:
+        if not path.startswith("rom/") or filename in wanted:
+            continue
+        if node.access.has_ssh:
             _remove(filename, entry, facts, planned, draft)
+        else:
+            draft.noops.append(model.Noop(path, "kept: without SSH it cannot be removed"))
     return draft
+
+
+def _unseen(rom: wish.RomWish) -> model.Finding:
+    path = f"{acts.ROM_FOLDER}/{rom.filename}"
+    return needs_ssh(
+        rom.document,
+        f"whether {path} is on the node cannot be seen without SSH, nor can it be put there; a VM that names it does not start "
+        "without it",
+        f"{rom.document}: sha256 {rom.sha256}",
+    )
 
 
 def _place(node: str, rom: wish.RomWish, present: str | None, source: str | model.Unknown | None, draft: Draft) -> None:

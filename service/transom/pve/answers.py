@@ -49,6 +49,28 @@ def rows(data: Any, *keys: str) -> list[dict[str, Any]]:
     return [mapping(row, *keys) for row in data]
 
 
+def parse_pci(row: Mapping[str, Any]) -> model.PciDevice:
+    """A row of ``hardware/pci``: ids as ``0x8086``, the group -1 for none. The bound driver is not among it."""
+    sub_vendor, sub_device = _hex(row.get("subsystem_vendor", "")), _hex(row.get("subsystem_device", ""))
+    group = int(row.get("iommugroup", -1))
+    return model.PciDevice(
+        address=str(row["id"]),
+        vendor=_hex(row["vendor"]),
+        device=_hex(row["device"]),
+        class_code=_hex(row["class"]).zfill(6),
+        subsystem=f"{sub_vendor}:{sub_device}" if sub_vendor and sub_device else "",
+        driver=model.Unknown("the PVE API does not tell the bound driver"),
+        iommu_group=None if group < 0 else group,
+    )
+
+
+def _hex(value: Any) -> str:
+    digits = str(value).lower().removeprefix("0x")
+    if digits.strip("0123456789abcdef"):
+        raise errors.Garbled(f"expected hex digits, got {str(value)[:40]!r}")
+    return digits
+
+
 def flag(value: Any) -> bool:
     """PVE's booleans are 1 and 0, now and then as text."""
     return str(value) == "1"

@@ -95,6 +95,30 @@ class Pve:
             self._require("Datastore.Audit", "Datastore.AllocateSpace")
         return frozenset(str(row["storage"]) for row in rows if answers.flag(row.get("active")))
 
+    def pci(self, node: str) -> tuple[model.PciDevice, ...]:
+        """Every PCI function of ``node``; needs ``Sys.Audit`` on ``/``."""
+        # bridges, memory controllers and processors are left out unless another list of classes is asked for
+        rows = self._get("nodes", _node(node), "hardware", "pci", params={"pci-class-blacklist": ""})
+        return tuple(map(answers.parse_pci, answers.rows(rows, "id", "vendor", "device", "class")))
+
+    def packages(self, node: str) -> dict[str, str]:
+        """Name → version of PVE's own packages on ``node``; needs ``Sys.Audit`` on it."""
+        rows = answers.rows(self._get("nodes", _node(node), "apt", "versions"), "Package")
+        return {str(row["Package"]): str(row["OldVersion"]) for row in rows if row.get("OldVersion")}
+
+    def kernel(self, node: str) -> str:
+        """The release of the running kernel; needs ``Sys.Audit`` on the node. Empty before PVE 8.1, which told it in prose."""
+        data = answers.mapping(self._get("nodes", _node(node), "status"))
+        return str(answers.mapping(data.get("current-kernel") or {}).get("release", ""))
+
+    def everywhere(self) -> tuple[model.ClusterGuest, ...]:
+        """The VMs and containers of the whole cluster that the token may see, up to 10 s late."""
+        rows = answers.rows(self._get("cluster", "resources", params={"type": "vm"}), "vmid", "node")
+        return tuple(
+            model.ClusterGuest(answers.number(row["vmid"]), str(row["node"]), str(row.get("hastate") or ""))
+            for row in rows
+        )
+
     def permissions(self, path: str = "") -> dict[str, frozenset[str]]:
         """Path → our own privileges there: of ``path`` alone, or of every path that the access list names."""
         data = answers.mapping(self._get("access", "permissions", params={"path": path} if path else {}))

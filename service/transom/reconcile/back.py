@@ -7,7 +7,7 @@ import posixpath
 from transom import errors, model
 from transom.plan import actions as acts
 from transom.plan import ledger_paths
-from transom.reconcile import changed, engine
+from transom.reconcile import changed, engine, guests
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.ssh import files as remote
@@ -27,7 +27,8 @@ def refuse(run: records.Run) -> None:
 def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts) -> changed.Past:
     """Reads the journal and the node. A file that is as before is not asked for its before-image."""
     effects = _effects(kept, run)
-    present = {path: _present(world.host, path) for path in dict.fromkeys(effect.path for effect in effects)}
+    vmids = {effect.path: effect.vmid for effect in effects}
+    present = {path: _present(world, path, vmid) for path, vmid in vmids.items()}
     first: dict[str, str | None] = {}
     for effect in effects:
         first.setdefault(effect.path, effect.before_sha256)
@@ -37,7 +38,8 @@ def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts
         run=run.id,
         effects=effects,
         present=present,
-        images=_images(world.host, eff.Context(run.id, "").backup, differing) if differing else {},
+        images=_images(run, effects, differing, world),
+        by_api=not world.shell,
         same_boot=facts.boot.boot_id == run.boot_id,
         later=_later(run, others, kept),
         others_owe_reboot=any(_owes(one, facts, kept) for one in others),
@@ -56,13 +58,28 @@ def _effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
     return tuple(effect for effect in found if effect.path)
 
 
-def _present(host: w.Host, path: str) -> changed.Present:
-    data = remote.read(host, path)
+def _present(world: w.World, path: str, vmid: int | None) -> changed.Present:
+    if vmid is not None and not world.shell:
+        file = guests.read(vmid, world)
+        return changed.Present(guests.sha256(file), guests.text(file) if file else None)
+    data = remote.read(world.host, path)
     return changed.Present(None, None) if data is None else changed.Present(remote.sha256(data), _text(path, data))
 
 
-def _images(host: w.Host, backup: str, paths: list[str]) -> dict[str, changed.Image]:
-    """Of those paths that the run kept; one whose bytes are gone or damaged is left out."""
+def _images(
+    run: records.Run, effects: tuple[eff.Effect, ...], paths: list[str], world: w.World
+) -> dict[str, changed.Image]:
+    """Of those paths that the run kept, on the node or, for VMs of a node without SSH, in its journal."""
+    if not paths:
+        return {}
+    if world.shell:
+        return _on_node(world.host, eff.Context(run.id, "").backup, paths)
+    oldest = {effect.path: effect for effect in reversed(effects)}
+    return {path: changed.Image(oldest[path].before_sha256, oldest[path].image) for path in paths}
+
+
+def _on_node(host: w.Host, backup: str, paths: list[str]) -> dict[str, changed.Image]:
+    """One whose bytes are gone or damaged is left out."""
     found: dict[str, changed.Image] = {}
     for one in remote.kept(host, backup):
         if one.path not in paths or one.was == "dir":

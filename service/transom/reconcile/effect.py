@@ -27,6 +27,8 @@ class Effect:
     vmid: int | None = None
     wanted: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     """Keys of the VM that the step sets, None for deleted."""
+    image: str | None = None
+    """The VM's configuration before, as its API told it, where no before-image can be kept on the node."""
 
 
 def _unheard(*said: Any) -> None:

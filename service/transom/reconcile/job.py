@@ -12,12 +12,11 @@ from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
-from transom.reconcile import back, engine, mirror, observe, right_node, task, undo
+from transom.reconcile import back, engine, guests, mirror, observe, right_node, task, undo
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import files, reboot
 from transom.spec import wish
-from transom.ssh import files as remote
 from transom.store import records, store
 
 _SIGNS = {"before": "…", "after": "✓", "failed": "✗", task.FINDING: "!", engine.TAKEN: "↻"}
@@ -156,8 +155,8 @@ class Job:
             if not isinstance(about, ledger_paths.Guest) or about.key or about.vmid is None:
                 continue
             if entry.run == run and entry.applied is None:
-                data = remote.read(self.world.host, eff.guest_path(about.vmid))
-                if data is not None and identity.marked(parsed := conf.parse(data.decode())) == action.name:
+                found = guests.read(about.vmid, self.world)
+                if found is not None and identity.marked(parsed := conf.parse(guests.text(found))) == action.name:
                     self.store.put_ledger([dataclasses.replace(entry, applied=identity.known_as(parsed))])
 
     def _start(self, plan: result.Plan, kind: str, *, undoes: str = "") -> records.Run:

@@ -80,7 +80,9 @@ def judge(
 
 
 def read(host: w.Host, mine: Lease, *, lasts: float, over: frozenset[str] = frozenset()) -> Found:
-    """The lease on the node. One that cannot be understood is somebody else's."""
+    """The lease on the node. One that cannot be understood is somebody else's. A node without SSH has no place for one."""
+    if not w.has_shell(host):
+        return Found(Standing.FREE)
     data = remote.read(host, PATH)
     if data is None:
         return Found(Standing.FREE)
@@ -95,6 +97,8 @@ def read(host: w.Host, mine: Lease, *, lasts: float, over: frozenset[str] = froz
 
 def write(host: w.Host, lease: Lease, found: Found) -> None:
     """Take or renew it. Void when it is no longer what was found."""
+    if not w.has_shell(host):
+        return
     data = json.dumps(model.to_json(lease), sort_keys=True).encode() + b"\n"
     remote.write(host, PATH, data, mode=0o600, expect=found.sha256, backup=None)
 
@@ -103,6 +107,8 @@ def give_up(host: w.Host, found: Found) -> None:
     """Nobody's node any more. Rejected when the lease is not ours to give."""
     if not found.mine:
         raise errors.Rejected(f"the lease is not ours: {found.reason}")
+    if not w.has_shell(host):
+        return
     remote.remove(host, PATH, expect=found.sha256, backup=None)
 
 

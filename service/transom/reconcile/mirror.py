@@ -34,7 +34,9 @@ def differs(keeping: model.Keeping, ledger: Mapping[str, model.Entry]) -> model.
 
 
 def write(host: w.Host, ledger: Mapping[str, model.Entry]) -> None:
-    """Make the copy hold exactly ``ledger``."""
+    """Make the copy hold exactly ``ledger``; a node without SSH has none."""
+    if not w.has_shell(host):
+        return
     data = render(ledger)
     present = remote.read(host, PATH)
     if present != data:

@@ -1,40 +1,68 @@
-"""Reading a node: one compound, read-only shell script over SSH, and a few API calls. What fails is Unknown, never left out."""
+"""Reading a node: one compound, read-only shell script over SSH, and a few API calls. What fails is Unknown, never left out.
+
+A node without SSH is read by its API alone (``told``).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
-from typing import TypeVar
 
 from transom import errors, model
 from transom.host import facts as host_facts
 from transom.host import probes, stream
+from transom.reconcile import told
 from transom.reconcile import world as w
 from transom.spec import wish
 
-T = TypeVar("T")
 LIMIT = 60
 """Seconds for the whole script."""
 
 
 def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
     """All facts of the node, with the files on our side that ``node`` names. Unreachable, Denied or Garbled when the shell itself
-    cannot be used; an API that cannot be asked only leaves its own facts Unknown."""
-    sections = _sections(world)
+    cannot be used, or the API of a node without one; otherwise an API that cannot be asked only leaves its own facts Unknown."""
+    facts = _by_shell(world) if world.shell else _by_api(world)
     sources = {guest.rom.file: _source(world, guest.rom.file) for guest in (node.guests if node else ()) if guest.rom}
-    facts = dataclasses.replace(host_facts.facts(world.node, sections), rom_sources=sources)
+    return dataclasses.replace(facts, rom_sources=sources)
+
+
+def _by_shell(world: w.World) -> model.Facts:
+    facts = host_facts.facts(world.node, _sections(world))
     try:
         world.api.version()
     except errors.TransomError as error:
         why = model.Unknown(f"{type(error).__name__}: {error}")
-        return dataclasses.replace(facts, api=why, states=why, quorate=why, storages=why)
+        return dataclasses.replace(facts, api=why, states=why, quorate=why, storages=why, ha=why)
+    everywhere = told.ask("VMs of the cluster", world.api.everywhere)
+    return dataclasses.replace(_with_api(facts, world), ha=_ha(everywhere))
+
+
+def _by_api(world: w.World) -> model.Facts:
+    world.api.version()
+    facts = _with_api(told.facts(world), world)
+    everywhere = told.ask("VMs of the cluster", world.api.everywhere)
+    others = (
+        everywhere
+        if isinstance(everywhere, model.Unknown)
+        else {one.vmid: one.node for one in everywhere if one.node != world.node}
+    )
+    states = facts.states
+    guests = states if isinstance(states, model.Unknown) else told.files(states, world)
+    return dataclasses.replace(facts, guests=guests, elsewhere=others, ha=_ha(everywhere))
+
+
+def _with_api(facts: model.Facts, world: w.World) -> model.Facts:
     return dataclasses.replace(
         facts,
-        states=_ask("VM states", lambda: dict(world.api.guests(world.node))),
-        quorate=_ask("quorum", lambda: world.api.cluster_status().quorate),
-        storages=_ask("storages", lambda: frozenset(world.api.storages(world.node))),
+        states=told.ask("VM states", lambda: dict(world.api.guests(world.node))),
+        quorate=told.ask("quorum", lambda: world.api.cluster_status().quorate),
+        storages=told.ask("storages", lambda: frozenset(world.api.storages(world.node))),
     )
+
+
+def _ha(everywhere: tuple[model.ClusterGuest, ...] | model.Unknown) -> dict[int, str] | model.Unknown:
+    return everywhere if isinstance(everywhere, model.Unknown) else {one.vmid: one.ha for one in everywhere if one.ha}
 
 
 def _sections(world: w.World) -> dict[str, stream.Section]:
@@ -49,10 +77,3 @@ def _source(world: w.World, path: str) -> str | model.Unknown:
         return hashlib.sha256(world.read(path)).hexdigest()
     except errors.TransomError as error:
         return model.Unknown(str(error))
-
-
-def _ask(what: str, call: Callable[[], T]) -> T | model.Unknown:
-    try:
-        return call()
-    except errors.TransomError as error:
-        return model.Unknown(f"{what} (PVE API): {error}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from transom import model
+from transom.guest import conf
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import guest, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -16,16 +17,16 @@ from transom.reconcile import effect as eff
 def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
     """Undo ``past.effects``. What somebody changed since holds everything, and every such path is named."""
     findings: list[model.Finding] = []
-    back: list[tuple[eff.Effect, acts.RestoreFile]] = []
+    back: list[tuple[eff.Effect, acts.RestoreFile | acts.ChangeGuest]] = []
     for path, effect in past.oldest().items():
         if past.present[path].sha256 == effect.before_sha256:
             continue
-        finding = changed.since(path, past, facts)
-        if finding:
-            findings.append(finding)
+        step = changed.since(path, past, facts) or _step(effect, past, facts)
+        if isinstance(step, model.Finding):
+            findings.append(step)
         else:
-            back.append((effect, _restore(effect, past)))
-    findings += _still_named([action for _, action in back], facts)
+            back.append((effect, step))
+    findings += _still_named([action for _, action in back if isinstance(action, acts.RestoreFile)], facts)
     findings += _later(past)
     rest = _afterwards([effect for effect, _ in back], past, facts, findings)
     gates = tuple(result.Gate(one.id, False, f"{one.id}: {one.summary}") for one in findings if one.holds)
@@ -44,6 +45,30 @@ def _drift(effect: eff.Effect, past: changed.Past) -> model.Drift:
     impact = model.Impact.HOST_REBOOT if effect.reboot and not past.same_boot else model.Impact.LIVE
     now = past.present[effect.path]
     return model.Drift(effect.path, effect.before_sha256, now.sha256, model.Level.PERSISTED, impact, "", "undo")
+
+
+def _step(
+    effect: eff.Effect, past: changed.Past, facts: model.Facts
+) -> acts.RestoreFile | acts.ChangeGuest | model.Finding:
+    return _keys_back(effect, past, facts) if past.by_api else _restore(effect, past)
+
+
+def _keys_back(effect: eff.Effect, past: changed.Past, facts: model.Facts) -> acts.ChangeGuest | model.Finding:
+    """Without a shell a VM goes back key by key; one that was made stays, since deleting it would take its disks along."""
+    before, now = past.images[effect.path].text, past.present[effect.path].text
+    file = None if isinstance(facts.guests, model.Unknown) else facts.guests.get(effect.vmid or 0)
+    if before is None or now is None or file is None:
+        return changed.finding(
+            "undo-needs-ssh",
+            effect.path,
+            f"VM {effect.vmid} was made by this run, and without SSH its configuration cannot be taken away alone",
+            "Delete the VM with its disks (transom rm), or grant SSH to the node.",
+        )
+    old, new = conf.parse(before).persisted(), conf.parse(now).persisted()
+    ours = {key for one in past.ours(effect.path) for key in one.wanted}
+    return guest.change(
+        file.vmid, file.digest, {key: old.get(key) for key in ours if old.get(key) != new.get(key)}, new
+    )
 
 
 def _restore(effect: eff.Effect, past: changed.Past) -> acts.RestoreFile:
@@ -114,6 +139,8 @@ def _afterwards(
     touched: Sequence[eff.Effect], past: changed.Past, facts: model.Facts, findings: list[model.Finding]
 ) -> list[Extra]:
     """Rebuilds and the reboot: of what goes back now, and what an undo that was cut off still owes."""
+    if past.by_api:
+        return []
     keeping, boot_id = facts.keeping, facts.boot.boot_id
     if isinstance(keeping, model.Unknown):
         findings.append(cannot_read(eff.KEEP, keeping.unknown))

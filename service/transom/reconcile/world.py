@@ -1,4 +1,4 @@
-"""The two sides of a node as the loop sees them: a shell over SSH and the PVE API, and the few things that come from outside.
+"""The two sides of a node as the loop sees them: a shell over SSH, where there is one, and the PVE API, and what is outside.
 
 Protocols, so that the loop runs alike on the adapters and on fakes with state.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-from transom import model
+from transom import errors, model
+from transom.guest import told
 from transom.pve import tasks
 from transom.ssh import pump
 
@@ -27,6 +28,38 @@ class Host(Protocol):
     def close(self) -> None: ...
 
 
+class NoShell:
+    """Stands for the shell of a node to which SSH is not granted: whoever forgets to ask ``World.shell`` is refused."""
+
+    def __init__(self, node: str) -> None:
+        self._node = node
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", timeout: float = 60, read_only: bool = False
+    ) -> pump.Completed:
+        del stdin, timeout, read_only
+        self._refuse(argv[0])
+
+    def script(
+        self, text: str, args: Sequence[str] = (), *, stdin: bytes = b"", timeout: float = 60, read_only: bool = False
+    ) -> pump.Completed:
+        del text, args, stdin, timeout, read_only
+        self._refuse("a script")
+
+    def close(self) -> None:
+        pass
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise errors.Denied(
+            f"{what} cannot be run on {self._node}: its documents give no SSH", hint="add ssh to Node and Cluster"
+        )
+
+
+def has_shell(host: Host) -> bool:
+    """Whether there is a shell behind ``host``."""
+    return not isinstance(host, NoShell)
+
+
 class Quorum(Protocol):
     """How the cluster stands."""
 
@@ -40,6 +73,11 @@ class Api(Protocol):
     def version(self) -> str: ...
     def guests(self, node: str) -> Mapping[int, model.GuestState]: ...
     def storages(self, node: str) -> frozenset[str]: ...
+    def pci(self, node: str) -> tuple[model.PciDevice, ...]: ...
+    def packages(self, node: str) -> dict[str, str]: ...
+    def kernel(self, node: str) -> str: ...
+    def everywhere(self) -> tuple[model.ClusterGuest, ...]: ...
+    def pending(self, node: str, vmid: int) -> tuple[Sequence[told.Row], str]: ...
     def cluster_status(self) -> Quorum: ...
     def nextid(self) -> int: ...
     def create(self, node: str, vmid: int, values: Mapping[str, str]) -> str: ...
@@ -81,3 +119,10 @@ class World:
     """Seconds that a node may take to come back."""
     monotonic: Callable[[], float] = time.monotonic
     """Seconds for limits, with ``sleep``'s clock; never set back."""
+    root: Api | None = None
+    """The API as root@pam, for what PVE refuses to every token; None where no ticket of root's is at hand."""
+
+    @property
+    def shell(self) -> bool:
+        """Whether the node has a shell; without one the API alone is read and written."""
+        return has_shell(self.host)

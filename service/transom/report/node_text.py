@@ -46,7 +46,7 @@ def _pci(facts: model.Facts) -> Iterator[str]:
         return
     for dev in facts.pci:
         group = "-" if dev.iommu_group is None else dev.iommu_group
-        yield f"    {dev.address} {dev.id} class {dev.class_code} group {group:>3} driver {dev.driver or '-'}"
+        yield f"    {dev.address} {dev.id} class {dev.class_code} group {group:>3} driver {dev.driver_name or '-'}"
 
 
 def _guests(facts: model.Facts) -> Iterator[str]:

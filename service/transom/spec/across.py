@@ -77,6 +77,7 @@ def _references(docs: bundle.Bundle, broken: Broken) -> Iterator[problems.Proble
         match item.document:
             case documents.Node(spec=node):
                 yield from look.missing(item, ("spec", "cluster"), "Cluster", node.cluster)
+                yield from _keyless(item, node, docs)
             case documents.VirtualMachine(spec=vm):
                 yield from look.missing(item, ("spec", "node"), "Node", vm.node)
                 yield from look.missing(item, ("spec", "rom"), "Rom", vm.rom)
@@ -89,6 +90,15 @@ def _references(docs: bundle.Bundle, broken: Broken) -> Iterator[problems.Proble
                         yield from look.missing(item, ("spec", "selector", "nodes", index), "Node", name)
             case _:
                 pass
+
+
+def _keyless(item: bundle.Loaded, node: documents.NodeSpec, docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    """SSH of a node needs the key that its Cluster names; the reverse is a node to which SSH is not granted."""
+    found = docs.of(documents.Cluster).get(node.cluster)
+    if node.ssh is None or found is None or found[1].spec.ssh is not None or found[0].touched("spec", "ssh"):
+        return
+    reason = f"Cluster {problems.shown(node.cluster)} has no ssh.key to log in with; add it, or leave ssh out here"
+    yield item.problem(("spec", "ssh"), reason)
 
 
 def _device(

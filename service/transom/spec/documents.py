@@ -111,7 +111,7 @@ class Api(base.Base):
 
 
 class ClusterSsh(base.Base):
-    """How every node of the cluster is logged in to, unless the Node says otherwise."""
+    """How every node of the cluster that has SSH is logged in to, unless the Node says otherwise."""
 
     key: Secret
     user: fields.UserName = "root"
@@ -122,7 +122,7 @@ class ClusterSpec(base.Base):
     """A Proxmox VE cluster, or a single node that is in none."""
 
     api: Api
-    ssh: ClusterSsh
+    ssh: ClusterSsh | None = None
 
     def secrets(self) -> dict[tuple[str, ...], Secret]:
         """Where its secrets are, by their places in the document."""
@@ -131,7 +131,7 @@ class ClusterSpec(base.Base):
             ("spec", "api", "token", "secret"): token.secret if token else None,
             ("spec", "api", "ticket", "password"): ticket.password if ticket else None,
             ("spec", "api", "ticket", "totp"): ticket.totp if ticket else None,
-            ("spec", "ssh", "key"): self.ssh.key,
+            ("spec", "ssh", "key"): self.ssh.key if self.ssh else None,
         }
         return {place: secret for place, secret in found.items() if secret is not None}
 
@@ -165,10 +165,10 @@ class Device(base.Base):
 
 
 class NodeSpec(base.Base):
-    """One host. ``pve_node`` is its name in PVE, by default the document's own."""
+    """One host. ``pve_node`` is its name in PVE, by default the document's own. Without ``ssh`` only the API is used."""
 
     cluster: fields.Name
-    ssh: NodeSsh
+    ssh: NodeSsh | None = None
     pve_node: fields.PveNode | None = None
     host: Host = Host()
     devices: dict[fields.Name, Device] = pydantic.Field(default_factory=dict)

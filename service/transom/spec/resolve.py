@@ -29,7 +29,8 @@ def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wis
     )
 
 
-def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh) -> wish.Access:
+def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh | None) -> wish.Access:
+    shared = cluster.ssh if ssh else None  # a node that has no SSH of its own has none
     token = cluster.api.token
     return wish.Access(
         endpoints=cluster.api.endpoints,
@@ -38,11 +39,11 @@ def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh) -> wish.Acce
         ticket=_ticket(cluster.api.ticket) if cluster.api.ticket else None,
         fingerprint=cluster.api.fingerprint or "",
         ca=cluster.api.ca or "",
-        ssh_host=ssh.address,
-        ssh_port=ssh.port or cluster.ssh.port,
-        ssh_user=ssh.user or cluster.ssh.user,
-        ssh_key=_secret(cluster.ssh.key),
-        ssh_host_key=ssh.host_key,
+        ssh_host=ssh.address if ssh and shared else "",
+        ssh_port=(ssh and ssh.port) or (shared.port if shared else 22),
+        ssh_user=(ssh and ssh.user) or (shared.user if shared else "root"),
+        ssh_key=_secret(shared.key) if shared else wish.SecretRef(),
+        ssh_host_key=ssh.host_key if ssh and shared else "",
     )
 
 

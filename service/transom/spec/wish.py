@@ -148,12 +148,24 @@ class Access:
     ca: str
     """Path of a CA file; empty when a fingerprint is pinned."""
     ssh_host: str
+    """Empty where SSH is not granted: the node is then seen and changed by its API alone."""
     ssh_port: int
     ssh_user: str
     ssh_key: SecretRef
     ssh_host_key: str
     """One ``known_hosts`` key: ``ssh-ed25519 AAAA…``."""
     ticket: TicketRef | None = None
+
+    @property
+    def has_ssh(self) -> bool:
+        """Whether the node has a shell for us."""
+        return bool(self.ssh_host)
+
+    @property
+    def has_root(self) -> bool:
+        """Whether somebody is at hand who may set what PVE refuses to every token: root's shell, or a ticket of root@pam."""
+        by_ticket = self.ticket is not None and self.ticket.user == "root@pam"
+        return by_ticket or (self.has_ssh and self.ssh_user == "root")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -203,6 +203,9 @@ class Api:
         del node
         return frozenset({"local-lvm"})
 
+    def everywhere(self) -> tuple[model.ClusterGuest, ...]:
+        return tuple(model.ClusterGuest(vmid, self.node.name) for vmid in self.node.confs)
+
     def cluster_status(self) -> Done:
         return Done()
 

@@ -9,12 +9,17 @@ _VITAL = ("01", "02", "0c03")  # mass storage, network, USB
 
 
 def in_use(device: view.Device) -> tuple[model.PciDevice, ...] | model.Unknown:
-    """Mates that a host driver holds and that no declared VM takes."""
+    """Mates that a host driver holds and that no declared VM takes; Unknown when that of a vital one was not read."""
     mates = device.mates()
     if isinstance(mates, model.Unknown):
         return mates
     present = [other.present() for other in device.host.devices]
-    return tuple(mate for mate in mates if mate.driver not in view.HOST_DRIVERS_NONE and mate not in present)
+    others = [mate for mate in mates if mate not in present]
+    for mate in others:
+        if isinstance(mate.driver, model.Unknown) and vital(mate):
+            return model.Unknown(f"driver of {mate.address}, in the same IOMMU group: {mate.driver.unknown}")
+    held = (mate for mate in others if not isinstance(mate.driver, model.Unknown))
+    return tuple(mate for mate in held if mate.driver not in view.HOST_DRIVERS_NONE)
 
 
 def vital(device: model.PciDevice) -> bool:

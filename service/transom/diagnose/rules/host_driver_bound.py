@@ -22,6 +22,8 @@ def judge(device: view.Device) -> rule.Verdict:
         return rule.cannot_tell(there.unknown)
     if there is None or there.driver in view.HOST_DRIVERS_NONE:
         return rule.clear()
+    if isinstance(there.driver, model.Unknown):
+        return rule.cannot_tell(there.driver.unknown)
     items = vfio_ids.SETTING.read(facts)
     if isinstance(items, model.Unknown):
         return rule.cannot_tell(items.unknown)

@@ -31,7 +31,8 @@ def judge(host: view.Host) -> rule.Verdict:
         f"binding {', '.join(guilty)} to vfio-pci would also take {', '.join(dev.address for dev in twins)}",
         [
             model.Evidence(
-                f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} class {dev.class_code} driver {dev.driver or 'none'}"
+                f"/sys/bus/pci/devices/{dev.address}",
+                f"{dev.id} class {dev.class_code} driver {dev.driver_name or 'none'}",
             )
             for dev in twins
         ],

@@ -39,7 +39,10 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     if isinstance(facts.pci, model.Unknown):
         return facts.pci
     names = {item, _DRIVER_OF.get(item, item)}
-    return all(module_names.normal(device.driver) not in names for device in facts.pci)
+    drivers = [device.driver for device in facts.pci]
+    if unread := next((driver for driver in drivers if isinstance(driver, model.Unknown)), None):
+        return unread
+    return all(module_names.normal(str(driver)) not in names for driver in drivers)
 
 
 def release(text: str, line: int, item: str) -> str:

@@ -94,6 +94,8 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     devices = [device for device in facts.pci if _matches(item, device)]
     if not devices:
         return model.Unknown(f"no device {item} on this host")
+    if unread := next((device.driver for device in devices if isinstance(device.driver, model.Unknown)), None):
+        return unread
     return all(device.driver == "vfio-pci" for device in devices)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from transom import errors
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
-from transom.reconcile import task
+from transom.reconcile import guests, task
 from transom.reconcile import world as w
-from transom.ssh import files as remote
 
 
 def prepare(action: acts.DestroyGuest, world: w.World) -> eff.Effect:
@@ -22,15 +19,14 @@ def prepare(action: acts.DestroyGuest, world: w.World) -> eff.Effect:
 def apply(action: acts.DestroyGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Void when the VM is not the very one that the plan saw."""
     del effect
-    path = eff.guest_path(action.vmid)
-    present = remote.read(world.host, path)
+    present = guests.read(action.vmid, world)
     if present is None:
         return f"VM {action.vmid} is gone already"
-    if hashlib.sha1(present).hexdigest() != action.digest:
+    if present.digest != action.digest:
         raise errors.Void(f"VM {action.vmid} was changed since the plan was made", hint="plan again")
-    if identity.marked(conf.parse(present.decode())) != action.name:
+    if identity.marked(conf.parse(guests.text(present))) != action.name:
         raise errors.Void(f"VM {action.vmid} is not marked for {action.name}", hint="plan again")
     task.carry_out(world, context, "qmdestroy", action.vmid, lambda: world.api.destroy(world.node, action.vmid))
-    if remote.read(world.host, path) is not None:
-        raise errors.VerifyFailed(f"VM {action.vmid} was deleted, and {path} is still there")
+    if guests.read(action.vmid, world) is not None:
+        raise errors.VerifyFailed(f"VM {action.vmid} was deleted, and {eff.guest_path(action.vmid)} is still there")
     return f"VM {action.vmid} is gone"

@@ -1,18 +1,20 @@
-"""Creating and changing VMs: the token's part by the API, the root-only keys over SSH, one digest guarding the whole change."""
+"""Creating and changing VMs: the token's part by the API, the root-only keys by root's ticket or over SSH, guarded by one digest.
+
+With a ticket of root's at hand both go in one request; else the second part is sent only if nobody came in between.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 
-from transom import errors
+from transom import errors, model
 from transom.guest import compare, conf, identity
 from transom.guest import shell as guest_shell
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
-from transom.reconcile import task
+from transom.reconcile import guests, task
 from transom.reconcile import world as w
 from transom.ssh import files as remote
 
@@ -24,36 +26,22 @@ _TAKEN = re.compile(r"\b(?:VM|CT) \d+ already exists")
 """``unable to create VM 100 - VM 100 already exists on node 'pve1'``; the same for a container."""
 
 
-def _read(vmid: int, world: w.World) -> bytes | None:
-    return remote.read(world.host, eff.guest_path(vmid))
-
-
-def read(vmid: int, world: w.World) -> bytes:
-    """The VM's configuration; VerifyFailed when there is none."""
-    data = _read(vmid, world)
-    if data is None:
-        raise errors.VerifyFailed(f"VM {vmid} is gone")
-    return data
-
-
-def _sha256(data: bytes | None) -> str | None:
-    return None if data is None else hashlib.sha256(data).hexdigest()
-
-
 def prepare(action: acts.CreateGuest | acts.ChangeGuest, world: w.World) -> eff.Effect:
     if isinstance(action, acts.ChangeGuest):
         vmid, wanted = action.vmid, dict(action.wanted)
     else:
         vmid = action.vmid if action.vmid is not None else _free_id(world)
         wanted = {**action.api, **action.root}
-    return eff.Effect(eff.guest_path(vmid), _sha256(_read(vmid, world)), None, vmid=vmid, wanted=wanted)
+    before = guests.read(vmid, world)
+    image = guests.text(before) if before is not None and not world.shell else None
+    return eff.Effect(eff.guest_path(vmid), guests.sha256(before), None, vmid=vmid, wanted=wanted, image=image)
 
 
 def _free_id(world: w.World) -> int:
     """The next free id that no configuration of this node has. Nothing reserves it: creating tells whether it still was free."""
     for _ in range(_TRIES):
         vmid = world.api.nextid()
-        if _read(vmid, world) is None:
+        if guests.read(vmid, world) is None:
             return vmid
         world.sleep(1)
     raise errors.Busy(
@@ -63,7 +51,8 @@ def _free_id(world: w.World) -> int:
 
 def apply(action: acts.CreateGuest | acts.ChangeGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     assert effect.vmid is not None
-    remote.keep(world.host, effect.path, backup=context.backup, on_pmxcfs=True)
+    if world.shell:
+        remote.keep(world.host, effect.path, backup=context.backup, on_pmxcfs=True)
     if isinstance(action, acts.CreateGuest):
         _create(action, effect.vmid, world, context)
     else:
@@ -73,24 +62,28 @@ def apply(action: acts.CreateGuest | acts.ChangeGuest, effect: eff.Effect, world
 
 
 def _create(action: acts.CreateGuest, vmid: int, world: w.World, context: eff.Context) -> None:
-    if _read(vmid, world) is None:
+    if guests.read(vmid, world) is None:
+        # Both parts together where one may write both: then there never is a VM that lacks its root-only keys.
+        whole = world.root if action.root else None
+        api, values = (whole, {**action.api, **action.root}) if whole else (world.api, action.api)
         try:
-            task.carry_out(world, context, "qmcreate", vmid, lambda: world.api.create(world.node, vmid, action.api))
+            task.carry_out(world, context, "qmcreate", vmid, lambda: api.create(world.node, vmid, values))
         except errors.Rejected as error:
             if _TAKEN.search(str(error)) is None:
                 raise
-            _refuse_taken(action, vmid, _read(vmid, world), error)
-    present = _read(vmid, world)
-    if present is None:
-        raise errors.VerifyFailed(f"VM {vmid} was created, and {eff.guest_path(vmid)} is not there")
+            _refuse_taken(action, vmid, guests.read(vmid, world), error)
+    present = guests.need(vmid, world)
     _refuse_taken(action, vmid, present, None)
-    if action.root:
-        _set_as_root(vmid, action.root, (), hashlib.sha1(present).hexdigest(), world)
+    rest = {key: action.root[key] for key in _lacking(action.root, present)}
+    if rest:
+        _write_as_root(vmid, rest, (), present.digest, world)
 
 
-def _refuse_taken(action: acts.CreateGuest, vmid: int, present: bytes | None, cause: errors.Rejected | None) -> None:
+def _refuse_taken(
+    action: acts.CreateGuest, vmid: int, present: model.GuestFile | None, cause: errors.Rejected | None
+) -> None:
     """VmidTaken or Void unless the VM that is there carries our mark, as one does that a lost request made."""
-    if present is not None and identity.marked(conf.parse(present.decode())) == action.name:
+    if present is not None and identity.marked(conf.parse(guests.text(present))) == action.name:
         return
     if action.vmid is None:
         raise errors.VmidTaken(f"VM id {vmid} was taken by somebody else meanwhile") from cause
@@ -98,51 +91,76 @@ def _refuse_taken(action: acts.CreateGuest, vmid: int, present: bytes | None, ca
 
 
 def _change(action: acts.ChangeGuest, world: w.World) -> None:
-    before = _read(action.vmid, world)
-    if before is None or hashlib.sha1(before).hexdigest() != action.digest:
+    before = guests.read(action.vmid, world)
+    if before is None or before.digest != action.digest:
         raise errors.Void(f"VM {action.vmid} was changed by somebody else since the plan was made", hint="plan again")
-    digest = action.digest
+    root_only, digest = bool(action.root or action.root_delete), action.digest
+    if root_only and world.root is not None:
+        values, delete = {**action.api, **action.root}, (*action.api_delete, *action.root_delete)
+        _update(world.root, action.vmid, values, delete, digest, world)
+        return
     if action.api or action.api_delete:
-        _update(action, world)
-        between = _read(action.vmid, world) or b""
-        _only_ours(before, between, {**action.api, **dict.fromkeys(action.api_delete)}, action.vmid)
-        digest = hashlib.sha1(between).hexdigest()
-    if action.root or action.root_delete:
-        _set_as_root(action.vmid, action.root, action.root_delete, digest, world)
+        _update(world.api, action.vmid, action.api, action.api_delete, digest, world)
+        between = guests.need(action.vmid, world)
+        _only_ours(before, between, {**action.api, **dict.fromkeys(action.api_delete)})
+        digest = between.digest
+    if root_only:
+        _write_as_root(action.vmid, action.root, action.root_delete, digest, world)
 
 
-def _update(action: acts.ChangeGuest, world: w.World) -> None:
-    """The token's part. Nothing is sent twice: when the answer is lost, the configuration tells whether it was carried out."""
+def _update(
+    api: w.Api, vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World
+) -> None:
+    """Nothing is sent twice: the configuration decides when the answer is lost, and when a hotplug failed, which is refused with a 400
+    although the change is pending then and the other keys were applied."""
+    wanted = {**values, **dict.fromkeys(delete)}
     try:
-        world.api.update(world.node, action.vmid, digest=action.digest, values=action.api, delete=action.api_delete)
+        api.update(world.node, vmid, digest=digest, values=values, delete=delete)
+    except errors.Rejected as error:
+        if error.unsure or _lacking(wanted, guests.need(vmid, world)):
+            raise
+        world.say(f"left pending by PVE: {error}")
     except errors.TransomError as error:
         if not error.unsure:
             raise
-        world.say(f"contact was lost while changing VM {action.vmid}; looking whether it was changed")
-        _await_change(action, world, error)
+        world.say(f"contact was lost while changing VM {vmid}; looking whether it was changed")
+        _await_change(vmid, wanted, digest, world, error)
 
 
-def _await_change(action: acts.ChangeGuest, world: w.World, error: errors.TransomError) -> None:
+def _await_change(
+    vmid: int, wanted: Mapping[str, str | None], digest: str, world: w.World, error: errors.TransomError
+) -> None:
     """PVE may still wait for the VM's lock. ``error`` when the change never comes; a late one fails the digest of the next."""
-    wanted = {**action.api, **dict.fromkeys(action.api_delete)}
     deadline = world.monotonic() + task.GRACE
     while True:
-        data = read(action.vmid, world)
-        if not _wrong(wanted, conf.parse(data.decode()).persisted()):
+        file = guests.need(vmid, world)
+        if not _lacking(wanted, file):
             return
-        if hashlib.sha1(data).hexdigest() != action.digest:
-            raise errors.Void(f"VM {action.vmid} was changed by somebody else", hint="plan again") from error
+        if file.digest != digest:
+            raise errors.Void(f"VM {vmid} was changed by somebody else", hint="plan again") from error
         if world.monotonic() >= deadline:
             raise error
         world.sleep(1)
 
 
-def _only_ours(before: bytes, after: bytes, changed: Mapping[str, str | None], vmid: int) -> None:
+def _persisted(file: model.GuestFile) -> dict[str, str]:
+    return conf.parse(guests.text(file)).persisted()
+
+
+def _only_ours(before: model.GuestFile, after: model.GuestFile, changed: Mapping[str, str | None]) -> None:
     """Between our two writes the digest is new; nobody else's change may hide behind that."""
-    old, new = conf.parse(before.decode()).persisted(), conf.parse(after.decode()).persisted()
+    old, new = _persisted(before), _persisted(after)
     others = sorted(key for key in {*old, *new} - set(changed) if old.get(key) != new.get(key))
     if others:
-        raise errors.Void(f"somebody else changed {', '.join(others)} of VM {vmid} at the same time", hint="plan again")
+        said = f"somebody else changed {', '.join(others)} of VM {before.vmid} at the same time"
+        raise errors.Void(said, hint="plan again")
+
+
+def _write_as_root(vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World) -> None:
+    if world.root is not None:
+        _update(world.root, vmid, values, delete, digest, world)
+    else:
+        _set_as_root(vmid, values, delete, digest, world)
 
 
 def _set_as_root(vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World) -> None:
@@ -160,14 +178,15 @@ def _set_as_root(vmid: int, values: Mapping[str, str], delete: Sequence[str], di
 
 
 def _verify(vmid: int, wanted: Mapping[str, str | None], world: w.World) -> None:
-    persisted = conf.parse(read(vmid, world).decode()).persisted()
-    wrong = _wrong(wanted, persisted)
+    wrong = _lacking(wanted, guests.need(vmid, world))
     if wrong:
-        said = "; ".join(f"{key}: {persisted.get(key)!r}, wanted {wanted[key]!r}" for key in sorted(wrong))
+        said = "; ".join(f"{key}: {there!r}, wanted {wanted[key]!r}" for key, there in sorted(wrong.items()))
         raise errors.VerifyFailed(f"VM {vmid} reads back different: {said}")
 
 
-def _wrong(wanted: Mapping[str, str | None], persisted: Mapping[str, str]) -> list[str]:
-    """The keys that are not as ``wanted``."""
-    wrong = [diff.key for diff in compare.differences({k: v for k, v in wanted.items() if v is not None}, persisted)]
-    return wrong + [key for key, value in wanted.items() if value is None and key in persisted]
+def _lacking(wanted: Mapping[str, str | None], file: model.GuestFile) -> dict[str, str | None]:
+    """Keys that are not as wanted (None: gone) in the persisted configuration, with what is there instead."""
+    persisted = _persisted(file)
+    differing = compare.differences({key: value for key, value in wanted.items() if value is not None}, persisted)
+    there = [key for key, value in wanted.items() if value is None and key in persisted]
+    return {key: persisted.get(key) for key in (*(diff.key for diff in differing), *there)}

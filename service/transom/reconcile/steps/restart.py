@@ -8,9 +8,8 @@ from transom import errors
 from transom.guest import conf
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
-from transom.reconcile import task
+from transom.reconcile import guests, task
 from transom.reconcile import world as w
-from transom.reconcile.steps import guest
 
 _UP = 60
 """Seconds until a restarted VM runs: an HA manager takes its turns every 10."""
@@ -23,7 +22,7 @@ def prepare(action: acts.RestartGuest, world: w.World) -> eff.Effect:
 
 def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     del effect
-    parsed = conf.parse(guest.read(action.vmid, world).decode())
+    parsed = conf.parse(guests.text(guests.need(action.vmid, world)))
     waiting = sorted(key for key in action.keys if parsed.current().get(key) != parsed.persisted().get(key))
     if not waiting:
         return f"VM {action.vmid} took the change while running; no restart"
@@ -42,7 +41,7 @@ def _verify(vmid: int, keys: Sequence[str], world: w.World) -> None:
         if world.monotonic() >= deadline:
             raise errors.VerifyFailed(f"VM {vmid} was restarted and does not run {_UP} s later")
         world.sleep(1)
-    parsed = conf.parse(guest.read(vmid, world).decode())
+    parsed = conf.parse(guests.text(guests.need(vmid, world)))
     still = [key for key in keys if parsed.current().get(key) != parsed.persisted().get(key)]
     if still:
         raise errors.VerifyFailed(f"VM {vmid} was restarted, and {', '.join(still)} is still pending")
