@@ -111,8 +111,8 @@ def _change(action: acts.ChangeGuest, world: w.World) -> None:
 def _update(
     api: w.Api, vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World
 ) -> None:
-    """Nothing is sent twice: the configuration decides when the answer is lost, and when a hotplug failed, which is refused with a 400
-    although the change is pending then and the other keys were applied."""
+    """Nothing is sent twice: the configuration decides when the answer is lost, and when a hotplug failed: that is a
+    400 although the change is pending then and the other keys were applied."""
     wanted = {**values, **dict.fromkeys(delete)}
     try:
         api.update(world.node, vmid, digest=digest, values=values, delete=delete)
