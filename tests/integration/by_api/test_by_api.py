@@ -43,11 +43,14 @@ snaptime: 1700000001
 def test_a_vm_is_made_changed_and_kept_and_each_second_plan_is_empty(bench):
     bench.put("  hardware: {name: win, memory: 4096, cores: 4, network: {net0: {model: virtio, bridge: vmbr0}}}\n")
     bench.apply()
-    assert bench.values()["memory"] == "4096" and bench.values()["net0"].startswith("virtio=")
+    assert bench.values()["memory"] == "4096"
+    assert bench.values()["net0"].startswith("virtio=")
     assert bench.plan().empty
     mac = bench.values()["net0"]
 
-    bench.put("  hardware: {name: win, memory: 8192, cores: 4, network: {net0: {model: virtio, bridge: vmbr0, firewall: true}}}\n")
+    bench.put(
+        "  hardware: {name: win, memory: 8192, cores: 4, network: {net0: {model: virtio, bridge: vmbr0, firewall: true}}}\n"
+    )
     assert [drift.path for drift in bench.plan().drifts] == ["qemu/101/memory", "qemu/101/net0"]
     bench.apply()
     assert bench.values()["memory"] == "8192"
@@ -76,8 +79,8 @@ def test_no_key_of_a_hand_made_vm_is_lost(bench):
 
 def test_what_root_only_keys_say_already_needs_nobody(bench):
     bench.write(HAND_MADE)
-    wish = "  hardware: {memory: 4096}\n  raw: {args: \"-cpu 'host,+kvm_pv_eoi'\", hostpci0: 'host=00:02.0,legacy-igd=1,romfile=mine.rom'}\n"
-    bench.put(wish)
+    raw = "args: \"-cpu 'host,+kvm_pv_eoi'\", hostpci0: 'host=00:02.0,legacy-igd=1,romfile=mine.rom'"
+    bench.put(f"  hardware: {{memory: 4096}}\n  raw: {{{raw}}}\n")
     bench.apply(take_over=True)
     assert bench.values()["args"] == "-cpu 'host,+kvm_pv_eoi'"
     assert bench.plan().empty
@@ -92,8 +95,11 @@ def test_without_root_the_plan_says_what_cannot_be_done_and_nothing_is_written(b
     bench.put(SIMPLE_WITH_ARGS)
     plan = bench.plan()
     (found,) = [finding for finding in plan.findings if finding.id == "needs-root"]
-    assert found.holds and "args, hostpci0" in found.summary and "qm " in found.remedy
-    assert plan.held and not plan.actions
+    assert found.holds
+    assert "args, hostpci0" in found.summary
+    assert "qm " in found.remedy
+    assert plan.held
+    assert not plan.actions
     assert {path: path.read_text() for path in bench.confs.iterdir()} == before
 
 
@@ -113,12 +119,14 @@ def test_somebody_who_comes_between_plan_and_write_is_not_overwritten(bench, mon
         send(*args)
 
     monkeypatch.setattr(guest, "_update", late)
-    with pytest.raises(errors.Void, match="checksum mismatch|changed"):
+    with pytest.raises(errors.Void, match="checksum mismatch"):
         bench.apply()
-    assert bench.values()["cores"] == "3" and bench.values()["memory"] == "4096"
+    assert bench.values()["cores"] == "3"
+    assert bench.values()["memory"] == "4096"
     monkeypatch.undo()
     bench.apply()
-    assert bench.values()["cores"] == "4" and bench.values()["memory"] == "8192"
+    assert bench.values()["cores"] == "4"
+    assert bench.values()["memory"] == "8192"
     assert bench.values()["balloon"] == "0"  # nobody asked for it to go
     assert bench.plan().empty
 
@@ -128,7 +136,8 @@ def test_a_locked_vm_is_left_alone_until_it_is_free(bench):
     bench.apply()
     bench.set(lock="backup", memory="512")
     plan = bench.plan()
-    assert "vm-locked" in {finding.id for finding in plan.findings} and not plan.actions
+    assert "vm-locked" in {finding.id for finding in plan.findings}
+    assert not plan.actions
     bench.write(bench.text().replace("lock: backup\n", ""))
     bench.apply()
     assert bench.values()["memory"] == "4096"
@@ -157,11 +166,13 @@ def test_a_vm_that_was_made_stays_when_its_run_is_undone(bench):
 def test_what_only_a_shell_sees_is_unknown_and_holds_nothing(bench):
     bench.put(node="  host: {kernel_cmdline: [iommu=pt], modules: [vfio_pci]}\n")
     (found,) = [finding for finding in bench.plan().findings if finding.id == "needs-ssh"]
-    assert "iommu=pt" in found.evidence[0].says and not found.holds
+    assert "iommu=pt" in found.evidence[0].says
+    assert not found.holds
     bench.apply()
     assert bench.plan().empty
     facts = bench.facts()
-    assert isinstance(facts.roms, model.Unknown) and isinstance(facts.boot.cmdline, model.Unknown)
+    assert isinstance(facts.roms, model.Unknown)
+    assert isinstance(facts.boot.cmdline, model.Unknown)
     (igpu,) = facts.pci
     assert (igpu.id, igpu.subsystem, igpu.iommu_group) == ("8086:9bc8", "1849:9bc8", 1)
     assert isinstance(igpu.driver, model.Unknown)
