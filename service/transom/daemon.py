@@ -7,12 +7,14 @@ import dataclasses
 import fcntl
 import functools
 import hashlib
+import importlib.metadata
 import logging
 import os
 import pathlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pydantic
 import yaml
@@ -21,9 +23,10 @@ from transom import errors, model, resources
 from transom.plan import result
 from transom.pve import client as pve
 from transom.pve import tls
-from transom.reconcile import checkup, claim, job, keeper, observe, right_node, settings
+from transom.reconcile import checkup, claim, job, keeper, library, observe, right_node, settings
 from transom.reconcile import pins as found_pins
 from transom.reconcile import world as w
+from transom.sandbox import run as sandbox
 from transom.spec import bundle, loader, resolve
 from transom.spec import wish as desired
 from transom.ssh import client as ssh
@@ -43,6 +46,7 @@ class Service:
         self._folder = folder
         self._say = say
         self._store = store.open_store(folder)
+        self._shelf = _library(self._store, library.Limits())
 
     @functools.cached_property
     def _claim(self) -> claim.Claim:
@@ -98,10 +102,32 @@ class Service:
             return api.version()
 
     def propose(self, node: desired.NodeWish, *, take_over: bool = False) -> result.Plan:
-        """Observe and plan; writes nothing on the node. The plan is held when the node is somebody else's to change."""
+        """Build the ROMs that are missing, observe and plan; writes nothing on the node. The plan is held when the node is somebody
+        else's to change."""
+        self._build_missing(node)
         with self._world(node) as world:
             plan = job.Job(node, world, self._store).propose(take_over=take_over)
             return claim.hold(plan, self._claim.find(world.host))
+
+    def _build_missing(self, node: desired.NodeWish) -> None:
+        """What cannot be built is a finding of the plan."""
+        for rom in {guest.rom for guest in node.guests if guest.rom and guest.rom.build}:
+            if self._shelf.result(rom).state != "built":
+                self._say(f"{rom.document}: building the ROM")
+                with contextlib.suppress(errors.TransomError):
+                    self._shelf.build(rom, rom.document, self._tell())
+
+    def _tell(self) -> library.Say:
+        """Progress as lines, each once."""
+        last = ""
+
+        def say(told: library.Told) -> None:
+            nonlocal last
+            if told.text != last:
+                last = told.text
+                self._say(f"  {last}")
+
+        return say
 
     def settle(self, node: desired.NodeWish) -> None:
         """Close the books on runs that were cut off; Busy while another process is at work on the node."""
@@ -152,7 +178,7 @@ class Service:
         return turn_of(self._folder, node.name)
 
     def _world(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[w.World]:
-        return reach(node, self._say)
+        return reach(node, self._say, self._shelf)
 
 
 def pins(nodes: Sequence[desired.NodeWish]) -> list[found_pins.Pin]:
@@ -175,11 +201,14 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
     kept = store.open_store(folder)
     try:
         with _held(folder / DAEMON_LOCK, f"another daemon is at work on {folder}", "transom status asks it"):
+            chosen = options or load_settings(folder)
+            shelf = _library(kept, library.Limits(chosen.rom_upload, chosen.rom_inputs))
             one = keeper.Keeper(
                 kept,
-                options or load_settings(folder),
-                reach=lambda node: reach(node, lambda line: log.info("%s: %s", node.name, line)),
+                chosen,
+                reach=lambda node: reach(node, lambda line: log.info("%s: %s", node.name, line), shelf),
                 lock=lambda node: turn_of(folder, node),
+                shelf=shelf,
                 instance=_instance(folder),
                 now=time.time,
                 nonce=_nonce,
@@ -232,8 +261,24 @@ def _instance(folder: pathlib.Path) -> str:
     return hashlib.sha256(f"{machine} {status.st_dev} {status.st_ino} {folder.resolve()}".encode()).hexdigest()[:16]
 
 
+def _library(kept: store.Store, limits: library.Limits) -> library.Library:
+    """With the real sandbox; the tool's version is Transom's own."""
+    return library.Library(
+        kept, _sandboxed, tool=f"transom {importlib.metadata.version('transom')}", now=time.time, limits=limits
+    )
+
+
+def _sandboxed(
+    inputs: tuple[library.Input, ...], more: Mapping[str, Any], on_stage: Callable[[str], None]
+) -> sandbox.Answer:
+    files = tuple(sandbox.Input(one.path, one.role, one.name) for one in inputs)
+    return sandbox.run("build", files, more=dict(more), on_stage=on_stage)
+
+
 @contextlib.contextmanager
-def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.World]:
+def reach(
+    node: desired.NodeWish, say: Callable[[str], None], shelf: library.Library | None = None
+) -> Iterator[w.World]:
     """Both sides of one node, connected. Unreachable, Denied."""
     api = _APIS.connect(node.access)
     try:
@@ -248,6 +293,7 @@ def reach(node: desired.NodeWish, say: Callable[[str], None]) -> Iterator[w.Worl
             say=say,
             read=lambda path: _read(pathlib.Path(path)),
             root=api.root,
+            built=shelf.result if shelf else w.no_library,
         )
         try:
             yield world

@@ -211,6 +211,17 @@ class Keeping:
 
 
 @dataclasses.dataclass(frozen=True)
+class RomResult:
+    """What became of building a ROM on Transom's own side: ``state`` is built, building or failed."""
+
+    state: str
+    sha256: str = ""
+    path: str = ""
+    """Where the finished file lies; both are empty unless it is built."""
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Facts:
     """Everything observed of one node at one time. What is missing here was not asked for; what failed is Unknown."""
 
@@ -240,6 +251,12 @@ class Facts:
     """File name under ``/usr/share/kvm`` → sha256, for the names that documents and VMs mention."""
     rom_sources: dict[str, Maybe[str]] = dataclasses.field(default_factory=dict)
     """ROM file on Transom's own side → sha256, for the files that documents name; Unknown when it cannot be read."""
+    rom_builds: dict[str, RomResult] = dataclasses.field(default_factory=dict)
+    """Name of a Rom document that is to be built → what became of it."""
+    rom_users: Maybe[dict[str, tuple[int, ...]]] = Unknown("not read")
+    """File name under ``/usr/share/kvm`` → the VMs whose running QEMU was started with it."""
+    undo_needs: dict[str, str] = dataclasses.field(default_factory=dict)
+    """File name under ``/usr/share/kvm`` → the run whose undo would give it to a VM again."""
     usb: Maybe[frozenset[str]] = Unknown("not read")
     """``vendor:product`` of every USB device present."""
     storages: Maybe[frozenset[str]] = Unknown("not read")

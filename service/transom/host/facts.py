@@ -20,6 +20,7 @@ from transom.host.probes import (
     options,
     packages,
     pci,
+    rom_users,
     roms,
     usb,
     vmlist,
@@ -41,7 +42,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
     others, name = of(vmlist.make(node)), of(identity.PROBE)
-    esps = of(esp.PROBE)
+    esps, started = of(esp.PROBE), of(rom_users.PROBE)
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown)
@@ -57,6 +58,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         guests=configs,
         elsewhere=others,
         roms=images,
+        rom_users=started,
         usb=plugged,
         iomem=ranges,
         esps=esps,

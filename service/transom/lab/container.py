@@ -24,6 +24,9 @@ from transom.lab import platform
 
 PROC = "/opt/lab/proc"
 """Where the real procfs is, inside a node."""
+QEMUS = "/run/lab-qemu"
+"""What ``/proc`` says of the lab's QEMUs, which are no processes, inside a node."""
+QEMU_PIDS = range(2001, 2101)
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -128,6 +131,8 @@ def write_proc(place: Place, texts: Mapping[str, str]) -> list[str]:
     if place.proc.exists():
         shutil.rmtree(place.proc)
     place.proc.mkdir()
+    for pid in QEMU_PIDS:
+        (place.proc / str(pid)).symlink_to(f"{QEMUS}/{pid}")
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() and entry.name not in texts:
             (place.proc / entry.name).symlink_to(f"{PROC}/{entry.name}")

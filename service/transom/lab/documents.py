@@ -81,8 +81,19 @@ def members(text: str) -> dict[str, str]:
 
 def roms(text: str) -> dict[str, str]:
     """ROM file as written → sha256, of the Rom documents in ``text``."""
-    documents = [one for one in _documents(text) if _scalar(one, "kind") == "Rom"]
-    return {_scalar(one, "spec", "file"): _scalar(one, "spec", "sha256") for one in documents}
+    found = [one for one in _documents(text) if _scalar(one, "kind") == "Rom" and _scalar(one, "spec", "file")]
+    return {_scalar(one, "spec", "file"): _scalar(one, "spec", "sha256") for one in found}
+
+
+def firmware(text: str) -> list[str]:
+    """Files as written that the Rom documents in ``text`` are built of."""
+    found = []
+    for one in _documents(text):
+        if _scalar(one, "kind") == "Rom":
+            several = [_get(one, "spec", "firmware"), _get(one, "spec", "helpers")]
+            items = [item for node in several if isinstance(node, yaml.SequenceNode) for item in node.value]
+            found += [_scalar(item, "file") for item in [*items, _get(one, "spec", "legacy")]]
+    return [file for file in found if file]
 
 
 def _cluster(spec: yaml.MappingNode, link: ClusterLink) -> Iterator[Edit]:
@@ -157,7 +168,8 @@ def _scalar(node: yaml.Node | None, *keys: str) -> str:
 def stage(source: Path, folder: Path, clusters: Mapping[str, ClusterLink], nodes: Mapping[str, NodeLink]) -> Path:
     """Writes the rewritten copy of ``source`` into ``folder``, its ROM files beside it, and returns the copy's path.
 
-    A ROM that does not lie beside the source is the lab's synthetic one; SpecError when the document wants another hash.
+    A ROM or firmware that does not lie beside the source is the lab's synthetic one; SpecError when the document wants another
+    hash.
     """
     text = source.read_text()
     lost = sorted(set(members(text)) - nodes.keys())
@@ -166,20 +178,31 @@ def stage(source: Path, folder: Path, clusters: Mapping[str, ClusterLink], nodes
     folder.mkdir(parents=True, exist_ok=True)
     for name, sha256 in roms(text).items():
         _rom(source.parent, folder, name, sha256)
+    for name in firmware(text):
+        _beside(source.parent, folder, name, synthetic_rom.igd_driver())
     target = folder / source.name
     target.write_text(rewrite(text, clusters, nodes))
     return target
 
 
 def _rom(source: Path, folder: Path, name: str, sha256: str) -> None:
-    target = (folder / name).resolve()
-    if not target.is_relative_to(folder.resolve()):
+    content = synthetic_rom.igd_rom()
+    if _inside(folder, name) and not (source / name).exists() and hashlib.sha256(content).hexdigest() != sha256:
+        raise errors.SpecError([f"{name} is not beside the document, and the lab's synthetic ROM has another sha256"])
+    _beside(source, folder, name, content)
+
+
+def _beside(source: Path, folder: Path, name: str, content: bytes) -> None:
+    """The document's own file, or ``content`` where it has none."""
+    if not _inside(folder, name):
         return  # an absolute path, or one beside the folder: the document finds it where it is
+    target = (folder / name).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
     if (source / name).exists():
         shutil.copyfile(source / name, target)
-        return
-    content = synthetic_rom.igd_rom()
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise errors.SpecError([f"{name} is not beside the document, and the lab's synthetic ROM has another sha256"])
-    target.write_bytes(content)
+    else:
+        target.write_bytes(content)
+
+
+def _inside(folder: Path, name: str) -> bool:
+    return (folder / name).resolve().is_relative_to(folder.resolve())

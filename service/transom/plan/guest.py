@@ -75,6 +75,8 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
 
 
 def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:
+    if guest.rom and not guest.rom.ready:
+        return Draft()  # ``plan.rom`` says why it waits
     wants = wanted(guest, desk.node, desk.facts)
     if isinstance(wants, model.Finding):
         return Draft(findings=[wants])

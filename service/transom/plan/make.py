@@ -17,6 +17,7 @@ from transom.spec import wish
 
 def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Plan:
     """The plan for one node. ``take_over``: its user lets foreign lines that contradict be commented out, and VMs be taken."""
+    node = rom.settled(node, facts)
     draft = host.plan(node, facts, ledger, take_over=take_over)
     reboot = _reboot(facts, draft)
     draft.add(rom.plan(node, facts))

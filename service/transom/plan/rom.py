@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
@@ -10,10 +11,25 @@ from transom.plan.draft import Draft, Ledger, cannot_read, needs_ssh
 from transom.spec import wish
 
 
+def settled(node: wish.NodeWish, facts: model.Facts) -> wish.NodeWish:
+    """The wish with every ROM that has been built in its place; one that has not stays without a hash, and its VM is held."""
+    return dataclasses.replace(node, guests=tuple(_with_rom(guest, facts) for guest in node.guests))
+
+
+def _with_rom(guest: wish.GuestWish, facts: model.Facts) -> wish.GuestWish:
+    rom = guest.rom
+    result = facts.rom_builds.get(rom.name) if rom and rom.build else None
+    if rom is None or result is None or result.state != "built":
+        return guest
+    return dataclasses.replace(guest, rom=dataclasses.replace(rom, sha256=result.sha256, file=result.path))
+
+
 def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
     """The ROMs that VMs need, before the VMs."""
     draft = Draft()
-    wanted = {guest.rom.filename: guest.rom for guest in node.guests if guest.rom}
+    for rom in {guest.rom.name: guest.rom for guest in node.guests if guest.rom and not guest.rom.ready}.values():
+        _not_built(rom, facts.rom_builds.get(rom.name), draft)
+    wanted = {guest.rom.filename: guest.rom for guest in node.guests if guest.rom and guest.rom.ready}
     if not node.access.has_ssh:
         draft.findings.extend(_unseen(rom) for rom in wanted.values())
     elif wanted and isinstance(facts.roms, model.Unknown):
@@ -22,6 +38,31 @@ def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
         for filename, rom in wanted.items():
             _place(node.name, rom, facts.roms.get(filename), facts.rom_sources.get(rom.file), draft)
     return draft
+
+
+NOT_BUILT, FAILED = "rom-not-built", "rom-failed"
+
+
+def _not_built(rom: wish.RomWish, result: model.RomResult | None, draft: Draft) -> None:
+    """Nothing rests on a guess: not even which file name the VM would be given."""
+    failed = result is not None and result.state == "failed"
+    reason = result.reason if result and result.reason else "nobody has built it yet"
+    path = f"rom/{rom.name}"
+    draft.drifts.append(model.Drift(path, "built", None, model.Level.DECLARED, model.Impact.LIVE, rom.document, reason))
+    told = "could not be built" if failed else "is not built yet"
+    waits = "It is planned for as soon as it is built: look again, or `transom rom ls`."
+    mends = "Give other firmware or options in the document; `transom rom inspect FILE` shows what a file holds."
+    draft.findings.append(
+        model.Finding(
+            id=FAILED if failed else NOT_BUILT,
+            subject=rom.document,
+            summary=f"the ROM of {rom.document} {told}, so nothing is changed",
+            remedy=mends if failed else waits,
+            who=model.Who.REFUSE if failed else model.Who.REPORT,
+            evidence=(model.Evidence(rom.document, reason),),
+            holds=True,
+        )
+    )
 
 
 def removals(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, planned: Sequence[acts.Action]) -> Draft:
@@ -106,7 +147,7 @@ def _remove(
         draft.forgets.append(path)
         draft.noops.append(model.Noop(path, "already gone"))
     elif user := next(_users(filename, facts, planned), None):
-        draft.noops.append(model.Noop(path, f"kept: {user} names it"))
+        draft.noops.append(model.Noop(path, f"kept: {user}"))
     elif roms[filename] != entry.applied:
         draft.forgets.append(path)
         draft.noops.append(model.Noop(path, "changed by somebody else since; left alone"))
@@ -120,20 +161,34 @@ def _remove(
 
 
 def _users(filename: str, facts: model.Facts, planned: Sequence[acts.Action]) -> Iterator[str]:
-    """Every VM that still names the file afterwards, in pending changes, snapshots or a running QEMU; the unreadable counts."""
+    """Who still needs the file afterwards: VMs that name it in their configuration, pending changes or snapshots, a QEMU that
+    runs with it, an undo that would give it to a VM again. What could not be read counts as one who does."""
+    restarts = {action.vmid for action in planned if isinstance(action, acts.RestartGuest)}
+    yield from _naming(filename, facts, planned, restarts)
+    if isinstance(facts.rom_users, model.Unknown):
+        yield f"the arguments of running QEMUs could not be read ({facts.rom_users.unknown})"
+    else:
+        running = set(facts.rom_users.get(filename, ())) - restarts
+        yield from (f"the running QEMU of VM {vmid} was started with it" for vmid in sorted(running))
+    if filename in facts.undo_needs:
+        yield f"the undo of run {facts.undo_needs[filename]} would give it to a VM again"
+
+
+def _naming(
+    filename: str, facts: model.Facts, planned: Sequence[acts.Action], restarts: Collection[int]
+) -> Iterator[str]:
     if isinstance(facts.guests, model.Unknown) or isinstance(facts.states, model.Unknown):
-        yield "a VM that could not be read"
+        yield "a VM that could not be read may name it"
         return
     changes = {action.vmid: action for action in planned if isinstance(action, acts.ChangeGuest)}
-    restarts = {action.vmid for action in planned if isinstance(action, acts.RestartGuest)}
     for vmid, guest in facts.guests.items():
         if isinstance(guest.text, model.Unknown):
-            yield f"VM {vmid}"
+            yield f"VM {vmid} could not be read and may name it"
             continue
         stays = guest.text.count(filename)
         if vmid in changes:
             state = facts.states.get(vmid)
-            if state is None or state.status == "stopped" or vmid in restarts:
+            if (state is not None and state.status == "stopped") or vmid in restarts:
                 stays -= sum((before or "").count(filename) for before in changes[vmid].before.values())
         if stays > 0:
-            yield f"VM {vmid}"
+            yield f"VM {vmid} names it"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from transom import errors
 from transom.plan import make
 from transom.reconcile import backend, desk, orders, papers
-from transom.spec import bundle, documents, resolve, wish
+from transom.spec import bundle, documents, problems, resolve, wish, within
 from transom.store import records, store
 
 
@@ -173,10 +173,11 @@ def refuse_relative(own: Sequence[bundle.Loaded]) -> None:
         raise errors.SpecError(wrong)
 
 
-def _paths(document: documents.Document) -> list[tuple[tuple[str, ...], str]]:
-    found: list[tuple[tuple[str, ...], str | None]] = []
+def _paths(document: documents.Document) -> list[tuple[tuple[problems.Part, ...], str]]:
+    found: list[tuple[tuple[problems.Part, ...], str | None]] = []
     if isinstance(document, documents.Rom):
-        found = [(("spec", "file"), document.spec.file)]
+        inputs = within.rom_inputs(document.spec)
+        found = [(("spec", "file"), document.spec.file), *(((*path, "file"), one.file) for path, one in inputs)]
     elif isinstance(document, documents.Cluster):
         found = [
             (("spec", "api", "ca"), document.spec.api.ca),

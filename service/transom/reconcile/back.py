@@ -118,6 +118,25 @@ def _owes(run: records.Run, facts: model.Facts, kept: store.Store) -> bool:
     return any(effect.reboot for effect in _effects(kept, run))
 
 
+def roms_needed(node: str, kept: store.Store) -> dict[str, str]:
+    """File name of each ROM that is ours → the newest run whose undo would give it to a VM again without bringing it back."""
+    ours = [path.removeprefix("rom/") for path in kept.ledger(node) if path.startswith("rom/")]
+    found: dict[str, str] = {}
+    if not ours:
+        return found
+    runs = [run for run in kept.runs(node) if run.state != records.UNDONE and run.kind not in ("undo", "remove")]
+    for run in runs:
+        given = [
+            str(entry.get("applied")) for path, entry in run.ledger_before.items() if path.startswith("qemu/") and entry
+        ]
+        names = {name for name in ours if any(name in value for value in given)} - found.keys()
+        removed = (
+            {effect.path.rpartition("/")[2] for effect in _effects(kept, run) if effect.before_sha256} if names else ()
+        )
+        found |= dict.fromkeys(names - set(removed), run.id)
+    return found
+
+
 def ledger_before(run: records.Run, kept: store.Store) -> dict[str, model.Entry | None]:
     """The ledger's paths as they were before ``run``; None for those that were not there."""
     back = {

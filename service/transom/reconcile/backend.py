@@ -44,6 +44,87 @@ class Operation:
     shares: tuple[Share, ...]
     asked_by: str
     at: float
+    rom: str = ""
+    """Of a push: the SHA-256 of the ROM that came of it, or of the file that was only kept; its one share has no node."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RomAsk:
+    """A BIOS file or driver that is handed in, or fetched from ``url``. With ``devices`` a ROM is built of it by these options
+    (those of ``transom rom build``); without, it is kept for documents that name it by its hash."""
+
+    name: str = ""
+    url: str = ""
+    sha256: str = ""
+    devices: tuple[str, ...] = ()
+    driver: str = ""
+    compress: bool = False
+    pci23: bool = False
+    class_code: int = 0
+    revision: int = 0
+    board: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RomRow:
+    """One file of the library. ``kind`` is rom or input; ``state`` is built or failed, and kept of an input."""
+
+    key: str
+    """Of a ROM, what it was built from; of an input, its hash."""
+    kind: str
+    state: str
+    sha256: str
+    """Of the file; empty when there is none."""
+    size: int
+    name: str
+    """What an input was called; of a ROM, what its first source was called."""
+    origin: str
+    """The document or the upload that asked for it."""
+    devices: tuple[str, ...]
+    drivers: tuple[str, ...]
+    """Name and version of each driver in it."""
+    board: str
+    good: bool | None
+    """The verifier's word; None where it was not asked."""
+    error: str
+    at: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RomDetail(RomRow):
+    """Where it comes from, whole."""
+
+    tool: str = ""
+    """The builder's version."""
+    inputs: tuple[Mapping[str, Any], ...] = ()
+    """``role``, ``name``, ``sha256``."""
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    answer: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The builder's answer (docs/rom.md, ``build``)."""
+    nodes: tuple[str, ...] = ()
+    """Nodes on which Transom has placed it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RomLeft:
+    """One file of the library as the collector judges it. ``why``: what needs it; empty when nothing does."""
+
+    kind: str
+    sha256: str
+    name: str
+    size: int
+    why: str
+    dropped: bool
+
+
+class Incoming(Protocol):
+    """A file that is being handed in."""
+
+    def write(self, chunk: bytes) -> None:
+        """RomError when there is more than the limit."""
+
+    def drop(self) -> None:
+        """In any case, when done with it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +229,21 @@ class Backend(Protocol):
     def run(self, id: str) -> dict[str, Any]: ...
     def preview_undo(self, run: str) -> dict[str, Any]: ...
     def undo(self, run: str, *, approved: str, by: str) -> Operation: ...
+
+    # the library of option ROMs
+    def roms(self) -> list[RomRow]: ...
+    def rom(self, id: str) -> RomDetail:
+        """``id``: a key or hash, or the beginning of one, at least six digits. Rejected when there is none, or several."""
+
+    def rom_content(self, id: str) -> bytes:
+        """The bytes, looked through. VerifyFailed when they are damaged."""
+
+    def receive(self) -> Incoming: ...
+    def push(self, ask: RomAsk, received: Incoming | None, *, by: str) -> Operation:
+        """Keep what was ``received``, or fetch ``ask.url``; build what is asked for."""
+
+    def collect_roms(self, *, dry_run: bool, days: int) -> list[RomLeft]:
+        """Drop what nothing needs and is older than ``days``; every file with the reason why it stays."""
 
     # control
     def pause(self, reason: str, *, by: str) -> None: ...

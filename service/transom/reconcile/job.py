@@ -131,7 +131,8 @@ class Job:
         return make.make(self.node, self._look(), self.store.ledger(self.node.name))
 
     def _look(self) -> model.Facts:
-        self.seen = observe.observe(self.world, self.node)
+        needed = back.roms_needed(self.node.name, self.store)
+        self.seen = dataclasses.replace(observe.observe(self.world, self.node), undo_needs=needed)
         return self.seen
 
     def _settle_vmid(self, action: acts.Action, vmid: int | None, run: str, *, was: int | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +26,12 @@ from transom.reconcile import (
     driftlog,
     hub,
     job,
+    library,
     observe,
     orders,
     papers,
     parting,
+    romdesk,
     schedule,
     settings,
     turn,
@@ -40,6 +43,8 @@ from transom.store import records, store
 
 _LOOK = 10.0
 """Seconds that a look at a node may be waited for."""
+_BUILD = 20.0
+"""Seconds that ROMs may be waited for, before a plan is shown that says they are not built yet."""
 
 
 class Keeper:
@@ -52,6 +57,7 @@ class Keeper:
         *,
         reach: turn.Reach,
         lock: turn.Lock,
+        shelf: library.Library,
         instance: str,
         now: Callable[[], float],
         nonce: Callable[[], str],
@@ -70,9 +76,22 @@ class Keeper:
             kept, self._papers, self._desk, now=now, nonce=nonce, ring=self._ring, followed=self._follow
         )
         others = orders.Orders(kept, self._papers, self._control, self._desk, self._follow, self._ring)
-        log = driftlog.Log(kept, self._events)
+        self._roms = romdesk.RomDesk(
+            kept, self._papers, self._desk, self._events, shelf, now=now, nonce=nonce, ring=self._ring
+        )
         tools = turn.Tools(
-            kept, self._papers, self._control, self._desk, log, self._events, options, reach, lock, self._ring, now
+            store=kept,
+            papers=self._papers,
+            control=self._control,
+            desk=self._desk,
+            drift=driftlog.Log(kept, self._events),
+            events=self._events,
+            options=options,
+            reach=reach,
+            lock=lock,
+            ring=self._ring,
+            want=self._roms.builder.want,
+            now=now,
         )
         self._turns = turn.Turns(tools, others)
         self._schedule = schedule.Schedule(
@@ -85,16 +104,18 @@ class Keeper:
     def start(self) -> None:
         """Look at every node, and go on doing so. What was under way when the last daemon ended is taken up again."""
         self._queue = workqueue.WorkQueue(self._turns.take, workers=self._options.workers)
+        self._roms.start(self._options.rom_workers)
         self._follow()
         self._schedule.start()
         declared = {node.name for node in self._papers.all()}
-        for node in declared | {share.node for _, share in self._store.operations.open()}:
+        for node in declared | {share.node for _, share in self._store.operations.open() if share.node}:
             self._ring(node, "start")
 
     def close(self) -> tuple[str, ...]:
         """Start nothing more and let runs under way finish; the nodes where one has not within ``stop_within``."""
         self._schedule.close()
         rest = self._queue.close(self._options.stop_within) if self._queue else ()
+        self._roms.builder.close(0)
         self._events.close()
         return rest
 
@@ -104,6 +125,7 @@ class Keeper:
 
     def _follow(self) -> None:
         self._schedule.follow(node.name for node in self._papers.all())
+        self._roms.want()
 
     def _on_record(self, record: records.Run | records.Event) -> None:
         if isinstance(record, records.Run):
@@ -157,6 +179,10 @@ class Keeper:
             backend.Share(one.node, one.state, one.plan, one.run, one.reason)
             for one in self._store.operations.shares(found.id)
         )
+        if found.kind == romdesk.KIND:  # what came of it is no run
+            rom = "".join(share.run for share in shares)
+            shares = tuple(dataclasses.replace(share, run="") for share in shares)
+            return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at, rom)
         return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at)
 
     # --- what is true ---
@@ -209,6 +235,7 @@ class Keeper:
         chosen = [one for one in wishes if node in ("", one.name)]
         if node and not chosen:
             raise errors.Rejected(f"no document declares node {node!r}")
+        self._roms.builder.settle((guest.rom for one in chosen for guest in one.guests if guest.rom), _BUILD)
         return [self._preview(one, take_over=take_over, stored=not own) for one in chosen]
 
     def _preview(self, node: wish.NodeWish, *, take_over: bool, stored: bool) -> backend.Preview:
@@ -269,6 +296,26 @@ class Keeper:
 
     def undo(self, run: str, *, approved: str, by: str) -> backend.Operation:
         return self._shown(self._asks.undo(run, approved, by))
+
+    # --- the library ---
+
+    def roms(self) -> list[backend.RomRow]:
+        return self._roms.rows()
+
+    def rom(self, id: str) -> backend.RomDetail:
+        return self._roms.detail(id)
+
+    def rom_content(self, id: str) -> bytes:
+        return self._roms.content(id)
+
+    def receive(self) -> backend.Incoming:
+        return self._roms.receive()
+
+    def push(self, ask: backend.RomAsk, received: backend.Incoming | None, *, by: str) -> backend.Operation:
+        return self._shown(self._roms.push(ask, received, by))
+
+    def collect_roms(self, *, dry_run: bool, days: int) -> list[backend.RomLeft]:
+        return self._roms.collect(dry_run=dry_run, days=days)
 
     # --- control ---
 

@@ -23,8 +23,12 @@ def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
     """All facts of the node, with the files on our side that ``node`` names. Unreachable, Denied or Garbled when the shell itself
     cannot be used, or the API of a node without one; otherwise an API that cannot be asked only leaves its own facts Unknown."""
     facts = _by_shell(world) if world.shell else _by_api(world)
-    sources = {guest.rom.file: _source(world, guest.rom.file) for guest in (node.guests if node else ()) if guest.rom}
-    return dataclasses.replace(facts, rom_sources=sources)
+    roms = [guest.rom for guest in (node.guests if node else ()) if guest.rom]
+    return dataclasses.replace(
+        facts,
+        rom_sources={rom.file: _source(world, rom.file) for rom in roms if not rom.build},
+        rom_builds={rom.name: world.built(rom) for rom in roms if rom.build},
+    )
 
 
 def _by_shell(world: w.World) -> model.Facts:

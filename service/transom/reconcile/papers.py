@@ -32,6 +32,10 @@ class Papers:
             self._known = (stamp, found)
         return found
 
+    def roms(self) -> tuple[wish.RomWish, ...]:
+        """Every ROM that is declared."""
+        return resolve.roms(self.merged())
+
     def find(self, node: str) -> wish.NodeWish | None:
         return next((one for one in self.all() if one.name == node), None)
 

@@ -23,9 +23,15 @@ class Settings:
     """Runs at once; below the number of nodes, as many hanging nodes delay the others."""
     keep_events: int = 10_000
     """Events that a reader who comes late still gets."""
+    rom_workers: int = 2
+    """Option ROMs that are fetched and built at once."""
+    rom_upload: int = 64 * 2**20
+    """Bytes of one BIOS file that is handed in or fetched, at most."""
+    rom_inputs: int = 2 * 2**30
+    """Bytes of all BIOS files and drivers that are kept, at most."""
 
     def __post_init__(self) -> None:
-        for name in ("scan_every", "lease_lasts", "workers", "keep_events"):
+        for name in ("scan_every", "lease_lasts", "workers", "keep_events", "rom_workers", "rom_upload", "rom_inputs"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0: {getattr(self, name):g}")
         for name in ("scan_jitter", "settle", "stop_within"):

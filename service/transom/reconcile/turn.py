@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from transom import errors, model
-from transom.plan import make, policy, result
+from transom.plan import make, policy, result, rom
 from transom.reconcile import (
     control,
     desk,
@@ -36,7 +36,7 @@ _PLAN_STATES = {
     "hold": records.HELD,
     "report": records.PROPOSED,
 }
-_UNREAD = frozenset({"api-unreadable", "cannot-read"})
+_UNREAD = frozenset({"api-unreadable", "cannot-read", rom.NOT_BUILT})
 _FOLLOWING = ("provision", "approve")
 """Operations that an ordinary turn serves."""
 
@@ -58,6 +58,8 @@ class Tools:
     reach: Reach
     lock: Lock
     ring: Callable[[str, str], None]
+    want: Callable[[Iterable[wish.RomWish]], None]
+    """Has ROMs built, beside the turns."""
     now: Callable[[], float]
 
 
@@ -78,6 +80,7 @@ class Turns:
         if found is None:
             self._undeclared(node)
             return None
+        self._tools.want(guest.rom for guest in found.guests if guest.rom)
         with self._tools.lock(node), contextlib.ExitStack() as stack:
             try:
                 one = self._look(found, stack.enter_context(self._tools.reach(found)), asked)
@@ -338,6 +341,8 @@ def _looked_at(node: records.Node | None, since: float) -> bool:
 
 
 def _share_state(decision: policy.Decision, plan: result.Plan) -> str:
+    if any(finding.id == rom.NOT_BUILT for finding in plan.findings):
+        return "observing"  # the builder rings when it is done
     if isinstance(decision, policy.Carry):
         return records.RUNNING
     if isinstance(decision, policy.Hold) or not plan.actions:

@@ -13,6 +13,7 @@ from typing import NoReturn, Protocol
 from transom import errors, model
 from transom.guest import told
 from transom.pve import tasks
+from transom.spec import wish
 from transom.ssh import pump
 
 
@@ -99,6 +100,11 @@ class Api(Protocol):
     def close(self) -> None: ...
 
 
+def no_library(rom: wish.RomWish) -> model.RomResult:
+    """Where nobody builds."""
+    return model.RomResult("building", reason=f"{rom.document} is to be built, and there is no library to look in")
+
+
 @dataclasses.dataclass
 class World:
     """One node within reach. ``connect`` opens a new shell, for after a reboot; ``say`` reports progress, one line each."""
@@ -126,3 +132,6 @@ class World:
     def shell(self) -> bool:
         """Whether the node has a shell; without one the API alone is read and written."""
         return has_shell(self.host)
+
+    built: Callable[[wish.RomWish], model.RomResult] = no_library
+    """What became of a ROM that is to be built; asked at each look, and answers at once."""

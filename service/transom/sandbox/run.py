@@ -33,6 +33,8 @@ class Input:
 
     path: pathlib.Path
     role: str = "source"
+    name: str = ""
+    """For messages; the path's own unless given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,9 @@ def run(
         job = {
             "verb": verb,
             "limits": {"memory": limits.memory, "cpu": limits.cpu, "input": limits.input},
-            "inputs": [{"name": i.path.name, "fd": fd, "role": i.role} for i, fd in zip(inputs, files, strict=True)],
+            "inputs": [
+                {"name": i.name or i.path.name, "fd": fd, "role": i.role} for i, fd in zip(inputs, files, strict=True)
+            ],
             **(more or {}),
         }
         job_fd, filter_fd = (_memory(stack, data) for data in (json.dumps(job).encode(), seccomp.program()))

@@ -192,12 +192,60 @@ class VmSpec(base.Base):
     raw: dict[fields.RawKey, fields.RawValue] = pydantic.Field(default_factory=dict)
 
 
-class RomSpec(base.Base):
-    """An option ROM: a file beside the document, and what it must hash to. ``filename`` is for one that lies on nodes already."""
+class RomInput(base.Base):
+    """Where a file for the ROM comes from: beside the document (``sha256`` pins it), from a URL, or uploaded before (its hash)."""
 
-    file: fields.FilePath
-    sha256: fields.Sha256
+    model_config = pydantic.ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [*names]} for names in (("file",), ("url", "sha256"), ("upload",))]}
+    )
+
+    file: fields.FilePath | None = None
+    url: fields.Url | None = None
+    upload: fields.Sha256 | None = None
+    sha256: fields.Sha256 | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> RomInput:
+        if sum(one is not None for one in (self.file, self.url, self.upload)) != 1:
+            raise pydantic_core.PydanticCustomError(
+                "rom",
+                'needs exactly one of "file: PATH", "url: URL" and "upload: SHA256"',
+                {"fields": ("file", "url", "upload")},
+            )
+        return self
+
+
+class RomSpec(base.Base):
+    """An option ROM: a finished file and what it must hash to, or the firmware and drivers that it is built of, and for which
+    devices (the options are those of ``transom rom build``). ``filename`` is for a finished one that lies on nodes already."""
+
+    model_config = pydantic.ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [*names]} for names in (("file", "sha256"), ("firmware", "devices"))]}
+    )
+
+    file: fields.FilePath | None = None
+    sha256: fields.Sha256 | None = None
     filename: fields.RomFilename | None = None
+    firmware: Annotated[tuple[RomInput, ...], pydantic.Field(min_length=1)] = ()
+    helpers: tuple[RomInput, ...] = ()
+    legacy: RomInput | None = None
+    devices: Annotated[tuple[fields.PciId, ...], pydantic.Field(min_length=1)] = ()
+    driver: fields.Text | None = None
+    compress: fields.Switch = False
+    pci23: fields.Switch = False
+    class_code: fields.ClassCode | None = None
+    revision: fields.Hex16 | None = None
+    board: fields.Prose | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _finished_or_built(self) -> RomSpec:
+        if (self.file is None) == (not self.firmware):
+            raise pydantic_core.PydanticCustomError(
+                "rom",
+                'needs exactly one of "file" (a finished ROM, with its sha256) and "firmware" (what it is built of)',
+                {"fields": ("file", "firmware")},
+            )
+        return self
 
 
 # --- Policy ----------------------------------------------------------------------------------------------------------
@@ -339,7 +387,7 @@ class VirtualMachine(Envelope):
 
 
 class Rom(Envelope):
-    """One option ROM file."""
+    """One option ROM."""
 
     kind: Literal["Rom"]
     spec: RomSpec

@@ -86,6 +86,13 @@ def _one_line(value: Any) -> Any:
     return " ".join(value.split()) if isinstance(value, str) else value
 
 
+def _quoted(value: Any) -> Any:
+    """YAML reads ``030000`` as an octal number: what was meant cannot be told any more."""
+    if isinstance(value, int):
+        raise pydantic_core.PydanticCustomError("quoted", "is read as a number; put the hex digits in quotes")
+    return value
+
+
 def _absolute(path: str, info: pydantic.ValidationInfo) -> str:
     """Relative to the document's folder, ``~`` to the user's; both come in as context from the loader, nothing is looked up."""
     if not isinstance(info.context, dict) or "folder" not in info.context:
@@ -265,6 +272,24 @@ PciAddress = Annotated[
 ]
 Sha256 = Annotated[
     str, Form("^[0-9a-fA-F]{64}$", "a SHA-256 of 64 hex digits", "4ca987b5…, which sha256sum prints", fold=_lower)
+]
+Url = Annotated[
+    str,
+    Form(
+        rf"^https?://(?:{_HOST}|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?(?:[/?][!-\[\]-~]*)?$",
+        "an http or https URL without a user's name",
+        "https://example.org/B460M-2.10.zip",
+    ),
+]
+Hex16 = Annotated[
+    str,
+    pydantic.BeforeValidator(_quoted),
+    Form("^[0-9a-fA-F]{1,4}$", "a number of up to four hex digits, in quotes", '"0001"', fold=_lower),
+]
+ClassCode = Annotated[
+    str,
+    pydantic.BeforeValidator(_quoted),
+    Form("^[0-9a-fA-F]{1,6}$", "a PCI class code of up to six hex digits, in quotes", '"030000"', fold=_lower),
 ]
 Versions = Annotated[
     str,

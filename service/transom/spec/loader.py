@@ -200,21 +200,36 @@ def _cluster(
 
 
 def _rom(item: bundle.Loaded, rom: documents.RomSpec, *, absent: bool) -> Iterator[problems.Problem]:
-    if fault := _unusable(rom.file):
+    """The finished file, or the files that one is built of."""
+    if rom.file:
+        yield from _pinned(item, ("spec",), rom.file, rom.sha256, absent=absent)
+    for path, one in within.rom_inputs(rom):
+        if one.file:
+            yield from _pinned(item, path, one.file, one.sha256, absent=absent)
+
+
+def _pinned(
+    item: bundle.Loaded, path: tuple[problems.Part, ...], file: str, sha256: str | None, *, absent: bool
+) -> Iterator[problems.Problem]:
+    """One file that is there, holds something, and hashes to ``sha256`` where that is given."""
+    what = "ROM" if path == ("spec",) else "file"
+    if fault := _unusable(file):
         if absent or fault != _MISSING:
-            hint = "put the ROM there, or mend the path (it is relative to the document's folder)"
-            yield item.problem(("spec", "file"), f"{problems.path(rom.file)} {fault}; {hint}")
+            hint = f"put the {what} there, or mend the path (it is relative to the document's folder)"
+            yield item.problem((*path, "file"), f"{problems.path(file)} {fault}; {hint}")
+        return
+    if sha256 is None:
         return
     try:
-        with pathlib.Path(rom.file).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with pathlib.Path(file).open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:  # it was there a moment ago
-        yield item.problem(("spec", "file"), f"{problems.path(rom.file)} cannot be read: {error.strerror}")
+        yield item.problem((*path, "file"), f"{problems.path(file)} cannot be read: {error.strerror}")
         return
-    if digest != rom.sha256:
-        name = problems.printable(pathlib.PurePath(rom.file).name)
-        hint = f"put what `sha256sum {shlex.quote(name)}` prints here, if it is the ROM that you mean"
-        yield item.problem(("spec", "sha256"), f"{name} has sha256 {digest}, not {rom.sha256}; {hint}")
+    if digest != sha256:
+        name = problems.printable(pathlib.PurePath(file).name)
+        hint = f"put what `sha256sum {shlex.quote(name)}` prints here, if it is the {what} that you mean"
+        yield item.problem((*path, "sha256"), f"{name} has sha256 {digest}, not {sha256}; {hint}")
 
 
 def _unusable(path: str, *, absent: bool = True) -> str:

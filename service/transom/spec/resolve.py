@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from transom import model
 from transom.spec import across, bundle, documents, layers, wish
 
@@ -9,6 +11,11 @@ from transom.spec import across, bundle, documents, layers, wish
 def resolve(docs: bundle.Bundle) -> tuple[wish.NodeWish, ...]:
     """One wish for each Node document, in their order. ``docs`` comes from ``loader``, which has checked that all fits together."""
     return tuple(_node(item, node, docs) for item, node in docs.of(documents.Node).values())
+
+
+def roms(docs: bundle.Bundle) -> tuple[wish.RomWish, ...]:
+    """Every ROM that is declared, whether a VM has it or not, in the order of the documents."""
+    return tuple(_rom(item, rom) for item, rom in docs.of(documents.Rom).values())
 
 
 def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wish.NodeWish:
@@ -61,13 +68,34 @@ def _device(name: str, device: documents.Device) -> wish.DeviceWish:
 
 
 def _rom(item: bundle.Loaded, rom: documents.Rom) -> wish.RomWish:
-    return wish.RomWish(
-        name=item.name,
-        file=rom.spec.file,
-        sha256=rom.spec.sha256,
-        document=item.title,
-        placed_as=rom.spec.filename or "",
+    spec = rom.spec
+    if spec.file:
+        return wish.RomWish(
+            name=item.name,
+            file=spec.file,
+            sha256=spec.sha256 or "",
+            document=item.title,
+            placed_as=spec.filename or "",
+        )
+    build = wish.RomBuild(
+        inputs=(
+            *((_input("legacy", spec.legacy),) if spec.legacy else ()),
+            *(_input("source", one) for one in spec.firmware),
+            *(_input("helper", one) for one in spec.helpers),
+        ),
+        devices=spec.devices,
+        driver=spec.driver or "",
+        compress=spec.compress,
+        pci23=spec.pci23,
+        class_code=int(spec.class_code or "0", 16),
+        revision=int(spec.revision or "0", 16),
+        board=spec.board or "",
     )
+    return wish.RomWish(name=item.name, file="", sha256="", document=item.title, build=build)
+
+
+def _input(role: Literal["source", "helper", "legacy"], one: documents.RomInput) -> wish.RomInput:
+    return wish.RomInput(role, one.file or "", one.url or "", one.sha256 or one.upload or "")
 
 
 def _guest(vm: layers.Vm, roms: dict[str, wish.RomWish]) -> wish.GuestWish:

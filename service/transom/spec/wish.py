@@ -39,8 +39,36 @@ class DeviceWish:
 
 
 @dataclasses.dataclass(frozen=True)
+class RomInput:
+    """A file that a ROM is built of: at ``file``, from ``url``, or kept by its hash alone. ``sha256`` is empty for a file that
+    nothing pins."""
+
+    role: Literal["source", "helper", "legacy"]
+    file: str = ""
+    url: str = ""
+    sha256: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class RomBuild:
+    """How a ROM is built: its inputs in the order legacy, firmware, helpers, and the options of ``transom rom build``."""
+
+    inputs: tuple[RomInput, ...]
+    devices: tuple[str, ...]
+    """``vendor:device``, lower-case hex, all of one vendor."""
+    driver: str = ""
+    compress: bool = False
+    pci23: bool = False
+    class_code: int = 0
+    revision: int = 0
+    board: str = ""
+    """For people: whose firmware it is."""
+
+
+@dataclasses.dataclass(frozen=True)
 class RomWish:
-    """An option ROM file: where it lies beside the documents, and what it must hash to."""
+    """An option ROM file: where it lies on our side, and what it must hash to. Both are empty for one that is yet to be built;
+    then ``build`` says how."""
 
     name: str
     file: str
@@ -49,10 +77,17 @@ class RomWish:
     placed_as: str = ""
     """The name on nodes that the document gives; empty for one of our own making."""
 
+    build: RomBuild | None = None
+
     @property
     def filename(self) -> str:
         """The name on a node, under ``/usr/share/kvm``: ours carries the hash, so that a new ROM never overwrites an old one."""
-        return self.placed_as or f"{self.name}-{self.sha256[:12]}.rom"
+        return self.placed_as or f"{self.name}-{self.sha256[:12] or 'not-built'}.rom"
+
+    @property
+    def ready(self) -> bool:
+        """What it holds is known."""
+        return bool(self.sha256)
 
 
 @dataclasses.dataclass(frozen=True)

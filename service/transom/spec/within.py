@@ -24,6 +24,8 @@ def check(item: bundle.Loaded) -> list[problems.Problem]:
             return list(_recipe(item, recipe))
         case documents.Node(spec=node):
             return list(_devices(item, node))
+        case documents.Rom(spec=rom):
+            return list(_finished(item, rom) if rom.file else _built(item, rom))
         case _:
             return []
 
@@ -95,3 +97,55 @@ def _devices(item: bundle.Loaded, node: documents.NodeSpec) -> Iterator[problems
         if count[device] > 1:
             same = ", ".join(other for other, value in node.devices.items() if value == device and other != name)
             yield item.problem(("spec", "devices", name), f"is the same device as {same}; keep one, or give addresses")
+
+
+# --- ROMs ------------------------------------------------------------------------------------------------------------
+
+_OF_A_BUILD = ("helpers", "legacy", "devices", "driver", "compress", "pci23", "class_code", "revision")
+
+
+def _finished(item: bundle.Loaded, rom: documents.RomSpec) -> Iterator[problems.Problem]:
+    if rom.sha256 is None and not item.hides("spec", "sha256"):
+        yield item.problem(("spec", "sha256"), "is missing")
+    for name in _OF_A_BUILD:
+        if name in rom.model_fields_set and getattr(rom, name):
+            reason = "says how a ROM is built, and this one is finished (file); take one of the two out"
+            yield item.problem(("spec", name), reason)
+
+
+def _built(item: bundle.Loaded, rom: documents.RomSpec) -> Iterator[problems.Problem]:
+    if rom.sha256 is not None:
+        reason = "is that of a finished ROM (file); a built one gets its own. That of an input stands beside it"
+        yield item.problem(("spec", "sha256"), reason)
+    if rom.filename is not None:
+        reason = "is for a finished ROM that lies on nodes already; the name of a built one carries its hash"
+        yield item.problem(("spec", "filename"), reason)
+    yield from _for_which(item, rom)
+    for path, one in rom_inputs(rom):
+        if one.url and one.sha256 is None and not item.hides(*path, "sha256"):
+            yield item.problem((*path, "sha256"), "is missing: what comes from a URL is taken only with its hash")
+        if one.upload and one.sha256 is not None:
+            yield item.problem((*path, "sha256"), "is said by upload already; take it out")
+
+
+def _for_which(item: bundle.Loaded, rom: documents.RomSpec) -> Iterator[problems.Problem]:
+    if not rom.devices:
+        if rom.firmware and not item.touched("spec", "devices"):
+            yield item.problem(("spec", "devices"), "is missing")
+        return
+    if len({device[:4] for device in rom.devices}) > 1:
+        yield item.problem(("spec", "devices"), "are of several vendors; one ROM is for one vendor's devices")
+    for index, device in enumerate(rom.devices):
+        if device in rom.devices[:index]:
+            yield item.problem(("spec", "devices", index), f"{problems.shown(device)} is given twice")
+    if rom.pci23 and len(rom.devices) > 1:
+        yield item.problem(("spec", "pci23"), "the PCI 2.3 form has no list of device ids; give one device")
+
+
+def rom_inputs(rom: documents.RomSpec) -> Iterator[tuple[tuple[problems.Part, ...], documents.RomInput]]:
+    """What the ROM is built of, each with its path in the document."""
+    for name, several in (("firmware", rom.firmware), ("helpers", rom.helpers)):
+        for index, one in enumerate(several):
+            yield ("spec", name, index), one
+    if rom.legacy:
+        yield ("spec", "legacy"), rom.legacy

@@ -34,6 +34,10 @@ class Meta:
                 shape.upsert(db, tables.meta, {"name": name, "value": json.dumps(value)})
             return value if present is None else present
 
+    def drop(self, name: str) -> None:
+        with connect.write(self._engine) as db:
+            db.execute(tables.meta.delete().where(tables.meta.c.name == name))
+
     def raise_to(self, name: str, least: int) -> int:
         """Count ``name`` up by one, and to at least ``least``; the new number."""
         with connect.write(self._engine) as db:

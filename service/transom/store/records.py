@@ -149,3 +149,42 @@ class Token:
     scope: str
     sha256: str
     made_at: float
+
+
+# --- the library of ROMs ---------------------------------------------------------------------------------------------
+
+BUILT = "built"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rom:
+    """One ROM that was built, or could not be (``state`` is built or failed). ``key`` is the hash of everything that makes it what
+    it is: the inputs' hashes, the options, the tool's version."""
+
+    key: str
+    state: str
+    sha256: str
+    """Of the finished file; empty when it failed."""
+    size: int
+    origin: str
+    """The document or the upload that asked for it first: ``Rom/igd``, ``upload by admin``."""
+    board: str
+    tool: str
+    inputs: list[dict[str, Any]]
+    """``role``, ``name``, ``sha256``, in the order in which they were given."""
+    options: dict[str, Any]
+    answer: dict[str, Any]
+    """What the builder said (docs/rom.md, ``build``): drivers, their versions, images, the verifier's word, warnings."""
+    error: str
+    at: float
+
+
+@dataclasses.dataclass(frozen=True)
+class RomInput:
+    """A file that ROMs are built of, kept by its hash."""
+
+    sha256: str
+    name: str
+    size: int
+    origin: str
+    at: float

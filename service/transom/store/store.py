@@ -11,16 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from transom import model
-from transom.store import connect, fleet, operations, records, shape, tables, tokens
+from transom.store import blobs, connect, fleet, operations, records, roms, shape, tables, tokens
 from transom.store import documents as documents_table
 
 FILE = "transom.db"
+ROMS = "roms"
+"""Folder of the library's files."""
 
 
 class Store:
     """Made by ``open_store``. Each method is one transaction, on disk when it returns."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, folder: pathlib.Path) -> None:
         self._engine = engine
         self.tell: Callable[[records.Run | records.Event], None] = _to_nobody
         """Called after a run has begun or ended and after its journal has grown; it must not block."""
@@ -30,6 +32,9 @@ class Store:
         self.proposals = fleet.Proposals(engine)
         self.operations = operations.Operations(engine)
         self.tokens = tokens.Tokens(engine)
+        self.roms = roms.Roms(engine)
+        self.built = blobs.Blobs(folder / ROMS / "built")
+        self.inputs = blobs.Blobs(folder / ROMS / "inputs")
 
     def close(self) -> None:
         self._engine.dispose()
@@ -155,7 +160,7 @@ class Store:
 
 def open_store(folder: pathlib.Path) -> Store:
     """The store in ``folder``, made or brought up to date when needed. Rejected when it is newer than this program."""
-    return Store(connect.open_engine(folder / FILE))
+    return Store(connect.open_engine(folder / FILE), folder)
 
 
 def _to_nobody(record: records.Run | records.Event) -> None:

@@ -146,3 +146,30 @@ tokens = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False, unique=True),
     sa.Column("made_at", sa.Float, nullable=False),
 )
+
+roms = sa.Table(
+    "roms",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("origin", sa.String(512), nullable=False),
+    sa.Column("board", sa.Text, nullable=False),
+    sa.Column("tool", sa.String(64), nullable=False),
+    sa.Column("inputs", sa.Text, nullable=False),
+    sa.Column("options", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
+rom_inputs = sa.Table(
+    "rom_inputs",
+    metadata,
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(512), nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("origin", sa.String(512), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)

@@ -43,6 +43,9 @@ class Node:
         self.guests: dict[int, str] = {}
         self.running: set[int] = set()
         self.roms: dict[str, str] = {}
+        self.builds = {"igd": model.RomResult("built", "b" * 64, "/state/roms/built/" + "b" * 64)}
+        self.rom_users: dict[str, tuple[int, ...]] = {}
+        self.undo_needs: dict[str, str] = {}
         self.dirty: set[model.Step] = set()
         self.reboot_from = ""
         self.initrd: tuple[str, int] = ("", 0)
@@ -114,6 +117,9 @@ class Node:
             },
             quorate=True,
             roms=dict(self.roms),
+            rom_builds=dict(self.builds),
+            rom_users=dict(self.rom_users),
+            undo_needs=dict(self.undo_needs),
             usb=frozenset({"046d:c07e", "04d9:0295"}),
             storages=frozenset({"local", "local-lvm"}),
             iomem="",

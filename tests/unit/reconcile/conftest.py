@@ -20,7 +20,7 @@ from transom import errors, model
 from transom.guest import conf
 from transom.host.probes import identity
 from transom.pve import tasks
-from transom.reconcile import backend, keeper, settings
+from transom.reconcile import backend, keeper, library, settings
 from transom.reconcile import world as w
 from transom.spec import wish
 from transom.ssh import pump
@@ -302,6 +302,14 @@ class Clock:
         return time.time() + self.ahead
 
 
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """Of the sandbox."""
+
+    result: Mapping[str, object]
+    payload: bytes
+
+
 class Fleet:
     """Fake nodes, a real store, a real keeper."""
 
@@ -311,6 +319,8 @@ class Fleet:
         self.clock = Clock()
         self.keepers: list[tuple[keeper.Keeper, store.Store]] = []
         self._nonces = itertools.count()
+        self.shelves: list[library.Library] = []
+        self.built: library.Sandbox = self.build
 
     def open(self, folder: str = "state", **options: float) -> keeper.Keeper:
         """A keeper that does not run yet; ``folder`` names its state."""
@@ -321,12 +331,19 @@ class Fleet:
             chosen,
             reach=self.reach,
             lock=lambda node: self.nodes[node].visit(),
+            shelf=self.shelf(kept),
             instance=folder,
             now=self.clock,
             nonce=lambda: f"{next(self._nonces):04x}"[::-1].ljust(16, "0"),
         )
         self.keepers.append((one, kept))
         return one
+
+    def shelf(self, kept: store.Store) -> library.Library:
+        """A library whose sandbox is ``built``."""
+        found = library.Library(kept, lambda *job: self.built(*job), tool="test 1", now=self.clock)
+        self.shelves.append(found)
+        return found
 
     def start(self, folder: str = "state", **options: float) -> keeper.Keeper:
         one = self.open(folder, **options)
@@ -354,8 +371,18 @@ class Fleet:
             sleep=time.sleep,
             nonce=lambda: f"{next(self._nonces):04x}"[::-1].ljust(16, "0"),
             say=lambda _: None,
-            read=lambda _: b"",
+            read=lambda path: pathlib.Path(path).read_bytes(),
+            built=self.shelves[-1].result,
         )
+
+    @staticmethod
+    def build(inputs: Sequence[library.Input], more: Mapping[str, object], say: Callable[[str], None]) -> library.Built:
+        """Stands in for the sandbox: the inputs behind each other. An input of ``bad`` is no firmware."""
+        say("building")
+        data = b"".join(one.path.read_bytes() for one in inputs)
+        if data == b"bad":
+            raise errors.RomError("no GOP driver in it")
+        return Answer({"good": True, "parts": [], "more": dict(more)}, b"ROM " + data)
 
     def documents(
         self, *, mode: str = "observe", percent: int = 100, memory: int = 2048, extra: str = ""

@@ -6,10 +6,12 @@ configured one.
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from transom.lab import container
 from transom.lab.pve import files
 
 
@@ -51,14 +53,27 @@ def read(place: files.NodeFiles, vmid: int) -> Running | None:
 
 def write(place: files.NodeFiles, vmid: int, state: Running) -> None:
     files.write_json(path(place, vmid), asdict(state))
+    argv = b"".join(word.encode() + b"\0" for word in state.argv)
+    files.write(_process(place, state.pid) / "cmdline", argv)
+    files.write(place.run / f"{vmid}.pid", f"{state.pid}\n".encode())
 
 
 def remove(place: files.NodeFiles, vmid: int) -> bool:
     """True when it ran."""
-    running = path(place, vmid).exists()
-    path(place, vmid).unlink(missing_ok=True)
-    return running
+    state = read(place, vmid)
+    if state is not None:
+        shutil.rmtree(_process(place, state.pid), ignore_errors=True)
+    for gone in (path(place, vmid), place.run / f"{vmid}.pid"):
+        gone.unlink(missing_ok=True)
+    return state is not None
+
+
+def _process(place: files.NodeFiles, pid: int) -> Path:
+    """Where the node's ``/proc/PID`` leads (``lab.container``)."""
+    return place.path(f"{container.QEMUS}/{pid}")
 
 
 def new_pid(place: files.NodeFiles) -> int:
-    return files.count(place.path("run/pve-pid"), 2000)
+    """Of those that the node's ``/proc`` has a link for; they come again after a hundred starts."""
+    pids = container.QEMU_PIDS
+    return pids[files.count(place.path("run/pve-pid"), -1) % len(pids)]
