@@ -65,6 +65,7 @@ class Step(enum.StrEnum):
 
     INITRAMFS = "initramfs"
     BOOTCONFIG = "bootconfig"
+    SYSCTL = "sysctl"
 
 
 # --- facts -----------------------------------------------------------------------------------------------------------
@@ -264,6 +265,8 @@ class Facts:
     """``/proc/iomem``: who holds a device's memory."""
     esps: Maybe[tuple[Esp, ...]] = Unknown("not read")
     """The partitions that proxmox-boot-tool or kernel-install writes to; empty where neither does."""
+    sysctl: Maybe[dict[str, str]] = Unknown("not read")
+    """Key with dots → value in ``/proc/sys``, for the keys of our own file."""
     keeping: Maybe[Keeping] = Unknown("not read")
     identity: Maybe[str] = ""
     """Which PVE node the shell is on; empty when that was not asked."""

@@ -13,7 +13,7 @@ from transom import model
 from transom.guest import conf, identity, registry
 from transom.guest import hostpci as guest_hostpci
 from transom.guest.fields import hostpci
-from transom.host import kernel_args, versions
+from transom.host import devices, kernel_args, versions
 from transom.spec import wish
 
 HOST_DRIVERS_NONE = frozenset({"", "vfio-pci", "pci-stub"})
@@ -91,9 +91,7 @@ class Device:
         pci = self.host.facts.pci
         if isinstance(pci, model.Unknown):
             return pci
-        fits = [dev for dev in pci if dev.id == self.wish.id and self.wish.subsystem in ("", dev.subsystem)]
-        at_address = [dev for dev in fits if dev.address == self.wish.address]
-        return tuple(at_address if len(fits) > 1 and at_address else fits)
+        return devices.matching(self.wish, pci)
 
     def present(self) -> model.PciDevice | model.Unknown | None:
         """The one function; None when it is not there, Unknown when several are meant."""

@@ -22,6 +22,7 @@ from transom.host.probes import (
     pci,
     rom_users,
     roms,
+    sysctl,
     usb,
     vmlist,
 )
@@ -42,7 +43,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
     others, name = of(vmlist.make(node)), of(identity.PROBE)
-    esps, started = of(esp.PROBE), of(rom_users.PROBE)
+    esps, kernel, started = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE)
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown)
@@ -62,6 +63,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         usb=plugged,
         iomem=ranges,
         esps=esps,
+        sysctl=kernel,
         keeping=kept,
         identity=name,
     )

@@ -15,7 +15,12 @@ _BOOTCONFIG = {
     loader.BOOT_TOOL: "proxmox-boot-tool refresh",
     loader.KERNEL_INSTALL: f"sh -c '{_EACH_KERNEL}'",
 }
-USUAL = {model.Step.INITRAMFS: "update-initramfs -u -k all", model.Step.BOOTCONFIG: _BOOTCONFIG[loader.MKCONFIG]}
+_SYSCTL = "/etc/sysctl.d/zz-transom.conf"
+USUAL = {
+    model.Step.INITRAMFS: "update-initramfs -u -k all",
+    model.Step.BOOTCONFIG: _BOOTCONFIG[loader.MKCONFIG],
+    model.Step.SYSCTL: f"sh -c '[ ! -e {_SYSCTL} ] || sysctl -p {_SYSCTL}'",
+}
 
 
 def command(step: model.Step, boot: model.Boot) -> str | model.Unknown:

@@ -7,7 +7,17 @@ import pkgutil
 
 from transom.host import setting, settings
 
-_ORDER = ("kernel_cmdline", "etc_kernel_cmdline", "modules", "vfio_ids", "blacklist", "softdep")
+_ORDER = (
+    "kernel_cmdline",
+    "etc_kernel_cmdline",
+    "modules",
+    "vfio_ids",
+    "driver_override",
+    "blacklist",
+    "softdep",
+    "module_options",
+    "sysctl",
+)
 """The order in which they are planned and shown; a setting that is not named here comes after, by key."""
 
 

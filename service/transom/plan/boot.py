@@ -41,6 +41,7 @@ def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) 
     stale = {
         model.Step.INITRAMFS: _stale_initramfs(facts, wants),
         model.Step.BOOTCONFIG: _stale_bootconfig(facts, wants),
+        model.Step.SYSCTL: _not_set(facts, wants),
     }
     for step in model.Step:
         command = rebuild.command(step, facts.boot)
@@ -72,7 +73,9 @@ def _unread(facts: model.Facts, wants: Wants) -> Iterator[model.Finding]:
         needed += [("/proc/cmdline", facts.boot.cmdline), ("boot entries", boot_entries.entries(facts))]
     if wants.get("modules"):
         needed.append(("/proc/modules", facts.modules))
-    if wants.get("vfio_ids") or wants.get("blacklist"):
+    if wants.get("sysctl"):
+        needed.append(("/proc/sys", facts.sysctl))
+    if wants.get("vfio_ids") or wants.get("blacklist") or wants.get("driver_override"):
         needed.append(("/sys/bus/pci/devices", facts.pci))
         needed.append((f"/boot/initrd.img-{facts.boot.kernel}", facts.file(f"/boot/initrd.img-{facts.boot.kernel}")))
     for subject, fact in needed:
@@ -125,11 +128,22 @@ def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
     return ""
 
 
+def _not_set(facts: model.Facts, wants: Wants) -> str:
+    """Which settings of our own file /proc/sys does not show, or ``""``."""
+    setting = registry.by_key("sysctl")
+    wanted = {want.value for want in _selected(setting, wants, facts)}
+    items = setting.read(facts) if wanted else ()
+    given = () if isinstance(items, model.Unknown) else [item.value for item in items if item.path == setting.path]
+    lost = [value for value in given if value in wanted and setting.effective(value, facts) is False]
+    return f"/proc/sys shows another value than {', '.join(lost)}" if lost else ""
+
+
 def _effects(facts: model.Facts, wants: Wants, draft: Draft) -> None:
     """What runs, against what is wanted; a reboot only where one is needed and can help."""
     lacking = [
         (f"host/{setting.key}/{want.value}", want)
         for setting in registry.SETTINGS
+        if setting.impact is model.Impact.HOST_REBOOT
         for want in _selected(setting, wants, facts)
         if setting.effective(want.value, facts) is False
     ]
@@ -150,7 +164,8 @@ def _owed(facts: model.Facts, draft: Draft) -> Iterator[str]:
     gone = [
         drift.path.split("/", 2) for drift in draft.drifts if drift.desired is None and drift.path.startswith("host/")
     ]
-    if any(registry.by_key(key).effective(item, facts) is True for _, key, item in gone):
+    booted = [(registry.by_key(key), item) for _, key, item in gone]
+    if any(one.impact is model.Impact.HOST_REBOOT and one.effective(item, facts) is True for one, item in booted):
         yield "what is taken out leaves the running system at boot"
     keeping = facts.keeping
     if not isinstance(keeping, model.Unknown) and keeping.reboot_from and keeping.reboot_from == facts.boot.boot_id:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from transom import model
-from transom.host import derive, registry
+from transom.host import derive, devices, registry
 from transom.host.setting import HostSetting, Item, Selection
 from transom.plan import actions as acts
 from transom.plan import boot, ledger_paths, takeover
@@ -34,7 +34,7 @@ class Desk:
 def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Draft:
     """Everything about the node's host settings; no reboot yet, only the reasons for one."""
     desk = Desk(node.name, ledger, Texts(facts), take_over)
-    wants = derive.derive(node.host)
+    wants = derive.derive(devices.by_address(node, facts.pci))
     draft = desk.draft
     concerned = any(wants.values()) or any(path.startswith(("host/", "foreign/")) for path in ledger)
     if not node.access.has_ssh:
@@ -96,7 +96,7 @@ def _setting(desk: Desk, setting: HostSetting, wants: tuple[wish.Want, ...]) -> 
         ours = _ours(desk, setting, selection.wants, items)
         _dropped(desk, setting, selection, items)
         new = setting.edit(old, owned, ours)
-        if new != old:
+        if new != old or _not_executable(setting, desk.texts.facts):
             desk.texts.now[setting.path] = new
 
 
@@ -180,17 +180,28 @@ def _file_actions(texts: Texts, draft: Draft) -> frozenset[str]:
         file = texts.facts.file(path)
         old = file if isinstance(file, model.HostFile) else None
         before = old.text if old and isinstance(old.text, str) else None
-        if text == (before or "") and (old is not None) == bool(text):
+        mode = _mode(path, old)
+        if text == (before or "") and (old is not None) == bool(text) and (old is None or old.mode == mode):
             continue
         changed.add(path)
         after, reboot = afterwards(path)
         if text:
             sha = old.sha256 if old else None
-            mode = old.mode if old else 0o644
             draft.actions.append(acts.WriteFile(path, text, before, sha, mode, after, reboot))
         elif old and before is not None:
             draft.actions.append(acts.RemoveFile(path, before, old.sha256, old.mode, after, reboot))
     return frozenset(changed)
+
+
+def _mode(path: str, old: model.HostFile | None) -> int:
+    """A file keeps its own, but is made executable where it has to be."""
+    made = max((setting.mode for setting in registry.SETTINGS if setting.path == path), default=0o644)
+    return made if old is None else old.mode | (made & 0o111)
+
+
+def _not_executable(setting: HostSetting, facts: model.Facts) -> bool:
+    file = facts.file(setting.path)
+    return isinstance(file, model.HostFile) and file.mode != _mode(setting.path, file)
 
 
 def _owing(action: acts.Action) -> acts.Action:

@@ -155,6 +155,8 @@ class Host(base.Base):
     modules: tuple[fields.Module, ...] = ()
     vfio_ids: tuple[fields.PciId, ...] = ()
     blacklist: tuple[fields.Module, ...] = ()
+    module_options: tuple[fields.ModuleOption, ...] = ()
+    sysctl: tuple[fields.Sysctl, ...] = ()
 
 
 class Device(base.Base):
@@ -302,12 +304,30 @@ class ModuleLine(base.Base):
     kernel: fields.Versions | None = None
 
 
+class OptionLine(base.Base):
+    """One option of a kernel module with its reason, and the kernels that need it."""
+
+    value: fields.ModuleOption
+    why: fields.Prose
+    kernel: fields.Versions | None = None
+
+
+class SysctlLine(base.Base):
+    """One setting under /proc/sys with its reason, and the kernels that need it."""
+
+    value: fields.Sysctl
+    why: fields.Prose
+    kernel: fields.Versions | None = None
+
+
 class RecipeHost(base.Base):
     """What the host needs for the recipe."""
 
     kernel_cmdline: tuple[HostLine, ...] = ()
     modules: tuple[ModuleLine, ...] = ()
     blacklist: tuple[ModuleLine, ...] = ()
+    module_options: tuple[OptionLine, ...] = ()
+    sysctl: tuple[SysctlLine, ...] = ()
 
 
 class ConfigLine(base.Base):

@@ -155,6 +155,22 @@ def _cron(text: str) -> str:
     return text
 
 
+def _option(text: str) -> str:
+    key, _, value = text.partition("=")
+    key = key.replace("-", "_")
+    if key == "vfio_pci.ids":
+        raise ValueError("is given by vfio_ids")
+    return f"{key}={value}"
+
+
+def _sysctl(text: str) -> str:
+    """The form in which files of sysctl.d are compared: see ``host.settings.sysctl``."""
+    key, _, value = text.partition("=")
+    if "/" in key and ("." not in key or key.index("/") < key.index(".")):
+        key = key.translate(str.maketrans("./", "/."))
+    return f"{key}={' '.join(value.split())}"
+
+
 _SWITCH = {"yes": True, "on": True, "no": False, "off": False, 0: False, 1: True}
 
 
@@ -248,6 +264,24 @@ KernelToken = Annotated[
     ),
 ]
 Module = Annotated[str, Form("^[A-Za-z0-9][A-Za-z0-9_-]*$", "the name of a kernel module", "vfio_pci")]
+ModuleOption = Annotated[
+    str,
+    Form(
+        r"^[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z0-9_]+=[!$-\[\]-~]+$",
+        "module.parameter=value without blanks, quotes and backslashes",
+        "kvm.ignore_msrs=1",
+        fold=_option,
+    ),
+]
+Sysctl = Annotated[
+    str,
+    Form(
+        r"^[A-Za-z0-9_][A-Za-z0-9_./:@-]*=[!$-~](?:[ -~]*[!-~])?$",
+        "key=value of sysctl",
+        "vm.nr_hugepages=1024",
+        fold=_sysctl,
+    ),
+]
 PciId = Annotated[str, Form(f"^{_HEX4}:{_HEX4}$", "vendor:device in hex", "8086:9bc8", fold=_lower)]
 DeviceId = Annotated[
     str,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from transom.spec import bundle, documents, render, wish
 
-SETTINGS = ("kernel_cmdline", "modules", "vfio_ids", "blacklist")
+SETTINGS = ("kernel_cmdline", "modules", "vfio_ids", "blacklist", "module_options", "sysctl")
 
 
 @dataclasses.dataclass(frozen=True)

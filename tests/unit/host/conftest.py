@@ -18,6 +18,8 @@ COVERED = (
     "/etc/modules-load.d/*.conf",
     "/etc/modprobe.d/*.conf",
     "/usr/lib/modprobe.d/*.conf",
+    "/etc/sysctl.d/*.conf",
+    "/etc/initramfs-tools/scripts/init-top/*",
 )
 
 MakeFacts = Callable[..., model.Facts]
@@ -32,6 +34,8 @@ def _facts(
     modules: Sequence[str] = (),
     pci: Sequence[Mapping[str, Any]] | None = None,
     covered: Sequence[str] = COVERED,
+    module_options: Mapping[str, str] | None = None,
+    sysctl: dict[str, str] | model.Unknown | None = None,
 ) -> model.Facts:
     boot = model.Boot("b", kernel, cmdline if isinstance(cmdline, model.Unknown) else tuple(cmdline), loader, False, 0)
     return model.Facts(
@@ -40,6 +44,8 @@ def _facts(
         files={path: _file(path, text) for path, text in (files or {}).items()},
         covered=tuple(covered),
         modules=frozenset(modules),
+        module_options=module_options or {},
+        sysctl=sysctl if sysctl is not None else {},
         pci=model.Unknown("not given") if pci is None else tuple(model.PciDevice(**device) for device in pci),
     )
 

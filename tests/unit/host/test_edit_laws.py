@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from transom.host import grub_edit, lines, registry
-from transom.host.settings import blacklist, modules, softdep, vfio_ids
+from transom.host.settings import blacklist, module_options, modules, softdep, sysctl, vfio_ids
 
 ITEMS = {
     "kernel_cmdline": [
@@ -26,6 +26,8 @@ ITEMS = {
     "vfio_ids": ["8086:9bc8", "8086:a348", "10de:1f08:1043:8727"],
     "blacklist": ["i915", "snd_hda_intel", "xe"],
     "softdep": ["i915", "xe", "nouveau"],
+    "module_options": ["kvm.ignore_msrs=1", "vfio_pci.disable_idle_d3=1", "kvm.halt_poll_ns=0"],
+    "sysctl": ["vm.nr_hugepages=1024", "net.ipv4.ip_forward=1"],
 }
 LINES = [
     "",
@@ -48,6 +50,10 @@ LINES = [
     "options vfio_pci disable_vga=1 ids=1:2,8086:A348,",
     'options vfio-pci ids="1:2,3:4" x=1',
     "options vfio-pci ids=",
+    "options kvm ignore_msrs=1",
+    "options kvm  ignore_msrs=1 halt_poll_ns=0",
+    "-vm.nr_hugepages=1024",
+    "net/ipv4/ip_forward = 1",
     "options vfio-pci ids=1:2 \\",
     "options vfio-pci ids=1:\\2\\,8086:9bc8",
     "softdep i915 pre: vfio-pci",
@@ -75,6 +81,8 @@ READERS = {
     "modules": lambda text: [place.value for place in modules._FORM.places(text)],
     "vfio_ids": lambda text: option.ids if (option := vfio_ids._own_option(text)) else (),
     "blacklist": lambda text: [place.value for place in blacklist._FORM.places(text)],
+    "module_options": lambda text: [one.item for one in module_options._options(text, "")],
+    "sysctl": lambda text: [place.value for place in sysctl._FORM.places(text)],
     "softdep": lambda text: [place.value for place in softdep._FORM.places(text)],
 }
 
@@ -118,7 +126,7 @@ def test_an_empty_file_gets_a_header_and_goes_again(key):
     assert one.edit(after, frozenset(ITEMS[key]), ()) == ""
 
 
-@given(order=st.permutations(["vfio_ids", "blacklist", "softdep"]), text=TEXTS)
+@given(order=st.permutations(["vfio_ids", "blacklist", "softdep", "module_options"]), text=TEXTS)
 @settings(max_examples=200, deadline=None)
 def test_settings_that_share_a_file_leave_each_other_alone(order, text):
     assume(text.strip() != lines.HEADER)
@@ -140,7 +148,17 @@ def _draw(key, data):
 
 def _foreign(text):
     """Lines that no setting of ours would write."""
-    ours = ("blacklist ", "options vfio", "softdep ", "GRUB_CMDLINE_LINUX_DEFAULT=", lines.HEADER)
+    ours = (
+        "blacklist ",
+        "options ",
+        "-vm.nr",
+        "net/",
+        "vm.",
+        "net.",
+        "softdep ",
+        "GRUB_CMDLINE_LINUX_DEFAULT=",
+        lines.HEADER,
+    )
     bare = {item for items in ITEMS.values() for item in items}
     found = [line.rstrip("\r") for line in text.split("\n")]
     return [

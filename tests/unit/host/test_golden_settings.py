@@ -20,12 +20,13 @@ from transom.spec import wish
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "host"
 CASES = sorted(GOLDEN.glob("*/*.json"))
-OPTIONS = ("cmdline", "kernel", "loader", "modules", "pci")
+OPTIONS = ("cmdline", "kernel", "loader", "modules", "pci", "module_options", "sysctl")
 KEYS = [one.key for one in registry.SETTINGS]
 
 
 def test_the_registry_keeps_its_order():
-    assert KEYS == ["kernel_cmdline", "etc_kernel_cmdline", "modules", "vfio_ids", "blacklist", "softdep"]
+    order = "kernel_cmdline etc_kernel_cmdline modules vfio_ids driver_override blacklist softdep module_options sysctl"
+    assert order.split() == KEYS
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -98,4 +99,4 @@ def _pairs(wants: list[Any]) -> list[tuple[str, str]]:
 
 
 def _unknown(value: Any) -> Any:
-    return model.Unknown(value["unknown"]) if isinstance(value, dict) else value
+    return model.Unknown(value["unknown"]) if isinstance(value, dict) and "unknown" in value else value

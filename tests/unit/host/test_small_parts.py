@@ -36,7 +36,7 @@ def test_versions_that_make_no_sense(version, condition):
         versions.matches(version, condition)
 
 
-def test_softdeps_follow_from_blacklisted_display_drivers_only_with_vfio_ids():
+def test_softdeps_follow_from_blacklisted_drivers_only_with_vfio_ids():
     wants = (
         wish.Want("snd_hda_intel", "Node/a"),
         wish.Want("i915", "Node/a", kernel="<6.8"),
@@ -45,6 +45,7 @@ def test_softdeps_follow_from_blacklisted_display_drivers_only_with_vfio_ids():
     assert derive.derive({"blacklist": wants}) == {"blacklist": wants}
     derived = derive.derive({"blacklist": wants, "vfio_ids": (wish.Want("8086:9bc8", "Node/a"),)})
     assert [(want.value, want.document, want.kernel) for want in derived["softdep"]] == [
+        ("snd_hda_intel", "Node/a", ""),
         ("i915", "Node/a", "<6.8"),
         ("nouveau", "Node/a", ""),
     ]

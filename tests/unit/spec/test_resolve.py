@@ -69,6 +69,8 @@ def test_the_seed_is_the_machine_of_the_article() -> None:
         "modules": ["vfio", "vfio_iommu_type1", "vfio_pci", "vfio_virqfd"],
         "vfio_ids": ["8086:9bc8"],
         "blacklist": ["snd_hda_intel", "snd_hda_codec_hdmi", "i915"],
+        "module_options": [],
+        "sysctl": [],
     }
 
 

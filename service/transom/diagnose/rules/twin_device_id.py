@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, view
+from transom.host import devices
 
 RULE = rule.Rule(
     id="twin-device-id",
     scope=rule.Scope.NODE,
     needs=("/sys/bus/pci/devices",),
     who=model.Who.REFUSE,
-    remedy="Take the id out of vfio_ids and bind by address (driver_override), or declare the twin if it is to be given away too.",
+    remedy="Give the device's address in the Node document, so that it is bound by that, and take the id out of "
+    "the Node's vfio_ids; or declare the twin if it is to be given away too.",
     holds=True,
     safety=True,
 )
 
 
 def judge(host: view.Host) -> rule.Verdict:
-    ids, pci = host.wanted("vfio_ids"), host.facts.pci
-    if not ids:
+    pci = host.facts.pci
+    if not host.wanted("vfio_ids"):
         return rule.clear()
     if isinstance(pci, model.Unknown):
         return rule.cannot_tell(f"PCI devices: {pci.unknown}")
+    # What can be bound by its address is not bound by its id.
+    ids = [want.value for want in devices.by_address(host.wish, pci).get("vfio_ids", ())]
     wanted = _wanted(host)
     twins = [dev for dev in pci if dev.address not in wanted and any(_takes(one, dev) for one in ids)]
     if not twins:

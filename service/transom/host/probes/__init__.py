@@ -20,6 +20,7 @@ from transom.host.probes import (
     pci,
     rom_users,
     roms,
+    sysctl,
     usb,
     vmlist,
 )
@@ -42,6 +43,7 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
         roms.PROBE,
         rom_users.PROBE,
         usb.PROBE,
+        sysctl.PROBE,
         iomem.PROBE,
         keeping.PROBE,
     )

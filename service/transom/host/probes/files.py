@@ -20,6 +20,11 @@ READ = (
     "/run/modprobe.d/*.conf",
     "/usr/local/lib/modprobe.d/*.conf",
     "/lib/modprobe.d/*.conf",
+    "/etc/sysctl.d/*.conf",
+    "/run/sysctl.d/*.conf",
+    "/usr/local/lib/sysctl.d/*.conf",
+    "/usr/lib/sysctl.d/*.conf",
+    "/etc/initramfs-tools/scripts/init-top/*",
     "/etc/kernel/cmdline",
     "/etc/kernel/proxmox-boot-uuids",
     "/boot/grub/grub.cfg",
@@ -28,7 +33,7 @@ READ = (
 """Shell patterns, read whole. On merged systems /lib is /usr/lib, whose modprobe.d so needs no pattern of its own."""
 LOOKED_AT = "/boot/initrd.img-*"
 
-_FOLDERS = "/etc/default/grub.d /etc/modules-load.d /etc/modprobe.d /boot /boot/grub"
+_FOLDERS = "/etc/default/grub.d /etc/modules-load.d /etc/modprobe.d /etc/sysctl.d /boot /boot/grub"
 COMMAND = f"""
 hash=sha256sum looked_at='{LOOKED_AT}'
 {packed.COLLECT}

@@ -6,7 +6,9 @@ import posixpath
 
 from transom.host import attributes, probe
 
-_MODULES = "vfio vfio_pci vfio_pci_core vfio_iommu_type1 kvm kvm_intel kvm_amd i915 xe"
+_MODULES = (
+    "vfio vfio_pci vfio_pci_core vfio_iommu_type1 kvm kvm_intel kvm_amd i915 xe amdgpu nouveau nvidia snd_hda_intel"
+)
 COMMAND = f"""
 for name in {_MODULES}; do
   [ -d "/sys/module/$name/parameters" ] && set -- "$@" "/sys/module/$name/parameters"
