@@ -20,8 +20,8 @@ SOUND_DRIVERS = frozenset({"snd_hda_intel"})
 def derive(host: Mapping[str, tuple[wish.Want, ...]]) -> dict[str, tuple[wish.Want, ...]]:
     """``host`` (setting's key → wants) with softdeps, vfio_pci where a device waits for it, and the command line by loader.
 
-    A display or sound driver that is blacklisted but loaded all the same, by name or by dependency, must find vfio-pci there first. Only
-    where devices are to be bound to vfio-pci; wants given for ``softdep`` stay.
+    A display or sound driver that is blacklisted but loaded all the same, by name or by dependency, must find vfio-pci there
+    first. Only where devices are to be bound to vfio-pci; wants given for ``softdep`` stay.
     """
     if host.get("kernel_cmdline"):
         host = {**host, "etc_kernel_cmdline": host["kernel_cmdline"]}

@@ -75,7 +75,7 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
         return device
     if device is None or device.id != id:
         return model.Unknown(f"{address} is not {id}")
-    return device.driver == "vfio-pci"
+    return device.driver if isinstance(device.driver, model.Unknown) else device.driver == "vfio-pci"
 
 
 def release(text: str, line: int, item: str) -> str:
