@@ -121,6 +121,8 @@ def show(plan: result.Plan, how: How) -> None:
 def provision(daemon: client.Client, files: Sequence[pathlib.Path], how: How) -> list[Outcome]:
     """Hand in the documents (without files: see to those stored once more), and carry out what is approved."""
     operation = _hand_in(daemon, "/v1/documents", files)
+    if not files and not operation["shares"]:
+        raise errors.Rejected("no documents are stored yet", hint="transom apply -f FILE")
     outcomes = see_through(daemon, operation["id"], how)
     for run in [outcome.run for outcome in outcomes if outcome.run]:
         common.progress(f"`transom undo {run}` takes it back")
@@ -131,7 +133,7 @@ def see_through(daemon: client.Client, operation: str, how: How) -> list[Outcome
     """Follow an operation; what waits for approval is shown and asked for, and followed to its end."""
     with watched(daemon) as watch:
         settled = daemon.settle(operation, [how.only] if how.only else ())
-        _check_only(settled, how)
+        _check_only(daemon, settled, how)
         parts = [_decide(daemon, share, how, watch) for share in settled["shares"]]
         return [_end(daemon, *part) for part in parts]
 
@@ -150,9 +152,15 @@ def follow(daemon: client.Client, operation: Mapping[str, Any], plan: Mapping[st
         return _end(daemon, daemon.settle(operation["id"], [plan["node"]])["shares"][0], plan)
 
 
-def _check_only(settled: Mapping[str, Any], how: How) -> None:
-    if how.only and not settled["shares"]:
-        common.progress(f"nothing on {how.only} comes of these documents")
+def _check_only(daemon: client.Client, settled: Mapping[str, Any], how: How) -> None:
+    """Rejected, as without a daemon, when the one node that was meant is declared by nobody."""
+    if not how.only or settled["shares"]:
+        return
+    known = [row["name"] for row in daemon.items("/v1/nodes")]
+    if how.only not in known:
+        hint = f"there are: {', '.join(known) or 'none'}"
+        raise errors.Rejected(f"no document declares node {how.only!r}", hint=hint)
+    common.progress(f"nothing on {how.only} comes of these documents")
 
 
 Part = tuple[Mapping[str, Any], Mapping[str, Any] | None]

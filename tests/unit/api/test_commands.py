@@ -99,3 +99,12 @@ def test_a_dry_run_shows_what_would_go_and_asks_for_nothing(api, command):
     assert command("rm", "VirtualMachine/desktop", "--dry-run").exit_code == 77
     assert command("rm", "VirtualMachine/none", "--dry-run").exit_code == 1
     assert {said for said, _ in api.daemon.log[asked:]} == {"preview remove", "preview release"}
+
+
+def test_nothing_to_apply_and_nobodys_node_are_told(api, command):
+    for words in (("apply", "--yes"), ("plan",)):
+        done = command(*words)
+        assert (done.exit_code, "no documents are stored yet" in done.stderr) == (1, True)
+    api.provision()
+    done = command("apply", "--node", "pve7", "--yes")
+    assert (done.exit_code, "there are: pve1" in done.stderr) == (1, True)
