@@ -430,7 +430,7 @@ spec:
 {extra}"""
 
 
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
+def until(holds: Callable[[], object], seconds: float = 60) -> None:
     """Wait for something that another thread brings about."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -438,7 +438,7 @@ def until(holds: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def settled(one: keeper.Keeper, operation: backend.Operation, *states: str, seconds: float = 20) -> backend.Operation:
+def settled(one: keeper.Keeper, operation: backend.Operation, *states: str, seconds: float = 60) -> backend.Operation:
     """The operation once it is in one of ``states`` (by default: once it no longer runs)."""
     wanted = states or ("done", "held", "waiting", "failed")
     until(lambda: one.operation(operation.id).state in wanted, seconds)
