@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import functools
+import getpass
 import hashlib
 import importlib.metadata
 import logging
@@ -23,7 +24,21 @@ from transom import errors, model, resources
 from transom.plan import result
 from transom.pve import client as pve
 from transom.pve import tls
-from transom.reconcile import checkup, claim, job, keeper, library, observe, right_node, settings
+from transom.reconcile import (
+    backend,
+    checkup,
+    claim,
+    desk,
+    hub,
+    job,
+    keeper,
+    library,
+    observe,
+    papers,
+    right_node,
+    romdesk,
+    settings,
+)
 from transom.reconcile import pins as found_pins
 from transom.reconcile import world as w
 from transom.sandbox import run as sandbox
@@ -46,7 +61,20 @@ class Service:
         self._folder = folder
         self._say = say
         self._store = store.open_store(folder)
-        self._shelf = _library(self._store, library.Limits())
+
+    @functools.cached_property
+    def _shelf(self) -> library.Library:
+        return _library(self._store, load_settings(self._folder))
+
+    @functools.cached_property
+    def _roms(self) -> romdesk.RomDesk:
+        """Without anybody who builds beside: what is asked for is done before the answer."""
+        told = hub.Hub(time.time)
+        table = desk.Desk(self._store, told, time.time)
+        sheets = papers.Papers(self._store)
+        return romdesk.RomDesk(
+            self._store, sheets, table, told, self._shelf, now=time.time, nonce=_nonce, ring=lambda *_: None
+        )
 
     @functools.cached_property
     def _claim(self) -> claim.Claim:
@@ -141,6 +169,34 @@ class Service:
             self._take(world)
             return job.Job(node, world, self._store).apply(approved, take_over=take_over)
 
+    # --- the library ---
+
+    def roms(self) -> list[backend.RomRow]:
+        return self._roms.rows()
+
+    def rom(self, id: str) -> backend.RomDetail:
+        return self._roms.detail(id)
+
+    def rom_content(self, id: str) -> bytes:
+        return self._roms.content(id)
+
+    def push_rom(self, ask: backend.RomAsk, file: pathlib.Path | None) -> backend.RomDetail:
+        """Keep ``file``, or fetch what is asked for; build what is asked for. RomError, SandboxError, Unreachable, Rejected."""
+        if file is None:
+            return self._roms.push_now(ask, None, getpass.getuser(), self._tell())
+        try:
+            with file.open("rb") as stream, contextlib.ExitStack() as done:
+                incoming = self._roms.receive()
+                done.callback(incoming.drop)
+                while piece := stream.read(1 << 20):
+                    incoming.write(piece)
+                return self._roms.push_now(ask, incoming, getpass.getuser(), self._tell())
+        except OSError as error:
+            raise errors.RomError(f"{file}: {error.strerror}") from error
+
+    def collect_roms(self, *, dry_run: bool, days: int) -> list[backend.RomLeft]:
+        return self._roms.collect(dry_run=dry_run, days=days)
+
     # --- runs ---
 
     def runs(self, node: str | None = None) -> list[records.Run]:
@@ -202,7 +258,7 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
     try:
         with _held(folder / DAEMON_LOCK, f"another daemon is at work on {folder}", "transom status asks it"):
             chosen = options or load_settings(folder)
-            shelf = _library(kept, library.Limits(chosen.rom_upload, chosen.rom_inputs))
+            shelf = _library(kept, chosen)
             one = keeper.Keeper(
                 kept,
                 chosen,
@@ -261,8 +317,9 @@ def _instance(folder: pathlib.Path) -> str:
     return hashlib.sha256(f"{machine} {status.st_dev} {status.st_ino} {folder.resolve()}".encode()).hexdigest()[:16]
 
 
-def _library(kept: store.Store, limits: library.Limits) -> library.Library:
+def _library(kept: store.Store, options: settings.Settings) -> library.Library:
     """With the real sandbox; the tool's version is Transom's own."""
+    limits = library.Limits(options.rom_upload, options.rom_inputs)
     return library.Library(
         kept, _sandboxed, tool=f"transom {importlib.metadata.version('transom')}", now=time.time, limits=limits
     )

@@ -14,7 +14,7 @@ from anyio import to_thread
 from starlette import applications, exceptions, requests, responses, routing
 
 from transom import errors
-from transom.api import auth, body, feed, handed, openapi, problem, queries, route, routes, sse
+from transom.api import auth, body, feed, handed, openapi, problem, queries, route, routes, sse, wire
 from transom.reconcile import backend
 
 QUICK, SLOW = 32, 8
@@ -80,10 +80,34 @@ class _Server:
             query=query,
             headers=dict(request.headers),
             now=self._service.now(),
-            body=await _body(asked, request, query),
+            body=await self._body(asked, request, query),
         )
         answer = await self._thread(self._slow if asked.slow else self._quick, asked.handle, call)
         return _send(answer, asked.status)
+
+    async def _body(self, asked: route.Route, request: requests.Request, query: Mapping[str, str]) -> Any:
+        if asked.body is route.Body.UPLOAD and body.media(request) != body.JSON:
+            return await self._upload(request, query)
+        return await _body(asked, request, query)
+
+    async def _upload(self, request: requests.Request, query: Mapping[str, str]) -> route.Upload:
+        """The file piece by piece to the disk; what does not come whole is gone."""
+        if body.media(request) != body.BYTES:
+            raise body.unsupported(body.BYTES, body.JSON)
+        said = handed.upload(query)
+        incoming: backend.Incoming = await self._thread(self._slow, lambda _: self._service.backend.receive(), None)
+        with contextlib.ExitStack() as unless_whole:
+            unless_whole.callback(incoming.drop)
+            if int(request.headers.get("content-length", "0")) > incoming.limit:
+                raise body.too_large(incoming.limit)
+            size = 0
+            async for piece in body.chunks(request):
+                size += len(piece)
+                if size > incoming.limit:
+                    raise body.too_large(incoming.limit)
+                await self._thread(self._quick, incoming.write, piece)
+            unless_whole.pop_all()
+        return route.Upload(said, incoming)
 
     async def _caller(self, asked: route.Route, request: requests.Request) -> auth.Caller:
         if asked.scope is None:
@@ -107,6 +131,8 @@ async def _body(asked: route.Route, request: requests.Request, query: Mapping[st
     media = body.media(request)
     if asked.body is route.Body.DOCUMENTS:
         return handed.parse(data, media, query)
+    if asked.body is route.Body.UPLOAD:
+        return route.Upload(handed.model(wire.RomPush, body.parse_json(data)), None)
     if not data:
         return handed.model(asked.body, {})
     if media != body.JSON:

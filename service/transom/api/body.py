@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -14,6 +15,9 @@ LIMIT = 4 * 2**20
 """Bytes. A document is a few kilobytes; the loader's own limit is twice this."""
 PATIENCE = 20.0
 """Seconds for the whole body to arrive."""
+LONGEST = 900.0
+"""Seconds for a large one."""
+BYTES = "application/octet-stream"
 
 JSON = "application/json"
 YAML = ("application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -23,17 +27,34 @@ async def read(request: requests.Request, *, limit: int = LIMIT, patience: float
     """The whole body. Problem 413 when it is larger than ``limit``, 408 when it takes longer than ``patience`` seconds."""
     _refuse_encoded(request)
     if int(request.headers.get("content-length", "0")) > limit:  # h11 has seen to it that this is a number
-        raise _too_large(limit)
+        raise too_large(limit)
     data = bytearray()
     try:
         with anyio.fail_after(patience):
             async for chunk in request.stream():
                 data += chunk
                 if len(data) > limit:
-                    raise _too_large(limit)
+                    raise too_large(limit)
     except TimeoutError:
         raise problem.Problem(408, "request-timeout", f"the body took longer than {patience:g} s") from None
     return bytes(data)
+
+
+async def chunks(
+    request: requests.Request, *, patience: float = PATIENCE, longest: float = LONGEST
+) -> AsyncIterator[bytes]:
+    """A large body, piece by piece. Problem 408 when no piece comes for ``patience`` seconds, or all take ``longest``."""
+    _refuse_encoded(request)
+    stream, until = request.stream(), anyio.current_time() + longest
+    while True:
+        try:
+            with anyio.fail_after(min(patience, until - anyio.current_time())):
+                piece = await anext(stream, None)
+        except TimeoutError:
+            raise problem.Problem(408, "request-timeout", "the body came too slowly") from None
+        if piece is None:
+            return
+        yield piece
 
 
 def media(request: requests.Request) -> str:
@@ -69,7 +90,7 @@ def _refuse_encoded(request: requests.Request) -> None:
         raise problem.Problem(415, "unsupported-media-type", "send the body as it is, not compressed")
 
 
-def _too_large(limit: int) -> problem.Problem:
+def too_large(limit: int) -> problem.Problem:
     return problem.Problem(
         413, "content-too-large", f"the body is larger than {limit} bytes", headers={"Connection": "close"}
     )

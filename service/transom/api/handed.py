@@ -26,6 +26,17 @@ def parse(data: bytes, media: str, query: Mapping[str, str]) -> route.Handed:
     raise body.unsupported(body.YAML[0], body.JSON)
 
 
+def upload(query: Mapping[str, str]) -> wire.RomUpload:
+    """What the query says of a file whose bytes come. Problem 400 with every mistake."""
+    said: dict[str, Any] = dict(query)
+    if "devices" in said:
+        said["devices"] = [device for device in said["devices"].split(",") if device]
+    for name in ("compress", "pci23"):
+        if name in said:
+            said[name] = said[name] == "true"
+    return model(wire.RomUpload, said)
+
+
 def _json(value: Any, approve: bool) -> route.Handed:
     """``wire.Provision``; a document or a list of documents by itself is right, too."""
     if isinstance(value, list):

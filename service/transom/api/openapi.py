@@ -54,6 +54,13 @@ _SECURITY = {
 }
 
 
+_JSON_OF: Mapping[Any, Any] = {route.Body.DOCUMENTS: wire.Provision, route.Body.UPLOAD: wire.RomPush}
+"""What JSON is of, where a body may come in another form too."""
+
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+
 class _Schemas:
     """Reference by type and direction, and the components that they lead to."""
 
@@ -73,7 +80,7 @@ def _types(routes: Iterable[route.Route]) -> Iterator[tuple[Any, json_schema.Jso
     for one in routes:
         yield one.answer, "serialization"
         if one.body is not route.Body.NONE:
-            yield (wire.Provision if one.body is route.Body.DOCUMENTS else one.body), "validation"
+            yield _JSON_OF.get(one.body, one.body), "validation"
 
 
 def _operation(one: route.Route, schemas: _Schemas) -> dict[str, Any]:
@@ -106,6 +113,9 @@ def _simple(item: route.Query) -> dict[str, Any]:
 
 
 def _request_body(one: route.Route, schemas: _Schemas) -> dict[str, Any]:
+    if one.body is route.Body.UPLOAD:
+        value = {"schema": schemas.of(wire.RomPush, "validation")}
+        return {"required": True, "content": {body.BYTES: _BINARY, body.JSON: value}}
     if one.body is not route.Body.DOCUMENTS:
         return {"content": {body.JSON: {"schema": schemas.of(one.body, "validation")}}}
     yaml = {"schema": {"type": "string", "description": "YAML, several documents apart by ---"}}
@@ -115,7 +125,9 @@ def _request_body(one: route.Route, schemas: _Schemas) -> dict[str, Any]:
 
 def _responses(one: route.Route, schemas: _Schemas) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "as asked" if one.status == 200 else "accepted; it goes on by itself"}
-    if not one.stream:
+    if one.binary:
+        good["content"] = {body.BYTES: _BINARY}
+    elif not one.stream:
         good["content"] = {body.JSON: {"schema": schemas.of(one.answer)}}
     for media in one.media:
         good.setdefault("content", {})[media] = {"schema": {"type": "string"}}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transom import errors
-from transom.api import auth, problem
+from transom.api import auth, problem, wire
 from transom.reconcile import backend
 
 
@@ -18,6 +18,8 @@ class Body(enum.Enum):
     NONE = "none"
     DOCUMENTS = "documents"
     """YAML of several documents, or JSON of ``wire.Provision``; the handler gets ``Handed``."""
+    UPLOAD = "upload"
+    """A file's bytes, or JSON of ``wire.RomPush``; the handler gets ``Upload``."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +28,14 @@ class Handed:
 
     texts: tuple[backend.Text, ...]
     approve: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Upload:
+    """A file that was handed in, or where to fetch it; ``incoming`` is to be dropped when done with."""
+
+    asked: wire.RomPush | wire.RomUpload
+    incoming: backend.Incoming | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +96,8 @@ class Route:
     """Statuses of its own beside those that every route has → why."""
     media: tuple[str, ...] = ()
     """Other media types that ``Accept`` can ask for."""
+    binary: bool = False
+    """Answers with bytes as they are."""
     slow: bool = False
     stream: bool = False
     """Answers with the event stream; ``handle`` is not called."""

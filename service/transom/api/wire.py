@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pydantic
 
@@ -64,6 +64,43 @@ class Removal(Name):
     """``confirm`` is the name once more."""
 
     confirm: str = pydantic.Field(max_length=253)
+
+
+Device = Annotated[str, pydantic.Field(pattern="^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$")]
+
+
+class RomFile(_In):
+    """A BIOS file or driver, and what is to be built of it (`transom rom build`): nothing without ``devices``."""
+
+    name: Annotated[str, pydantic.Field(max_length=255, pattern="^[^\\x00-\\x1f\\x7f/]*$")] = ""
+    devices: Annotated[list[Device], pydantic.Field(max_length=256)] = []
+    driver: str = pydantic.Field(default="", max_length=255)
+    compress: bool = False
+    pci23: bool = False
+    class_code: str = pydantic.Field(default="", pattern="^[0-9a-fA-F]{0,6}$")
+    revision: str = pydantic.Field(default="", pattern="^[0-9a-fA-F]{0,4}$")
+    board: str = pydantic.Field(default="", max_length=255)
+
+
+class RomUpload(RomFile):
+    """The query beside a file's bytes."""
+
+    sha256: str = pydantic.Field(default="", pattern="^(?:[0-9a-fA-F]{64})?$")
+    url: Literal[""] = ""
+
+
+class RomPush(RomFile):
+    """Where to fetch the file; what comes must hash to ``sha256``."""
+
+    url: str = pydantic.Field(max_length=2048, pattern=r"^https?://[^\s@/?#\\]+(?:[/?][!-~]*)?$")
+    sha256: str = pydantic.Field(pattern="^[0-9a-fA-F]{64}$")
+
+
+class Collect(_In):
+    """Which files of the library may go: those that nothing needs and that are older than ``days``."""
+
+    dry_run: bool = True
+    days: int = pydantic.Field(default=7, ge=0, le=36500)
 
 
 # --- out -------------------------------------------------------------------------------------------------------------

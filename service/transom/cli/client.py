@@ -21,6 +21,7 @@ PATIENCE = httpx.Timeout(10.0, read=300.0)
 """Previews ask nodes, which may take its time."""
 POLL = 0.25
 """Seconds between two looks at an operation."""
+_PIECE = 1 << 18
 _UNSETTLED = ("queued", "observing", "running")
 
 
@@ -48,6 +49,26 @@ class Client:
     def text(self, path: str, media: str, **query: str) -> str:
         """An answer of another media type."""
         return self._send("GET", path, query, None, {"Accept": media}).text
+
+    def content(self, path: str) -> bytes:
+        """Bytes as they are."""
+        return self._send("GET", path, {}, None, {"Accept": "*/*"}).content
+
+    def upload(self, path: str, file: pathlib.Path, **query: str) -> Any:
+        """Send a file, piece by piece."""
+        wanted = {name: value for name, value in query.items() if value}
+        try:
+            with file.open("rb") as stream:
+                headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.stat().st_size)}
+                pieces = iter(lambda: stream.read(_PIECE), b"")
+                answer = self._http.post(path, params=wanted, content=pieces, headers=headers)
+        except OSError as error:
+            raise errors.RomError(f"{file}: {error.strerror}") from error
+        except httpx.HTTPError as error:
+            raise errors.Unreachable(f"the daemon at {self.url} does not answer: {error}") from error
+        if not answer.is_success:
+            _refuse(answer)
+        return answer.json()
 
     def close(self) -> None:
         self._http.close()

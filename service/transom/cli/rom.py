@@ -1,8 +1,12 @@
-"""``transom rom inspect|build|verify``: option ROMs on this machine, without a daemon. Files are parsed in the sandbox only."""
+"""``transom rom inspect|build|verify``: option ROMs on this machine, without a daemon. Files are parsed in the sandbox only.
+
+The library's commands are in ``library``.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import pathlib
@@ -25,7 +29,7 @@ _NO_SANDBOX = 69
 _DEVICE = re.compile(r"(?:0x)?([0-9a-fA-F]{4}):(?:0x)?([0-9a-fA-F]{4})")
 
 
-class _Device(click.ParamType[tuple[int, int]]):
+class Device(click.ParamType[tuple[int, int]]):
     """vendor:device in hexadecimal."""
 
     name = "VENDOR:DEVICE"
@@ -37,7 +41,7 @@ class _Device(click.ParamType[tuple[int, int]]):
         return int(found[1], 16), int(found[2], 16)
 
 
-class _Hex(click.ParamType[int]):
+class Hex(click.ParamType[int]):
     """A hexadecimal number, with or without 0x."""
 
     name = "HEX"
@@ -55,9 +59,26 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON (docs/rom.md).")
 
 
-@click.group()
+_LIBRARY = ("ls", "show", "push", "gc")
+
+
+class _Rom(click.Group):
+    """The library's commands need the store and HTTP: they are imported when one is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_LIBRARY]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _LIBRARY:
+            return super().get_command(ctx, cmd_name)
+        command = getattr(importlib.import_module("transom.cli.library"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Rom)
 def rom() -> None:
-    """Read firmware, build option ROMs and verify them."""
+    """Read firmware, build option ROMs and verify them; keep them in the library."""
 
 
 @rom.command()
@@ -76,7 +97,7 @@ def inspect(file: pathlib.Path, tree: bool, as_json: bool) -> None:
 
 @rom.command()
 @click.argument("files", type=_FILE, nargs=-1)
-@click.option("--device", "devices", type=_Device(), multiple=True, required=True, help="For which device; repeatable.")
+@click.option("--device", "devices", type=Device(), multiple=True, required=True, help="For which device; repeatable.")
 @click.option(
     "--with", "helpers", type=_FILE, multiple=True, help="A driver to add behind, such as PlatformGopPolicy.efi."
 )
@@ -84,8 +105,8 @@ def inspect(file: pathlib.Path, tree: bool, as_json: bool) -> None:
 @click.option("--driver", default="", metavar="NAME|GUID", help="Take this driver out of the firmware, not the GOP.")
 @click.option("--compress", is_flag=True, help="Compress the drivers (EFI 1.1).")
 @click.option("--pci23", is_flag=True, help="Write the PCI 2.3 form of the headers.")
-@click.option("--class-code", type=_Hex(), default=0, help="PCI class code, 000000 unless given.")
-@click.option("--revision", type=_Hex(), default=0, help="Code revision, 0 unless given.")
+@click.option("--class-code", type=Hex(), default=0, help="PCI class code, 000000 unless given.")
+@click.option("--revision", type=Hex(), default=0, help="Code revision, 0 unless given.")
 @click.option("--not-last", is_flag=True, help="Do not flag the last image: for joining by hand.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=pathlib.Path), required=True)
 @_as_json
@@ -108,14 +129,14 @@ def build(
             raise errors.RomError("nothing to build a ROM from", hint="give a BIOS file or a driver")
         options = _options(how)
         done = _run("build", inputs, driver=how["driver"], options=options)
-        _write(output, done.payload)
+        write(output, done.payload)
     answer = {"file": str(output)} | done.result
     _print(answer, text.of_built(answer), as_json=as_json)
 
 
 @rom.command()
 @click.argument("file", type=_FILE)
-@click.option("--device", "devices", type=_Device(), multiple=True, help="It must name this device; repeatable.")
+@click.option("--device", "devices", type=Device(), multiple=True, help="It must name this device; repeatable.")
 @click.option("--firmware", type=click.Choice(["seabios", "ovmf"]), help="It must work for this guest firmware.")
 @_as_json
 def verify(file: pathlib.Path, devices: tuple[tuple[int, int], ...], firmware: str | None, as_json: bool) -> None:
@@ -151,7 +172,7 @@ def _options(how: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _write(output: pathlib.Path, data: bytes) -> None:
+def write(output: pathlib.Path, data: bytes) -> None:
     """The whole file or none: written beside its place, then moved there."""
     partial: pathlib.Path | None = None
     try:

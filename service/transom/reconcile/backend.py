@@ -120,6 +120,10 @@ class RomLeft:
 class Incoming(Protocol):
     """A file that is being handed in."""
 
+    @property
+    def limit(self) -> int:
+        """Bytes."""
+
     def write(self, chunk: bytes) -> None:
         """RomError when there is more than the limit."""
 

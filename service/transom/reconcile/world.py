@@ -127,11 +127,10 @@ class World:
     """Seconds for limits, with ``sleep``'s clock; never set back."""
     root: Api | None = None
     """The API as root@pam, for what PVE refuses to every token; None where no ticket of root's is at hand."""
+    built: Callable[[wish.RomWish], model.RomResult] = no_library
+    """What became of a ROM that is to be built; asked at each look, and answers at once."""
 
     @property
     def shell(self) -> bool:
         """Whether the node has a shell; without one the API alone is read and written."""
         return has_shell(self.host)
-
-    built: Callable[[wish.RomWish], model.RomResult] = no_library
-    """What became of a ROM that is to be built; asked at each look, and answers at once."""

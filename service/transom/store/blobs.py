@@ -123,7 +123,7 @@ class Incoming:
     """One file on its way in; ``drop`` in any case when done with it."""
 
     def __init__(self, blobs: Blobs, partial: pathlib.Path, limit: int) -> None:
-        self._blobs, self._partial, self._limit = blobs, partial, limit
+        self._blobs, self._partial, self.limit = blobs, partial, limit
         self._hash = hashlib.sha256()
         self.size = 0
         self._stream = open(partial, "wb", opener=_private)  # noqa: SIM115 - ends with keep or drop
@@ -131,8 +131,8 @@ class Incoming:
     def write(self, chunk: bytes) -> None:
         """RomError when there is more than the limit."""
         self.size += len(chunk)
-        if self.size > self._limit:
-            raise errors.RomError(f"larger than {self._limit} bytes")
+        if self.size > self.limit:
+            raise errors.RomError(f"larger than {self.limit} bytes")
         self._hash.update(chunk)
         self._stream.write(chunk)
 

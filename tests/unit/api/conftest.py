@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import pathlib
 import queue
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,8 +18,11 @@ from transom.api import app, auth, feed, server
 from transom.plan import result
 from transom.reconcile import backend
 from transom.spec import bundle, loader
+from transom.store import blobs
 
 LIFE = "testlife"
+UPLOAD = 100_000
+"""Bytes that may be handed in."""
 SECRETS = {scope: f"transom_{scope.word}" for scope in auth.Scope}
 FACTS = model.Facts(
     "pve1",
@@ -31,7 +35,7 @@ FACTS = model.Facts(
 class FakeDaemon:
     """Keeps what it is told, as the real one would; a node is as declared as soon as its plan is approved."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: pathlib.Path) -> None:
         self.stored: dict[str, bundle.Loaded] = {}
         self.ops: dict[str, backend.Operation] = {}
         self.keys: dict[tuple[str, str], tuple[object, str]] = {}
@@ -46,6 +50,9 @@ class FakeDaemon:
         self.fail: Callable[[], None] = lambda: None
         """Called by ``status`` and ``facts``: raises or waits, as a test wants it."""
         self.waiting: queue.Queue[backend.Event | None] = queue.Queue()
+        self.library: dict[str, backend.RomDetail] = {}
+        self.pushed: list[backend.RomAsk] = []
+        self.files = blobs.Blobs(folder / "inputs")
         self._numbers = itertools.count(1)
         self._seq = itertools.count(1)
 
@@ -196,6 +203,44 @@ class FakeDaemon:
     def _way_back(self, run: str) -> result.Plan:
         return result.Plan(self.done[run]["node"], f"undo {run}")
 
+    # --- the library ---
+
+    def roms(self) -> list[backend.RomRow]:
+        return list(self.library.values())
+
+    def rom(self, id: str) -> backend.RomDetail:
+        return _named(self.library, id, "ROM")
+
+    def rom_content(self, id: str) -> bytes:
+        return self.files.read(_named(self.library, id, "ROM").sha256)
+
+    def receive(self) -> blobs.Incoming:
+        return self.files.begin(UPLOAD)
+
+    def push(self, ask: backend.RomAsk, received: blobs.Incoming | None, *, by: str) -> backend.Operation:
+        self.pushed.append(ask)
+        sha256 = received.keep() if received else ask.sha256
+        row = (
+            "key",
+            "input",
+            "kept",
+            sha256,
+            received.size if received else 0,
+            ask.name,
+            by,
+            ask.devices,
+            (),
+            ask.board,
+        )
+        self.library[sha256] = backend.RomDetail(*row, None, "", 1.0)
+        operation = dataclasses.replace(self._operation([backend.Share("", "done")], by), rom=sha256)
+        self.ops[operation.id] = operation
+        return operation
+
+    def collect_roms(self, *, dry_run: bool, days: int) -> list[backend.RomLeft]:
+        self.log.append((f"collect {dry_run} {days}", ""))
+        return [backend.RomLeft(row.kind, row.sha256, row.name, row.size, "", not dry_run) for row in self.roms()]
+
     # --- control ---
 
     def pause(self, reason: str, *, by: str) -> None:
@@ -294,8 +339,8 @@ def known(sha256: str) -> auth.Known | None:
 
 
 @pytest.fixture
-def daemon() -> FakeDaemon:
-    return FakeDaemon()
+def daemon(tmp_path: pathlib.Path) -> FakeDaemon:
+    return FakeDaemon(tmp_path)
 
 
 @pytest.fixture
