@@ -25,6 +25,7 @@ from transom.plan import result
 from transom.pve import client as pve
 from transom.pve import tls
 from transom.reconcile import (
+    adopting,
     backend,
     checkup,
     claim,
@@ -196,6 +197,25 @@ class Service:
 
     def collect_roms(self, *, dry_run: bool, days: int) -> list[backend.RomLeft]:
         return self._roms.collect(dry_run=dry_run, days=days)
+
+    def adopt(
+        self, words: str, paths: Sequence[pathlib.Path], out: pathlib.Path, *, only: str | None = None
+    ) -> adopting.Adopted:
+        """Write what exists at ``words`` (a Cluster, a Node, a VMID) to ``out`` as documents, and the option ROMs beside it.
+
+        Nothing is stored, nothing changes on a node. Rejected when something is there already.
+        """
+        if out.exists() or out.is_symlink():
+            raise errors.Rejected(f"{out} exists", hint="name another file; nothing is overwritten")
+        docs = self._merged(loader.load(paths).own if paths else ())
+        where = adopting.place(words, docs)
+        if only is not None:
+            where = dataclasses.replace(where, nodes=tuple(node for node in where.nodes if node.name == only))
+        done = adopting.adopt(where, docs, self._store.ledger, self._world, file=str(out), folder=str(out.parent))
+        for name, data in done.roms.items():
+            _new_file(out.parent / name, data)
+        _new_file(out, done.text.encode())
+        return done
 
     # --- runs ---
 

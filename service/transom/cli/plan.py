@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import NoReturn
 
 import click
 
@@ -137,25 +138,78 @@ def _apply_one(
 
 
 @click.command()
-@click.argument("node_name", metavar="NODE")
+@click.argument("place", metavar="CLUSTER|NODE|VMID")
 @click.option("--take-over", is_flag=True, help="Comment out foreign lines that contradict, and take over named VMs.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=pathlib.Path), help="Write what exists there to this new file."
+)
+@common.files_option
+@common.node_option
 @click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
 @common.json_option
 @common.server_option
 @common.state_option
-def adopt(node_name: str, take_over: bool, yes: bool, as_json: bool, server: str | None, state: pathlib.Path) -> None:
-    """Let Transom take over what stands against the documents on NODE, with before-image and undo."""
-    if not take_over:
+def adopt(
+    place: str,
+    take_over: bool,
+    output: pathlib.Path | None,
+    files: tuple[pathlib.Path, ...],
+    only: str | None,
+    yes: bool,
+    as_json: bool,
+    server: str | None,
+    state: pathlib.Path,
+) -> None:
+    """Make what exists Transom's: as documents, or against them.
+
+    With -o FILE: write documents of a cluster, a node or one VM as they are, passthrough made by hand included, so that the next
+    plan is empty. Changes nothing. With --take-over: let Transom take over what stands against the documents on NODE, with
+    before-image and undo.
+    """
+    if take_over == (output is not None):
         raise click.UsageError(
-            "say what to adopt: --take-over comments out contradicting lines and takes over named VMs"
+            "say what to adopt: -o FILE writes what exists as documents; --take-over comments out contradicting lines "
+            "and takes over named VMs"
         )
-    through.adopt(state, server, node_name, yes=yes, as_json=as_json)
+    if output is not None:
+        _write_down(place, output, files, only, as_json=as_json, server=server, state=state)
+    if files or only:
+        raise click.UsageError("-f and --node go with -o; --take-over works with the stored documents of NODE")
+    through.adopt(state, server, place, yes=yes, as_json=as_json)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
-        (node,) = _nodes(service, (), node_name)
+        (node,) = _nodes(service, (), place)
         outcome, code = _apply_one(service, node, yes, None, False, as_json, take_over=True)
     if as_json:
         common.show_json(outcome)
     raise SystemExit(code)
+
+
+def _write_down(
+    place: str,
+    output: pathlib.Path,
+    files: tuple[pathlib.Path, ...],
+    only: str | None,
+    *,
+    as_json: bool,
+    server: str | None,
+    state: pathlib.Path,
+) -> NoReturn:
+    if server:
+        raise click.UsageError("-o looks at the nodes itself and writes here: it does not go with --server")
+    with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
+        done = service.adopt(place, files, output, only=only)
+    written = [str(output), *(str(output.parent / name) for name in sorted(done.roms))]
+    if as_json:
+        failures = {name: common.error_data(error) for name, error in done.failed}
+        common.show_json({"written": written, "said": done.said, "rest": done.rest, "failed": failures})
+    else:
+        click.echo("\n".join([*done.said, *(f"written: {path}" for path in written)]))
+        for line in [
+            *(f"not empty yet: {one}" for one in done.rest),
+            *(f"{name}: {error}" for name, error in done.failed),
+        ]:
+            common.progress(line)
+    raise SystemExit(common.exit_code(done.failed[0][1]) if done.failed else common.HELD if done.rest else 0)
 
 
 def _nodes(service: daemon.Service, files: tuple[pathlib.Path, ...], only: str | None) -> tuple[wish.NodeWish, ...]:

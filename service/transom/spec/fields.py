@@ -350,9 +350,10 @@ VmIdentity = Annotated[
         fold=_lower,
     ),
 ]
+ROM_FILENAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$"
 RomFilename = Annotated[
     str,
-    Form(r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,199}$", "the name of a file, without a folder", "vbios_uhd630.bin"),
+    Form(ROM_FILENAME, "the name of a file, without a folder", "vbios_uhd630.bin"),
 ]
 HostpciKey = Annotated[
     str,

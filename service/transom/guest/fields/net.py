@@ -39,7 +39,7 @@ SCHEMA = props.Schema(
 )
 
 
-def _long(value: str) -> str:
+def long(value: str) -> str:
     """``virtio=MAC`` written as ``model=virtio,macaddr=MAC``."""
     parts = (part.partition("=") for part in value.split(","))
     return ",".join(
@@ -48,17 +48,17 @@ def _long(value: str) -> str:
 
 
 def _parse(value: str) -> dict[str, str]:
-    return props.parse(SCHEMA, _long(value))
+    return props.parse(SCHEMA, long(value))
 
 
 def _same(wanted: str, observed: str) -> bool:
-    return props.same(SCHEMA, _long(wanted), _long(observed))
+    return props.same(SCHEMA, long(wanted), long(observed))
 
 
 def _merge(wanted: str, observed: str) -> str:
     """The observed MAC in PVE's own short form: ``virtio,bridge=vmbr0`` → ``virtio=F6:…,bridge=vmbr0``."""
     try:
-        want, got = props.split(SCHEMA, _long(wanted)), props.split(SCHEMA, _long(observed))
+        want, got = props.split(SCHEMA, long(wanted)), props.split(SCHEMA, long(observed))
     except ValueError:
         return wanted
     if "macaddr" in want or "macaddr" not in got or "model" not in want:

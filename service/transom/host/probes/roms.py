@@ -1,4 +1,4 @@
-"""Hashes of the ROM files that QEMU finds by name."""
+"""Hashes of the ROM files that QEMU finds by name: those called so, and those that a VM of the node names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import re
 from transom.host import probe
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)", re.DOTALL)
-COMMAND = """
+COMMAND = r"""
 cd /usr/share/kvm || exit 3
-for path in ./*.rom; do [ -f "$path" ] && set -- "$@" "$path"; done
+named=$(sed -n 's/.*romfile=\([A-Za-z0-9][A-Za-z0-9._+-]*\).*/.\/\1/p' /etc/pve/qemu-server/*.conf 2>/dev/null | sort -u)
+for path in ./*.rom $named; do [ -f "$path" ] && set -- "$@" "$path"; done
 [ "$#" -eq 0 ] || sha256sum -z -- "$@"
 """
 
