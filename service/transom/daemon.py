@@ -412,6 +412,19 @@ def _nonce() -> str:
     return secrets.token_hex(16)
 
 
+def _new_file(path: pathlib.Path, data: bytes) -> None:
+    """Never over another file; the same bytes may be there."""
+    try:
+        with path.open("xb") as handle:
+            handle.write(data)
+    except FileExistsError:
+        if path.is_file() and path.read_bytes() == data:
+            return
+        raise errors.Rejected(f"{path} exists, with other content", hint="name a file in another folder") from None
+    except OSError as error:
+        raise errors.Rejected(f"cannot write {path}: {error.strerror}") from error
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, mode=0o600)
 

@@ -145,6 +145,7 @@ def _roms(docs: bundle.Bundle, facts: model.Facts, guests: Iterable[conf.GuestCo
     there = {
         rom.spec.filename or f"{name}-{rom.spec.sha256[:12]}.rom": (name, rom.spec.sha256)
         for name, (_, rom) in docs.of(documents.Rom).items()
+        if rom.spec.sha256
     }
     taken = set(docs.of(documents.Rom))
     found = []
