@@ -294,7 +294,7 @@ class Connector:
         """As ``connect`` below."""
         token = login.Token(access.token_id, access.token_secret) if access.token_id else None
         ticket = self._ticket(access, access.ticket) if access.ticket else None
-        wire = line.Line(access, timeout, transport)
+        wire = line.Line(access, timeout, transport, self._world.now)
         other = self._as(ticket, access, wire) if ticket else None
         if token:
             return self._as(token, access, wire, other if other and other.is_root else None)

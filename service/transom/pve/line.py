@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -56,7 +55,9 @@ class Request:
 class Line:
     """The endpoint that was reached last is asked first. Thread-safe; raises what httpx raises, and Garbled."""
 
-    def __init__(self, access: wish.Access, timeout: float, transport: httpx.BaseTransport | None) -> None:
+    def __init__(
+        self, access: wish.Access, timeout: float, transport: httpx.BaseTransport | None, now: Callable[[], float]
+    ) -> None:
         if not access.endpoints:
             raise errors.Denied("no endpoint of the API is given")
         for endpoint in access.endpoints:
@@ -64,6 +65,7 @@ class Line:
                 raise errors.Denied(f"{endpoint}: credentials are sent over https only")
         self._endpoints = tuple(endpoint.rstrip("/") for endpoint in access.endpoints)
         self._first = 0
+        self._now = now
         self._total = 2 * timeout
         self._client = httpx.Client(
             transport=transport or _transport(access),
@@ -93,19 +95,30 @@ class Line:
         return self._send(order[-1], request, headers)
 
     def _send(self, at: int, request: Request, headers: Mapping[str, str]) -> Answer:
-        deadline = time.monotonic() + self._total
+        deadline = self._now() + self._total
         full = self._endpoints[at] + request.path
         # `or None`: an empty mapping would still send a query or a body, and PVE answers 501 to a DELETE with a body.
         data, params = request.data or None, request.params or None
         with self._client.stream(request.method, full, data=data, params=params, headers=headers) as response:
             self._first = at
-            content = _collect(response, deadline)
+            content = self._collect(response, deadline)
         self._client.cookies.clear()
         where = f"{request.method} {full}"
         if not 200 <= response.status_code < 300 and response.status_code < 400:
             raise errors.Garbled(f"{where}: status {response.status_code} is none of PVE's")
         reason = _reason(response.reason_phrase, content)
         return Answer(response.status_code, reason, content, where, response.headers.get("date", ""))
+
+    def _collect(self, response: httpx.Response, deadline: float) -> bytes:
+        """The body; httpx limits only the wait for each piece, which a dripping server never exceeds."""
+        content = bytearray()
+        for piece in response.iter_bytes():
+            content += piece
+            if len(content) > _ANSWER_LIMIT:
+                raise errors.Garbled(f"{response.request.url}: an answer of more than {_ANSWER_LIMIT} bytes")
+            if self._now() > deadline:
+                raise httpx.ReadTimeout("the answer takes too long", request=response.request)
+        return bytes(content)
 
 
 def parse(content: bytes) -> Any:
@@ -114,18 +127,6 @@ def parse(content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         return None
-
-
-def _collect(response: httpx.Response, deadline: float) -> bytes:
-    """The body; httpx limits only the wait for each piece, which a dripping server never exceeds."""
-    content = bytearray()
-    for piece in response.iter_bytes():
-        content += piece
-        if len(content) > _ANSWER_LIMIT:
-            raise errors.Garbled(f"{response.request.url}: an answer of more than {_ANSWER_LIMIT} bytes")
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer takes too long", request=response.request)
-    return bytes(content)
 
 
 def _reason(phrase: str, content: bytes) -> str:

@@ -19,7 +19,13 @@ _GATEWAY = frozenset({502, 503, 504, 595, 596, 597, 598, 599})
 
 # First match wins. Texts as PVE 9.2 prints them.
 _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TransomError], str], ...] = (
-    (re.compile(r"no quorum", re.I), errors.Rejected, "/etc/pve is read-only: write nothing to this cluster"),
+    (
+        # pmxcfs refuses to open for writing what check_cfs_quorum did not look at before
+        re.compile(r"no quorum|/etc/pve/\S+' - (?:Permission denied|Read-only file system)", re.I),
+        errors.Rejected,
+        "/etc/pve is read-only: write nothing to this cluster",
+    ),
+    (re.compile(r"ipcc_send_rec|Transport endpoint is not connected", re.I), errors.Unreachable, "is pve-cluster up?"),
     (
         re.compile(r"checksum mismatch|detected modified configuration", re.I),
         errors.Void,
@@ -27,12 +33,16 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TransomError], str], ...] = (
     ),
     (re.compile(r"is locked \([\w-]+\)", re.I), errors.Busy, "never unlocked by force"),
     (
-        re.compile(r"can't lock file|can't acquire lock|got timeout", re.I),
+        re.compile(r"can't lock file|can't acquire lock|got (?:lock request )?timeout|timeout after \d+ retries", re.I),
         errors.Busy,
         "another writer or a slow guest",
     ),
     (re.compile(r"hotplug problem", re.I), errors.Rejected, "left pending by PVE; the other keys were applied"),
-    (re.compile(r"^only root can|only root@pam can|only root may", re.I), errors.Rejected, "root over SSH may"),
+    (
+        re.compile(r"^only root can|only root@pam can|only root may|^root-only command", re.I),
+        errors.Rejected,
+        "root over SSH may",
+    ),
 )
 
 
@@ -42,8 +52,12 @@ def from_answer(error: ResourceException, what: str, *, writes: bool) -> errors.
     text = " ".join(str(error.content or error.status_message or "").split())
     fields = _fields(error.errors)
     said = f"{what}: {status} {text}".rstrip()
-    if status in (401, 403):
-        return errors.Denied(said)
+    if status == 401:
+        return errors.Denied(said, hint="the login was refused: `transom node check` tries it")
+    if status == 403:
+        return errors.Denied(
+            said, hint="`transom node check` tells every right that is missing, `transom mint` grants it"
+        )
     if status in _GATEWAY:
         return _unreachable(said, unsure=writes)
     if fields:
@@ -51,6 +65,8 @@ def from_answer(error: ResourceException, what: str, *, writes: bool) -> errors.
     kind, hint = judge(" ".join([text, *fields.values()]))
     if kind is errors.Rejected:
         return errors.Rejected(said, hint=hint, fields=fields)
+    if kind is errors.Unreachable:
+        return _unreachable(f"{said} ({hint})", unsure=writes)
     return kind(said, hint=hint)
 
 

@@ -34,6 +34,16 @@ STEPS: Mapping[type, types.ModuleType] = {
 }
 
 
+_OF_THE_HOST = (
+    acts.WriteFile,
+    acts.RemoveFile,
+    acts.RestoreFile,
+    acts.RunStep,
+    acts.PlaceRom,
+    acts.RemoveRom,
+    acts.Reboot,
+)
+"""Steps that write nothing to the cluster: an undo of them needs no API."""
 TAKEN = "taken"
 """Phase of the journal: the step's last effect never came about, its VM id went to somebody else."""
 _IDS = 10
@@ -59,6 +69,8 @@ def carry_out(plan: result.Plan, world: w.World, context: eff.Context, journal: 
 
 def _step(action: acts.Action, world: w.World, context: eff.Context, note: Callable[[str, str, Any], None]) -> str:
     """What the step says; it is prepared anew for as long as others are quicker to take the VM id that it chose."""
+    if not isinstance(action, _OF_THE_HOST):
+        _need_quorum(world)
     module = STEPS[type(action)]
     for left in reversed(range(_IDS)):
         effect = module.prepare(action, world)
@@ -71,6 +83,12 @@ def _step(action: acts.Action, world: w.World, context: eff.Context, note: Calla
             if not left:
                 raise
     raise AssertionError("unreachable")
+
+
+def _need_quorum(world: w.World) -> None:
+    """Void when the cluster has lost its quorum since the plan was made: the next plan is held, and says so."""
+    if not world.api.cluster_status().quorate:
+        raise errors.Void("cluster not ready - no quorum?", hint="nothing more is written to this cluster")
 
 
 def _of_step(context: eff.Context, number: int, journal: Journal) -> eff.Context:

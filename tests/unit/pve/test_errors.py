@@ -68,6 +68,15 @@ def test_a_write_is_sent_once_whatever_happens(api, fake, error):
     assert caught.value.hint == READ_FIRST
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"data":', b"[]"])
+def test_a_write_whose_answer_is_nonsense_may_have_happened(api, fake, make_answer, body):
+    fake.answers[f"PUT {CONFIG}"] = make_answer(200, "OK", body)
+    with pytest.raises(errors.Garbled) as caught:
+        api.update("pve1", 700, values={"name": "x"}, digest="d")
+    assert caught.value.unsure
+    assert len(fake.asked) == 1
+
+
 def test_a_read_on_a_connection_just_closed_is_sent_again(api, fake, turns):
     fake.answers[f"GET {CONFIG}"] = turns(httpx.RemoteProtocolError("closed"), {"digest": "d", "name": "x"})
     assert api.config("pve1", 700) == ({"name": "x"}, "d")
