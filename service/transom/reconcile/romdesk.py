@@ -212,7 +212,8 @@ def _meta(operation: str) -> str:
 
 def _row(one: records.Rom) -> backend.RomRow:
     parts = [part["driver"] for part in one.answer.get("parts", []) if part.get("driver")]
-    drivers = tuple(f"{part['name'] or part['guid']} {part.get('gop_version') or ''}".strip() for part in parts)
+    named = (f"{part['name'] or part['guid']} {part.get('gop_version') or ''}".strip() for part in parts)
+    drivers = tuple(name for name in named if name)
     vendor = one.options.get("vendor", 0)
     return backend.RomRow(
         key=one.key,

@@ -1,0 +1,165 @@
+"""ROMs that documents and uploads ask for: built beside the turns, kept by content, gone when nothing needs them."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from transom import errors
+from transom.reconcile import backend
+from transom.store import store
+
+ROM = """---
+apiVersion: transom/v1
+kind: Rom
+metadata: {{name: igd}}
+spec:
+  firmware: [{{file: {path}}}]
+  devices: ["8086:9bc8"]
+"""
+ASK = backend.RomAsk(name="bios.zip", devices=("8086:9bc8",))
+
+
+@pytest.fixture
+def bios(tmp_path) -> pathlib.Path:
+    path = tmp_path / "bios.zip"
+    path.write_bytes(b"bios 1")
+    return path
+
+
+def text(fleet, path: pathlib.Path) -> backend.Text:
+    base = fleet.documents()
+    return backend.Text(base.name, base.text + ROM.format(path=path))
+
+
+def push(one, data: bytes, ask: backend.RomAsk = ASK) -> backend.Operation:
+    incoming = one.receive()
+    incoming.write(data)
+    try:
+        return one.push(ask, incoming, by="ci")
+    finally:
+        incoming.drop()
+
+
+def events(one) -> list[str]:
+    found = []
+    for event in one.events():
+        if event is None:
+            return found
+        if event.kind.startswith("rom."):
+            found.append(event.kind)
+    return found
+
+
+def test_a_document_is_built_at_once_and_again_when_its_file_changes(tools, bios):
+    fleet = tools.fleet()
+    one = fleet.start()
+    one.provision([text(fleet, bios)], approve=False, key="", by="me")
+    tools.until(lambda: [row.state for row in one.roms() if row.kind == "rom"] == ["built"])
+    (row,) = [row for row in one.roms() if row.kind == "rom"]
+    assert one.rom_content(row.sha256) == b"ROM bios 1"
+    detail = one.rom(row.key)
+    assert (detail.origin, detail.tool, [given["name"] for given in detail.inputs]) == (
+        "Rom/igd",
+        "test 1",
+        ["bios.zip"],
+    )
+    bios.write_bytes(b"bios 2")
+    one.provision([], approve=False, key="", by="me")
+    tools.until(lambda: len([row for row in one.roms() if row.kind == "rom"]) == 2)
+    assert set(events(one)) == {"rom.progress", "rom.built"}
+
+
+def test_bytes_that_give_no_rom_fail_for_good_and_are_told(tools, bios):
+    bios.write_bytes(b"bad")
+    fleet = tools.fleet()
+    one = fleet.start()
+    one.provision([text(fleet, bios)], approve=False, key="", by="me")
+    tools.until(lambda: [row.error for row in one.roms() if row.kind == "rom"] == ["no GOP driver in it"])
+    assert "rom.failed" in events(one)
+    fleet.built = None  # nobody asks the sandbox again for these bytes
+    one.provision([], approve=False, key="", by="me")
+
+
+def test_an_upload_is_followed_to_its_end(tools):
+    fleet = tools.fleet()
+    one = fleet.start()
+    asked = push(one, b"bios 9")
+    done = tools.settled(one, asked)
+    assert (done.state, done.shares[0].node, done.shares[0].run) == ("done", "", "")
+    assert one.rom_content(done.rom) == b"ROM bios 9"
+    bad = tools.settled(one, push(one, b"bad"))
+    assert (bad.state, bad.shares[0].reason) == ("failed", "no GOP driver in it")
+    kept = tools.settled(one, push(one, b"bios 7", backend.RomAsk(name="x")))
+    assert (one.rom(kept.rom).kind, one.rom_content(kept.rom)) == ("input", b"bios 7")
+
+
+@pytest.mark.parametrize(
+    ("data", "ask", "says"),
+    [(b"", ASK, "empty"), (b"x", backend.RomAsk(sha256="0" * 64), "not 0000")],
+)
+def test_an_upload_that_is_not_the_file_is_not_kept(tools, data, ask, says):
+    one = tools.fleet().start()
+    with pytest.raises(errors.RomError, match=says):
+        push(one, data, ask)
+    assert one.roms() == []
+
+
+def test_what_was_cut_off_is_done_by_the_next_life(tools):
+    fleet = tools.fleet()
+    dead = fleet.open()  # takes what is asked for, and never begins
+    asked = push(dead, b"bios 5")
+    assert dead.operation(asked.id).state == "running"
+    next_one = fleet.start()
+    done = tools.settled(next_one, asked)
+    assert next_one.rom_content(done.rom) == b"ROM bios 5"
+
+
+def test_identical_input_is_one_key_and_another_option_another(tools):
+    one = tools.fleet().start()
+    for ask in (ASK, ASK, backend.RomAsk(name="again", devices=("8086:9bc8",), compress=True)):
+        tools.settled(one, push(one, b"bios", ask))
+    rows = [row for row in one.roms() if row.kind == "rom"]
+    assert len(rows) == len({row.key for row in rows}) == 2
+    assert len({row.sha256 for row in rows}) == 1
+
+
+def test_a_damaged_file_is_never_given_out_and_built_again(tools, bios):
+    fleet = tools.fleet()
+    one = fleet.start()
+    one.provision([text(fleet, bios)], approve=False, key="", by="me")
+    tools.until(lambda: any(row.state == "built" for row in one.roms()))
+    (row,) = [row for row in one.roms() if row.kind == "rom"]
+    path = fleet.folder / "state" / store.ROMS / "built" / row.sha256
+    path.write_bytes(b"ROM bios X")
+    with pytest.raises(errors.VerifyFailed):
+        one.rom_content(row.sha256)
+    one.provision([], approve=False, key="", by="me")
+    tools.until(lambda: path.exists() and path.read_bytes() == b"ROM bios 1")
+
+
+def test_gc_says_why_and_drops_only_what_nothing_needs(tools, bios):
+    fleet = tools.fleet()
+    one = fleet.start()
+    one.provision([text(fleet, bios)], approve=False, key="", by="me")
+    tools.until(lambda: any(row.state == "built" for row in one.roms()))
+    tools.settled(one, push(one, b"other"))
+    young = one.collect_roms(dry_run=False, days=7)
+    assert all(row.why and not row.dropped for row in young)
+    fates = sorted((row.kind, row.why) for row in one.collect_roms(dry_run=False, days=0))
+    assert fates == [
+        ("input", ""),
+        ("input", "a ROM was built of it: Rom/igd wants it"),
+        ("rom", ""),
+        ("rom", "Rom/igd wants it"),
+    ]
+    assert sorted(row.kind for row in one.roms()) == ["input", "rom"]
+
+
+def test_a_full_library_takes_no_more(tools):
+    fleet = tools.fleet()
+    one = fleet.start()
+    fleet.shelves[-1].limits = type(fleet.shelves[-1].limits)(upload=100, inputs=5)
+    with pytest.raises(errors.Rejected, match="rom gc"):
+        push(one, b"more than five")
