@@ -23,7 +23,7 @@ spec:
     endpoints: ["{url}"]
     token: {{id: "{token}", secret: {{file: {folder}/token}}}}
     fingerprint: "{fingerprint}"
----
+{ticket}---
 apiVersion: transom/v1
 kind: Node
 metadata: {{name: pve1}}
@@ -48,11 +48,16 @@ class Bench:
         self.folder, self.served = folder, served
         self.here = served.node
         self.said: list[str] = []
-        self.login = ""
+        self.ticket = ""
 
     def put(self, spec: str = SIMPLE, *, vmid: int = 101, name: str = "win", node: str = "", more: str = "") -> None:
         text = CLUSTER.format(
-            url=self.served.url, token=TOKEN, folder=self.folder, fingerprint=self.served.fingerprint, node=node
+            url=self.served.url,
+            token=TOKEN,
+            folder=self.folder,
+            fingerprint=self.served.fingerprint,
+            node=node,
+            ticket=self.ticket,
         )
         path = self.folder / "fleet.yaml"
         path.write_text(text + VM.format(name=name, vmid=vmid, spec=spec) + more)
@@ -81,6 +86,10 @@ class Bench:
     def way_back(self, run: str) -> result.Plan:
         with daemon.open_service(self.folder / "state", say=self.said.append) as service:
             return service.propose_undo(run)
+
+    def give_root(self) -> None:
+        """From now on the documents name a ticket of root's beside the token."""
+        self.ticket = f"    ticket: {{user: root@pam, password: {{file: {self.folder}/password}}}}\n"
 
     # --- the node itself ---
 
