@@ -14,9 +14,11 @@ def create(vmid: int | None, values: Mapping[str, str]) -> tuple[str, ...]:
     return (line.replace("VMID", str(vmid), 1),)
 
 
-def change(vmid: int, values: Mapping[str, str], delete: Iterable[str] = (), digest: str = "") -> tuple[str, ...]:
-    """``qm set 112 --args … --delete … --digest …``; no line when there is nothing to change."""
-    options = [*_options(values), *_list("delete", delete)]
+def change(
+    vmid: int, values: Mapping[str, str], delete: Iterable[str] = (), digest: str = "", *, revert: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """``qm set 112 --args … --delete … --revert … --digest …``; no line when there is nothing to change."""
+    options = [*_options(values), *_list("delete", delete), *_list("revert", revert)]
     if not options:
         return ()
     return (shlex.join(["qm", "set", str(vmid), *options, *(["--digest", digest] if digest else [])]),)

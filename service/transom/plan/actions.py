@@ -196,18 +196,21 @@ class ChangeGuest:
     api_delete: tuple[str, ...]
     root_delete: tuple[str, ...]
     before: Mapping[str, str | None]
+    revert: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    """Keys whose pending change is taken back, with the value that stands then; None for none."""
     kind: Literal["change-guest"] = "change-guest"
 
     @property
     def wanted(self) -> dict[str, str | None]:
         """Every key that is changed, with its new value; None for deleted."""
-        return {**self.api, **self.root, **dict.fromkeys((*self.api_delete, *self.root_delete))}
+        return {**self.api, **self.root, **dict.fromkeys((*self.api_delete, *self.root_delete)), **self.revert}
 
     def describe(self) -> str:
         return f"change VM {self.vmid}: {', '.join(sorted(self.wanted))}"
 
     def shell(self) -> tuple[str, ...]:
-        return guest_shell.change(self.vmid, {**self.api, **self.root}, (*self.api_delete, *self.root_delete))
+        deleted = (*self.api_delete, *self.root_delete)
+        return guest_shell.change(self.vmid, {**self.api, **self.root}, deleted, revert=self.revert)
 
     def undo_shell(self) -> tuple[str, ...]:
         back = {key: value for key, value in self.before.items() if value is not None}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from transom import model
 from transom.guest import compare, conf, hostpci, identity, registry
-from transom.guest.field import Route
 from transom.guest.fields import disks
 from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
-from transom.plan import whose
+from transom.plan import keys, whose
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
@@ -201,7 +199,7 @@ def _not_ours(vmid: int, guest: wish.GuestWish, mark: str | None) -> model.Findi
 def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
     draft, node = Draft(), desk.node.name
     values = {key: want.value for key, want in wants.items()}
-    api, root = split(values | _mark(values, guest.name), {})
+    api, root = keys.split(values | _mark(values, guest.name), {})
     subject = f"qemu/{guest.vmid}" if guest.vmid is not None else f"qemu/({guest.name})"
     draft.drifts.append(
         model.Drift(subject, guest.name, None, model.Level.PERSISTED, model.Impact.LIVE, guest.document, "no such VM")
@@ -214,7 +212,7 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
     )
     action = acts.CreateGuest(guest.vmid, guest.name, api, root)
     draft.actions.append(action)
-    draft.findings.extend(filter(None, [needs_root(desk.node, action)]))
+    draft.findings.extend(filter(None, [keys.needs_root(desk.node, action)]))
     draft.entries.append(model.Entry(node, subject, None, None, guest.document, ""))
     draft.entries.extend(
         model.Entry(node, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
@@ -228,38 +226,6 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
     return draft
 
 
-Change = TypeVar("Change", str, str | None)
-
-
-def split(changes: Mapping[str, Change], present: Config) -> tuple[dict[str, Change], dict[str, Change]]:
-    """What an API token may write or delete, and what only root may, in order of the keys."""
-    api: dict[str, Change] = {}
-    root: dict[str, Change] = {}
-    for key, value in sorted(changes.items()):
-        values = [one for one in (value, present.get(key)) if one is not None]
-        (api if registry.route(key, *values) is Route.API else root)[key] = value
-    return api, root
-
-
-def needs_root(node: wish.NodeWish, action: acts.CreateGuest | acts.ChangeGuest) -> model.Finding | None:
-    """Why ``action`` cannot be carried out as a whole, told before anything of it is; None when it can."""
-    keys = sorted({*action.root, *(action.root_delete if isinstance(action, acts.ChangeGuest) else ())})
-    if not keys or node.access.has_root:
-        return None
-    vm = f"VM {action.vmid}" if action.vmid is not None else f"VM ({action.name})"
-    return model.Finding(
-        id="needs-root",
-        subject=vm,
-        summary=f"{vm}: {', '.join(keys)} can be set by root@pam alone, and neither SSH nor a ticket of root's is given; "
-        "an API token may not, whatever its rights",
-        remedy="Add ssh to the Cluster and the Node, or api.ticket with user root@pam to the Cluster; or have root set them "
-        f"by hand: {'; '.join(action.shell())}",
-        who=model.Who.REFUSE,
-        evidence=tuple(model.Evidence("only root can set", key) for key in keys),
-        holds=True,
-    )
-
-
 def _change(desk: Desk, vm: Present) -> Draft:
     draft = Draft()
     changes: dict[str, str | None] = dict(_wanted_changes(vm, draft))
@@ -271,14 +237,14 @@ def _change(desk: Desk, vm: Present) -> Draft:
         changes |= _mark(standing, vm.wish.name)
         made = model.Entry(desk.node.name, vm.subject, None, identity.known_as(vm.conf), vm.wish.document, "")
         draft.entries.append(made)
+    action = keys.change(vm.vmid, vm.file.digest, changes, vm.conf)
     for key, value in sorted(changes.items()):
-        _note(desk, vm, key, value, draft)
+        _note(desk, vm, key, value, draft, live=key in action.revert)
     if changes:
-        action = change(vm.vmid, vm.file.digest, changes, vm.persisted)
         draft.actions.append(action)
-        draft.findings.extend(filter(None, [needs_root(desk.node, action)]))
+        draft.findings.extend(filter(None, [keys.needs_root(desk.node, action), keys.lost(vm.vmid, vm.conf)]))
     if vm.running:
-        _restart(desk, vm, changes, draft)
+        _restart(desk, vm, changes.keys() - action.revert.keys(), draft, reverted=action.revert.keys())
     return draft
 
 
@@ -316,9 +282,10 @@ def _unwanted(vm: Present, ledger: Ledger, draft: Draft) -> Iterator[tuple[str, 
             yield key, before
 
 
-def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft) -> None:
+def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft, *, live: bool) -> None:
+    """``live``: what runs has the value already, and only a pending change is taken back."""
     want, observed = vm.wants.get(key), vm.persisted.get(key)
-    restart = vm.running and not registry.field_for(key).live
+    restart = vm.running and not live and not registry.field_for(key).live
     impact = model.Impact.GUEST_RESTART if restart else model.Impact.LIVE
     document = want.document if want else vm.wish.document
     why = want.why if want else "Transom's mark" if value and key in MARKS else "no document wants it any more"
@@ -328,42 +295,41 @@ def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft) ->
         draft.entries.append(model.Entry(desk.node.name, path, observed, want.value, document, ""))
 
 
-def change(vmid: int, digest: str, changes: Mapping[str, str | None], present: Config) -> acts.ChangeGuest:
-    """The action that makes ``changes`` (None: delete) to a VM with this digest and these persisted values."""
-    api, root = split(changes, present)
-    return acts.ChangeGuest(
-        vmid,
-        digest,
-        {key: value for key, value in api.items() if value is not None},
-        {key: value for key, value in root.items() if value is not None},
-        tuple(key for key, value in api.items() if value is None),
-        tuple(key for key, value in root.items() if value is None),
-        {key: present.get(key) for key in changes},
-    )
-
-
-def _restart(desk: Desk, vm: Present, changes: Mapping[str, str | None], draft: Draft) -> None:
+def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, reverted: Set[str]) -> None:
     """What a running VM still lacks, or may lack after the change, until it is restarted. Pending changes of keys that no document
-    names are somebody else's."""
+    names are somebody else's; a restart brings them into effect too."""
     current, persisted = vm.conf.current(), vm.persisted
-    ours = {*vm.wants, *changes} | {path.removeprefix(f"{vm.subject}/") for path in desk.ledger}
-    pending = sorted(key for key in {*current, *persisted} if current.get(key) != persisted.get(key))
-    for key in pending:
-        path = f"{vm.subject}/{key}"
-        if key not in ours:
-            draft.noops.append(model.Noop(path, "somebody's pending change; left to that person"))
-            continue
+    ours = {*vm.wants, *changed} | {path.removeprefix(f"{vm.subject}/") for path in desk.ledger}
+    pending = {key for key in {*current, *persisted} if current.get(key) != persisted.get(key)} - reverted
+    for key in sorted(pending & ours):
         draft.drifts.append(
             model.Drift(
-                path, persisted.get(key), current.get(key), model.Level.EFFECTIVE, model.Impact.GUEST_RESTART,
-                vm.wish.document, "pending until the VM restarts",
+                f"{vm.subject}/{key}", persisted.get(key), current.get(key), model.Level.EFFECTIVE,
+                model.Impact.GUEST_RESTART, vm.wish.document, "pending until the VM restarts",
             )
         )  # fmt: skip
-    keys = sorted(
-        {key for key in pending if key in ours} | {key for key in changes if not registry.field_for(key).live}
+    draft.noops.extend(
+        model.Noop(f"{vm.subject}/{key}", "somebody's pending change; left to that person")
+        for key in sorted(pending - ours)
     )
-    if keys:
-        draft.actions.append(acts.RestartGuest(vm.vmid, tuple(keys)))
+    needed = sorted((pending & ours) | {key for key in changed if not registry.field_for(key).live})
+    if needed:
+        draft.actions.append(acts.RestartGuest(vm.vmid, tuple(needed)))
+        if pending - ours:
+            draft.findings.append(_comes_along(vm, sorted(pending - ours)))
+
+
+def _comes_along(vm: Present, others: Sequence[str]) -> model.Finding:
+    return model.Finding(
+        id="pending-comes-along",
+        subject=f"VM {vm.vmid}",
+        summary=f"the restart also brings {', '.join(others)} into effect, which somebody else has left pending",
+        remedy=f"Take it back first if it is not meant: qm set {vm.vmid} --revert {','.join(others)}.",
+        who=model.Who.REPORT,
+        evidence=tuple(
+            model.Evidence(f"pending of VM {vm.vmid}", f"{key}: {vm.persisted.get(key, 'goes')}") for key in others
+        ),
+    )
 
 
 def _cannot_converge(vmid: int, key: str, want: str, observed: str, obstacle: str) -> model.Finding:

@@ -8,7 +8,7 @@ from transom import model
 from transom.guest import conf
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import guest, result
+from transom.plan import keys, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -64,11 +64,11 @@ def _keys_back(effect: eff.Effect, past: changed.Past, facts: model.Facts) -> ac
             f"VM {effect.vmid} was made by this run, and without SSH its configuration cannot be taken away alone",
             "Delete the VM with its disks (transom rm), or grant SSH to the node.",
         )
-    old, new = conf.parse(before).persisted(), conf.parse(now).persisted()
+    there = conf.parse(now)
+    old, new = conf.parse(before).persisted(), there.persisted()
     ours = {key for one in past.ours(effect.path) for key in one.wanted}
-    return guest.change(
-        file.vmid, file.digest, {key: old.get(key) for key in ours if old.get(key) != new.get(key)}, new
-    )
+    differing = {key: old.get(key) for key in ours if old.get(key) != new.get(key)}
+    return keys.change(file.vmid, file.digest, differing, there)
 
 
 def _restore(effect: eff.Effect, past: changed.Past) -> acts.RestoreFile:

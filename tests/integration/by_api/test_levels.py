@@ -40,12 +40,46 @@ def test_a_restart_that_was_cut_off_is_drift_of_what_runs(bench):
     assert bench.plan().empty
 
 
+def test_a_pending_change_that_documents_do_not_want_is_taken_back_and_nothing_restarts(bench):
+    running(bench)
+    bench.write(bench.text().rstrip() + "\n\n[PENDING]\nargs: -theirs\ndelete: cores\nmemory: 8192\n")
+    plan = bench.plan()
+    (change,) = plan.actions
+    assert change.revert == {"cores": "4", "memory": "4096"}
+    assert plan.impact is model.Impact.LIVE
+    bench.apply()
+    parsed = conf.parse(bench.text())
+    assert parsed.pending == {"args": "-theirs"}  # no document names it: that person's business
+    assert parsed.pending_delete == frozenset()
+    assert bench.plan().empty
+
+
+def test_a_token_takes_back_what_it_could_not_set(bench):
+    bench.give_root()
+    running(bench, "  hardware: {name: win}\n  raw: {args: -no-hpet}\n")
+    bench.ticket = ""
+    bench.put("  hardware: {name: win}\n  raw: {args: -no-hpet}\n")
+    bench.write(bench.text().rstrip() + "\n\n[PENDING]\nargs: -theirs\n")
+    bench.apply()
+    assert conf.parse(bench.text()).persisted()["args"] == "-no-hpet"
+    assert bench.plan().empty
+
+
+def test_what_a_restart_brings_along_is_told(bench):
+    running(bench)
+    bench.write(bench.text().rstrip() + "\n\n[PENDING]\nballoon: 0\n")
+    bench.put("  hardware: {name: win, memory: 4096, cores: 4, machine: q35}\n")
+    (found,) = [one for one in bench.plan().findings if one.id == "pending-comes-along"]
+    assert not found.holds
+    assert "balloon" in found.summary
+
+
 def test_a_start_that_fails_ends_the_run_with_what_pve_says(bench, monkeypatch):
     running(bench)
     bench.put("  hardware: {name: win, memory: 4096, cores: 4, machine: q35}\n")
     start = power.start
 
-    def fails(here, vmid, log, *, skiplock=False):
+    def fails(_here, _vmid, log, **_):
         log("kvm: -device vfio-pci: no such host")
         raise power.replies.Refused(500, "start failed: QEMU exited with code 1")
 

@@ -105,3 +105,17 @@ def test_a_ticket_that_has_expired_is_got_anew(bench, monkeypatch):
     assert refused
     assert bench.values()["args"] == "-no-hpet -S"
     assert bench.plan().empty
+
+
+def test_a_way_back_that_root_alone_could_go_writes_nothing_without(bench):
+    bench.give_root()
+    bench.put(WISH)
+    bench.apply()
+    bench.put(OTHER)
+    run = bench.apply()
+    bench.ticket = ""
+    bench.put(OTHER)
+    before = bench.text()
+    with pytest.raises(errors.Denied, match="no way to root"):
+        bench.undo(run)
+    assert bench.text() == before

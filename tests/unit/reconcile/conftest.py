@@ -224,9 +224,17 @@ class Api:
         return self._task("qmcreate", vmid)
 
     def update(
-        self, node: str, vmid: int, *, digest: str, values: Mapping[str, str] | None = None, delete: Sequence[str] = ()
+        self,
+        node: str,
+        vmid: int,
+        *,
+        digest: str,
+        values: Mapping[str, str] | None = None,
+        delete: Sequence[str] = (),
+        revert: Sequence[str] = (),
     ) -> None:
         del node
+        assert not revert
         if self.node.before_update is not None:
             self.node.before_update()
         text = self.node.confs[vmid]

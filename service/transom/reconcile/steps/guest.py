@@ -5,6 +5,7 @@ With a ticket of root's at hand both go in one request; else the second part is 
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,9 @@ def _free_id(world: w.World) -> int:
 
 def apply(action: acts.CreateGuest | acts.ChangeGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     assert effect.vmid is not None
+    root_deletes = isinstance(action, acts.ChangeGuest) and action.root_delete
+    if (action.root or root_deletes) and not (world.shell or world.root):
+        raise errors.Denied(f"VM {effect.vmid}: only root may set what is to be set, and no way to root is given")
     if world.shell:
         remote.keep(world.host, effect.path, backup=context.backup, on_pmxcfs=True)
     if isinstance(action, acts.CreateGuest):
@@ -76,7 +80,7 @@ def _create(action: acts.CreateGuest, vmid: int, world: w.World, context: eff.Co
     _refuse_taken(action, vmid, present, None)
     rest = {key: action.root[key] for key in _lacking(action.root, present)}
     if rest:
-        _write_as_root(vmid, rest, (), present.digest, world)
+        _write_as_root(vmid, _Part(rest), present.digest, world)
 
 
 def _refuse_taken(
@@ -94,37 +98,53 @@ def _change(action: acts.ChangeGuest, world: w.World) -> None:
     before = guests.read(action.vmid, world)
     if before is None or before.digest != action.digest:
         raise errors.Void(f"VM {action.vmid} was changed by somebody else since the plan was made", hint="plan again")
-    root_only, digest = bool(action.root or action.root_delete), action.digest
-    if root_only and world.root is not None:
-        values, delete = {**action.api, **action.root}, (*action.api_delete, *action.root_delete)
-        _update(world.root, action.vmid, values, delete, digest, world)
+    token = _Part(action.api, action.api_delete, action.revert)
+    root = _Part(action.root, action.root_delete)
+    if root.wanted and world.root is not None:
+        _update(world.root, action.vmid, token + root, action.digest, world)
         return
-    if action.api or action.api_delete:
-        _update(world.api, action.vmid, action.api, action.api_delete, digest, world)
+    digest = action.digest
+    if token.wanted:
+        _update(world.api, action.vmid, token, digest, world)
         between = guests.need(action.vmid, world)
-        _only_ours(before, between, {**action.api, **dict.fromkeys(action.api_delete)})
+        _only_ours(before, between, token.wanted)
         digest = between.digest
-    if root_only:
-        _write_as_root(action.vmid, action.root, action.root_delete, digest, world)
+    if root.wanted:
+        _write_as_root(action.vmid, root, digest, world)
 
 
-def _update(
-    api: w.Api, vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """What one writer sends in one request. ``revert``: key → the value that stands once its pending change is taken back."""
+
+    values: Mapping[str, str]
+    delete: Sequence[str] = ()
+    revert: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+
+    def __add__(self, other: _Part) -> _Part:
+        values, revert = {**self.values, **other.values}, {**self.revert, **other.revert}
+        return _Part(values, (*self.delete, *other.delete), revert)
+
+    @property
+    def wanted(self) -> dict[str, str | None]:
+        """Every key with its persisted value afterwards; None for gone."""
+        return {**self.values, **dict.fromkeys(self.delete), **self.revert}
+
+
+def _update(api: w.Api, vmid: int, part: _Part, digest: str, world: w.World) -> None:
     """Nothing is sent twice: the configuration decides when the answer is lost, and when a hotplug failed: that is a
     400 although the change is pending then and the other keys were applied."""
-    wanted = {**values, **dict.fromkeys(delete)}
     try:
-        api.update(world.node, vmid, digest=digest, values=values, delete=delete)
+        api.update(world.node, vmid, digest=digest, values=part.values, delete=part.delete, revert=sorted(part.revert))
     except errors.Rejected as error:
-        if error.unsure or _lacking(wanted, guests.need(vmid, world)):
+        if error.unsure or _lacking(part.wanted, guests.need(vmid, world)):
             raise
         world.say(f"left pending by PVE: {error}")
     except errors.TransomError as error:
         if not error.unsure:
             raise
         world.say(f"contact was lost while changing VM {vmid}; looking whether it was changed")
-        _await_change(vmid, wanted, digest, world, error)
+        _await_change(vmid, part.wanted, digest, world, error)
 
 
 def _await_change(
@@ -156,16 +176,16 @@ def _only_ours(before: model.GuestFile, after: model.GuestFile, changed: Mapping
         raise errors.Void(said, hint="plan again")
 
 
-def _write_as_root(vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World) -> None:
+def _write_as_root(vmid: int, part: _Part, digest: str, world: w.World) -> None:
     if world.root is not None:
-        _update(world.root, vmid, values, delete, digest, world)
+        _update(world.root, vmid, part, digest, world)
     else:
-        _set_as_root(vmid, values, delete, digest, world)
+        _set_as_root(vmid, part, digest, world)
 
 
-def _set_as_root(vmid: int, values: Mapping[str, str], delete: Sequence[str], digest: str, world: w.World) -> None:
+def _set_as_root(vmid: int, part: _Part, digest: str, world: w.World) -> None:
     """``qm`` prints PVE's text on stderr and exits 255 for what PVE refuses, a wrong digest and a lock included."""
-    (line,) = guest_shell.change(vmid, values, delete, digest)
+    (line,) = guest_shell.change(vmid, part.values, part.delete, digest)
     done = world.host.run(shlex.split(line), timeout=120)
     if done.exit == 0:
         return

@@ -1,0 +1,91 @@
+"""Who writes which key of a VM: what a token may, what is root's alone, and what only has to be reverted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from transom import model
+from transom.guest import conf, registry
+from transom.guest.field import Route
+from transom.plan import actions as acts
+from transom.spec import wish
+
+Change = TypeVar("Change", str, str | None)
+
+
+def split(changes: Mapping[str, Change], present: Mapping[str, str]) -> tuple[dict[str, Change], dict[str, Change]]:
+    """What an API token may write or delete, and what only root may, in order of the keys."""
+    api: dict[str, Change] = {}
+    root: dict[str, Change] = {}
+    for key, value in sorted(changes.items()):
+        values = [one for one in (value, present.get(key)) if one is not None]
+        (api if registry.route(key, *values) is Route.API else root)[key] = value
+    return api, root
+
+
+def needs_root(node: wish.NodeWish, action: acts.CreateGuest | acts.ChangeGuest) -> model.Finding | None:
+    """Why ``action`` cannot be carried out as a whole, told before anything of it is; None when it can."""
+    keys = sorted({*action.root, *(action.root_delete if isinstance(action, acts.ChangeGuest) else ())})
+    if not keys or node.access.has_root:
+        return None
+    vm = f"VM {action.vmid}" if action.vmid is not None else f"VM ({action.name})"
+    return model.Finding(
+        id="needs-root",
+        subject=vm,
+        summary=f"{vm}: {', '.join(keys)} can be set by root@pam alone, and neither SSH nor a ticket of root's is given; "
+        "an API token may not, whatever its rights",
+        remedy="Add ssh to the Cluster and the Node, or api.ticket with user root@pam to the Cluster; or have root set them "
+        f"by hand: {'; '.join(action.shell())}",
+        who=model.Who.REFUSE,
+        evidence=tuple(model.Evidence("only root can set", key) for key in keys),
+        holds=True,
+    )
+
+
+def change(vmid: int, digest: str, changes: Mapping[str, str | None], observed: conf.GuestConf) -> acts.ChangeGuest:
+    """The action that makes ``changes`` (None: delete) to a VM with this digest.
+
+    A key that has the wanted value, with only a pending change against it, is reverted: a token may do so even for keys that it may
+    not set, and nothing of the key is sent.
+    """
+    current, persisted = observed.current(), observed.persisted()
+    revert = {
+        key: current.get(key)
+        for key, value in changes.items()
+        if current.get(key) != persisted.get(key) and _same(key, value, current.get(key))
+    }
+    api, root = split({key: value for key, value in changes.items() if key not in revert}, persisted)
+    return acts.ChangeGuest(
+        vmid,
+        digest,
+        {key: value for key, value in api.items() if value is not None},
+        {key: value for key, value in root.items() if value is not None},
+        tuple(key for key, value in api.items() if value is None),
+        tuple(key for key, value in root.items() if value is None),
+        {key: persisted.get(key) for key in changes},
+        revert,
+    )
+
+
+def _same(key: str, wanted: str | None, there: str | None) -> bool:
+    if wanted is None or there is None:
+        return wanted is there
+    return registry.field_for(key).same(wanted, there)
+
+
+def lost(vmid: int, observed: conf.GuestConf) -> model.Finding | None:
+    """PVE drops, at its next write, the lines that it cannot parse: nothing is written to a VM that has such."""
+    if not observed.unparsed:
+        return None
+    return model.Finding(
+        id="vm-lines-lost",
+        subject=f"VM {vmid}",
+        summary=f"PVE cannot parse {len(observed.unparsed)} lines of VM {vmid}, and drops them when anything of it is written",
+        remedy="Put right or remove them with an editor; a note belongs into the description.",
+        who=model.Who.REFUSE,
+        evidence=tuple(
+            model.Evidence(f"/etc/pve/qemu-server/{vmid}.conf:{line.number}", line.text) for line in observed.unparsed
+        ),
+        holds=True,
+    )
