@@ -9,7 +9,7 @@ import shlex
 
 import pytest
 
-from transom import errors, pve
+from transom import daemon, errors, pve
 from transom.lab.pve import access as accounts
 from transom.lab.pve import world
 from transom.plan import mint, rights
@@ -26,16 +26,12 @@ spec:
     endpoints: [URL]
     token: {id: transom@pve!main, secret: {file: token}}
     fingerprint: PRINT
-  ssh: {key: {env: KEY}}
 ---
 apiVersion: transom/v1
 kind: Node
 metadata: {name: pve1}
 spec:
   cluster: home
-  ssh:
-    address: 192.0.2.11
-    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGUga2V5OiBwdXQgeW91ciBob3N0J3Mga2V5
 ---
 apiVersion: transom/v1
 kind: VirtualMachine
@@ -178,12 +174,26 @@ def test_each_right_suffices_with_the_others_and_is_needed(place: Place) -> None
     place.job()
 
 
-def test_the_check_tells_all_that_is_wrong_at_once(place: Place) -> None:
+def test_the_main_job_with_these_rights_alone(place: Place, tmp_path: pathlib.Path) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    with daemon.open_service(tmp_path / "state", say=lambda _: None) as service:
+        for text in (fleet.read_text(), fleet.read_text().replace("cores: 2", "cores: 4")):
+            fleet.write_text(text)
+            service.put([fleet])
+            plan = service.propose(service.wish("pve1"))
+            assert not plan.held, [finding.summary for finding in plan.findings]
+            service.apply(service.wish("pve1"), approved=plan.hash)
+            assert service.propose(service.wish("pve1")).empty
+        assert checkup.well(service.check(service.wish("pve1")))
+    assert "cores: 4" in (place.root / "etc/pve/qemu-server/112.conf").read_text()
+
+
+def test_the_check_tells_all_at_once(place: Place) -> None:
     checks = {one.name: one for one in place.check()}
     assert [(name, one.ok) for name, one in checks.items()] == [
-        ("api", True), ("time", True), ("node", True), ("quorum", True), ("right", True), ("root", None), ("ssh", False),
+        ("api", True), ("time", True), ("node", True), ("quorum", True), ("right", True), ("root", None), ("ssh", None),
     ]  # fmt: skip
-    assert not checkup.well(place.check())
+    assert checkup.well(place.check())
     (place.root / "etc/pve/.noquorum").touch()
     node = dataclasses.replace(place.node, pve_node="pve9", access=dataclasses.replace(place.node.access, ssh_host=""))
     with pve.connect(place.node.access) as api:

@@ -380,7 +380,7 @@ class Fleet:
             nonce=lambda: f"{next(self._nonces):04x}"[::-1].ljust(16, "0"),
             say=lambda _: None,
             read=lambda path: pathlib.Path(path).read_bytes(),
-            built=self.shelves[-1].result,
+            built=self.shelves[-1].result if self.shelves else w.no_library,
         )
 
     @staticmethod
