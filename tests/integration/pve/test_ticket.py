@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 import time
+import traceback
+import urllib.parse
 
 import pytest
 
-from transom import errors, pve
+from transom import daemon, errors, pve
+from transom.lab.pve import access as access_module
+from transom.lab.pve import server, world
+from transom.spec import wish
 
 
 @pytest.fixture
@@ -77,3 +84,86 @@ def test_wrong_password_wrong_code_no_code(serve, vms):
     pathlib.Path(access.ticket.password.file).write_text("wrong")
     with pve.connect(access) as api, pytest.raises(errors.Denied, match="refused"):
         api.config("pve1", 100)
+
+
+DOCUMENTS = """
+apiVersion: transom/v1
+kind: Cluster
+metadata: {{name: home}}
+spec:
+  api:
+    endpoints: ["{url}"]
+    ticket: {{user: root@pam, password: {{file: "{folder}/password"}}, totp: {{file: "{folder}/totp"}}}}
+    fingerprint: "{fingerprint}"
+---
+apiVersion: transom/v1
+kind: Node
+metadata: {{name: pve1}}
+spec: {{cluster: home}}
+---
+apiVersion: transom/v1
+kind: VirtualMachine
+metadata: {{name: a}}
+spec: {{node: pve1, vmid: 112, hardware: {{memory: 64}}, raw: {{args: "-D /tmp/x"}}}}
+"""
+
+
+def test_a_job_by_ticket_leaves_no_secret_anywhere(serve, tmp_path, caplog, capfd):
+    """Neither in the store and its journal, nor in what is logged or told."""
+    site = serve()
+    access = site.access()
+    state, fleet, said = tmp_path / "state", tmp_path / "fleet.yaml", []
+    text = DOCUMENTS.format(url=site.api.url, fingerprint=site.api.fingerprint, folder=site.folder)
+    fleet.write_text(text)
+    tickets = []
+    signed = access_module.Access.ticket
+    with caplog.at_level(logging.DEBUG), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access_module.Access, "ticket", lambda *a, **k: tickets.append(signed(*a, **k)) or tickets[-1])
+        with daemon.open_service(state, say=said.append) as service:
+            service.put([fleet])
+            plan = service.propose(service.wish("pve1"))
+            service.apply(service.wish("pve1"), approved=plan.hash)
+            assert service.propose(service.wish("pve1")).empty
+            told = [str(service.check(service.wish("pve1"))), str(service.runs()), repr(service.wish("pve1"))]
+        (site.folder / "password").write_text("wrong-one")
+        with daemon.open_service(tmp_path / "other", say=said.append) as service:
+            service.put([fleet])
+            lost = daemon.pve.Connector().connect(access)
+            with pytest.raises(errors.Denied) as caught:
+                lost.config("pve1", 112)
+        told += ["".join(traceback.format_exception(caught.value))]
+    assert "args: -D /tmp/x" in (site.root / "etc/pve/qemu-server/112.conf").read_text()
+    assert tickets
+    out, err = capfd.readouterr()
+    stored = b"".join(path.read_bytes() for path in state.rglob("*") if path.is_file())
+    everything = "\n".join([caplog.text, out, err, *said, *told, stored.decode("latin-1")])
+    for secret in ("a root's password", "wrong-one", "GEZDGNBV", *(one.rpartition(":")[2] for one in tickets)):
+        assert secret not in everything
+        assert urllib.parse.quote(secret, safe="") not in everything
+
+
+def test_a_cluster_takes_one_ticket_at_each_endpoint(tmp_path):
+    state = dataclasses.replace(
+        world.lab_world(cluster=("pve1", "pve2")), users=(world.User("root@pam", "pw"),), delay=0.0
+    )
+    roots = {name: tmp_path / name for name in ("pve1", "pve2")}
+    for root in roots.values():
+        root.mkdir()
+    with contextlib.ExitStack() as stack:
+        served = []
+        for name, root in roots.items():
+            served.append(server.serve(state, root, node=name, roots=roots))
+            stack.callback(served[-1].close)
+        (tmp_path / "password").write_text("pw")
+        (tmp_path / "ca.pem").write_bytes(
+            b"".join((root / f"etc/pve/nodes/{name}/pveproxy-ssl.pem").read_bytes() for name, root in roots.items())
+        )
+        access = wish.Access(
+            endpoints=tuple(one.url for one in served), token_id="", token_secret=wish.SecretRef(), fingerprint="",
+            ca=str(tmp_path / "ca.pem"), ssh_host="", ssh_port=22, ssh_user="root", ssh_key=wish.SecretRef(),
+            ssh_host_key="", ticket=wish.TicketRef("root@pam", wish.SecretRef(file=str(tmp_path / "password"))),
+        )  # fmt: skip
+        with pve.connect(access) as api:
+            assert api.guests("pve2") == {}
+            served[0].close()
+            assert api.guests("pve2") == {}

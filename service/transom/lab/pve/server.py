@@ -267,5 +267,14 @@ def serve(state: world.World, root: Path, port: int = 0, *, node: str = "", root
     """
     place = install.install(state, root, node or state.nodes[0])
     reachable = {**(roots or {}), place.node: root}
+    share_key(place, reachable)
     here = Node(state, place, tasks.Tasks(place), reachable)
     return Server(here, port)
+
+
+def share_key(place: files.NodeFiles, roots: Mapping[str, Path]) -> None:
+    """A cluster signs its tickets with one key: that of the first of its nodes by name."""
+    first = roots[min(roots)] / "etc/pve/priv/authkey.key"
+    own = place.path("etc/pve/priv/authkey.key")
+    if first.exists() and first.read_bytes() != own.read_bytes():
+        files.write(own, first.read_bytes())
