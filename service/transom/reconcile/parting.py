@@ -92,6 +92,9 @@ class Parting(job.Job):
         if state is None or state.status != "stopped":
             says = state.status if state else "in a state that is not known"
             found.append(_obstacle("vm-running", subject, f"it is {says}", "Shut it down first."))
+        if isinstance(facts.ha, dict) and file.vmid in facts.ha:
+            remedy = f"Take it out of HA first: ha-manager remove vm:{file.vmid}"
+            found.append(_obstacle("vm-in-ha", subject, f"HA manages it ({facts.ha[file.vmid]})", remedy))
         if identity.marked(conf.parse(file.text)) != guest.name or not self._made(guest, file.vmid):
             remedy = f"Let it go with: transom release {guest.name}"
             found.append(_obstacle("vm-not-made", subject, "Transom did not make it, so it does not delete it", remedy))

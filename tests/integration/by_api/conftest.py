@@ -131,3 +131,9 @@ def bench(tmp_path: pathlib.Path, lab_world: world.World) -> Iterator[Bench]:
     served = server.serve(lab_world, tmp_path / "node", 0)
     yield Bench(tmp_path, served)
     served.close()
+
+
+@pytest.fixture
+def bench_of() -> type[Bench]:
+    """For worlds of another make."""
+    return Bench

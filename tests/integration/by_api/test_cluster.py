@@ -1,0 +1,76 @@
+"""What else happens to VMs: they move to other nodes, HA has them, a policy puts them right. By the API alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+
+from transom import daemon
+from transom.lab.pve import install, server, status, world
+from transom.reconcile import backend
+
+
+@pytest.fixture
+def pair(tmp_path, bench_of):
+    """``pve1`` of a cluster of two; the other one's files beside it."""
+    state = world.lab_world(cluster=("pve1", "pve2"))
+    (tmp_path / "token").write_text(state.credentials()["tokens"]["transom@pve!transom"])
+    there = install.install(state, tmp_path / "other", "pve2")
+    served = server.serve(state, tmp_path / "node", 0, node="pve1", roots={"pve2": tmp_path / "other"})
+    yield bench_of(tmp_path, served), there
+    served.close()
+
+
+def test_a_vm_that_has_moved_is_told_and_not_made_again(pair):
+    bench, there = pair
+    bench.put()
+    bench.apply()
+    moved = there.path("etc/pve/qemu-server/101.conf")
+    moved.write_text(bench.text())
+    (bench.confs / "101.conf").unlink()
+    plan = bench.plan()
+    (found,) = [one for one in plan.findings if one.id == "vm-elsewhere"]
+    assert "is on pve2" in found.summary
+    assert not plan.actions
+
+
+def test_a_vm_that_ha_is_moving_is_left_alone_until_it_rests(bench, monkeypatch):
+    bench.put()
+    bench.apply()
+    rows, states = status.resource_rows, ["migrate"]
+    monkeypatch.setattr(status, "resource_rows", lambda *args: [{**row, "hastate": states[0]} for row in rows(*args)])
+    bench.set(memory="512")
+    assert [one.id for one in bench.plan().findings if one.holds] == ["ha-under-way"]
+    states[0] = "started"
+    bench.apply()
+    assert bench.values()["memory"] == "4096"
+
+
+def test_the_daemon_keeps_such_a_node_by_its_policy(bench):
+    policy = """---
+apiVersion: transom/v1
+kind: Policy
+metadata: {name: all}
+spec: {mode: enforce, limits: {fleet_drift_percent: 100}}
+"""
+    bench.put(more=policy)
+    options = dataclasses.replace(daemon.load_settings(bench.folder / "state"), scan_jitter=0, settle=0)
+    with daemon.open_keeper(bench.folder / "state", options) as keeper:
+        text = backend.Text("fleet.yaml", (bench.folder / "fleet.yaml").read_text())
+        asked = keeper.provision([text], approve=True, key="", by="eve")
+        _until(lambda: keeper.operation(asked.id).state in {"done", "failed", "held"})
+        assert keeper.operation(asked.id).state == "done"
+        bench.set(memory="512")
+        keeper.scan("pve1", by="eve")
+        _until(lambda: bench.values()["memory"] == "4096")
+        _until(lambda: keeper.nodes()[0].state == "as-declared")
+        assert keeper.drift() == []
+
+
+def _until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
