@@ -59,6 +59,8 @@ class Node:
         self.tasks: list[tasks.Task] = []
         self.ends: list[tuple[str, ...]] = []
         self.lost: errors.TransomError | None = None
+        self.refuses = ""
+        """What ``qm showcmd`` says against a start."""
         self.silent: errors.TransomError | None = None
         self.looks = 0
         self.inside = 0
@@ -104,6 +106,8 @@ class Host:
         del stdin, timeout, read_only
         if list(argv) == ["cat", "/proc/sys/kernel/random/boot_id"]:
             return pump.Completed(0, b"boot-1\n", b"")
+        if list(argv[:2]) == ["qm", "showcmd"]:
+            return pump.Completed(2 if self.node.refuses else 0, b"", self.node.refuses.encode())
         raise AssertionError(f"nobody runs {argv} here")
 
     def script(

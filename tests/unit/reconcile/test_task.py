@@ -21,6 +21,7 @@ class Bench:
     def __init__(self, fleet, folder) -> None:
         self.fleet, self.node = fleet, fleet.nodes["pve1"]
         self.kept = store.open_store(folder)
+        fleet.shelf(self.kept)
         self.heard: list[tuple[str, str, dict]] = []
         self.said: list[str] = []
         self.clock = 0.0
@@ -217,10 +218,8 @@ def test_killed_while_asking(bench, began):
     assert bench.kept.ledger("pve1")["qemu/100"].applied == "gen-100"
 
 
-def test_a_lost_restart_is_not_repeated(bench):
-    bench.converge()
-    bench.node.running.add(100)
-    bench.declare(memory=4096)
+def with_pending(bench):
+    """A job whose changes stay pending, as on a running VM."""
     one = bench.job()
 
     def pending(_node, vmid, *, values, **_):
@@ -228,10 +227,39 @@ def test_a_lost_restart_is_not_repeated(bench):
         bench.node.confs[vmid] = conf.render(dataclasses.replace(parsed, pending=dict(values)))
 
     one.world.api.update = pending
+    return one
+
+
+def test_a_lost_restart_is_not_repeated(bench):
+    bench.converge()
+    bench.node.running.add(100)
+    bench.declare(memory=4096)
+    one = with_pending(bench)
     bench.node.lost = lost()
     one.apply(one.propose().hash)
     assert len([one for one in bench.node.tasks if ":qmreboot:" in one.upid]) == 1
     assert bench.node.get(100, "memory") == "4096"
+
+
+def test_a_vm_that_would_not_come_back_is_not_restarted(bench):
+    bench.converge()
+    bench.node.running.add(100)
+    bench.declare(memory=4096)
+    bench.node.refuses = "PCI device mapping invalid (hardware probably changed)\n"
+    one = with_pending(bench)
+    with pytest.raises(errors.Rejected, match="would not come back: PCI device mapping invalid"):
+        one.apply(one.propose().hash)
+    assert bench.said_in("finding")[-1].startswith("start-refused: PVE would not start VM 100: PCI device mapping")
+    assert not [one for one in bench.node.tasks if ":qmreboot:" in one.upid]
+
+
+def test_what_would_not_start_is_told_where_it_was_written(bench):
+    bench.node.refuses = "no PCI device found for '0000:03:00.0'\n"
+    run = bench.converge()
+    assert bench.kept.run(run).state == records.APPLIED
+    assert bench.said_in("finding") == [
+        "start-refused: PVE would not start VM 100: no PCI device found for '0000:03:00.0'"
+    ]
 
 
 # --- changes without a task ------------------------------------------------------------------------------------------

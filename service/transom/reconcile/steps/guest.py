@@ -14,8 +14,8 @@ from transom import errors, model
 from transom.guest import compare, conf, identity
 from transom.guest import shell as guest_shell
 from transom.plan import actions as acts
+from transom.reconcile import dry_start, guests, task
 from transom.reconcile import effect as eff
-from transom.reconcile import guests, task
 from transom.reconcile import world as w
 from transom.ssh import files as remote
 
@@ -62,6 +62,7 @@ def apply(action: acts.CreateGuest | acts.ChangeGuest, effect: eff.Effect, world
     else:
         _change(action, world)
     _verify(effect.vmid, effect.wanted, world)
+    dry_start.refusal(effect.vmid, world, context)
     return f"VM {effect.vmid} reads back as planned"
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from transom import errors
 from transom.guest import conf
 from transom.plan import actions as acts
+from transom.reconcile import dry_start, guests, task
 from transom.reconcile import effect as eff
-from transom.reconcile import guests, task
 from transom.reconcile import world as w
 
 _UP = 60
@@ -29,6 +29,8 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
     state = world.api.guests(world.node).get(action.vmid)
     if state is None or state.status != "running":
         return f"VM {action.vmid} does not run; its changes come into effect when it starts"
+    if said := dry_start.refusal(action.vmid, world, context):
+        raise errors.Rejected(f"VM {action.vmid} was not restarted, for it would not come back: {said}")
     task.carry_out(world, context, "qmreboot", action.vmid, lambda: world.api.reboot(world.node, action.vmid))
     _verify(action.vmid, waiting, world)
     return f"VM {action.vmid} was restarted for {', '.join(waiting)}"
