@@ -346,3 +346,18 @@ def test_an_id_that_is_always_taken_ends(bench):
     bench.node.before_create = None
     bench.converge()
     assert identity.marked(conf.parse(bench.node.confs[110])) == "vm-pve1"
+
+
+# --- through the daemon ----------------------------------------------------------------------------------------------
+
+
+def test_the_lines_of_a_task_are_on_the_event_stream(tools):
+    fleet = tools.fleet()
+    fleet.nodes["pve1"].ends = [("OK", "allocating (50%)", "TASK OK")]
+    keeper = fleet.start()
+    asked = keeper.provision([fleet.documents()], approve=True, key="", by="eve")
+    assert tools.settled(keeper, asked).state == "done"
+    seen = list(itertools.takewhile(lambda event: event is not None, keeper.events()))
+    lines = [event.data for event in seen if event.kind == "task.log"]
+    assert [(line["line"], line["percent"]) for line in lines] == [("allocating (50%)", 50.0), ("TASK OK", None)]
+    assert {"task", "task-end"} < {event.data["phase"] for event in seen if event.kind == "run.step"}
