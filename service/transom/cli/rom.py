@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -174,18 +173,16 @@ def _options(how: dict[str, Any]) -> dict[str, Any]:
 
 def write(output: pathlib.Path, data: bytes) -> None:
     """The whole file or none: written beside its place, then moved there."""
-    partial: pathlib.Path | None = None
+    partial = output.with_name(f".{output.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as stream:
-            partial = pathlib.Path(stream.name)
+        with partial.open("xb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         partial.chmod(0o644)
         partial.replace(output)
     except OSError as cause:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise errors.RomError(f"{output}: {cause.strerror}") from cause
 
 

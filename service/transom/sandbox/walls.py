@@ -6,8 +6,6 @@ import functools
 import importlib.util
 import os
 import pathlib
-import py_compile
-import shutil
 import sys
 import sysconfig
 
@@ -18,6 +16,7 @@ CODE = "/code"
 _NEEDED = ("__init__.py", "errors.py", "rom", "sandbox")  # of the package: the worker imports no more
 _LIBRARIES = ("brotli", "_brotli", "zstandard", "uefi_firmware")
 _LOADER = ("/lib", "/lib64", "/lib32", "/libx32", "/usr/lib", "/usr/lib64")
+_BUBBLEWRAP = ("/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap")
 _START = f"import sys; sys.path.append({CODE!r}); from transom.sandbox import worker; worker.main()"
 
 _WAY_OUT = (
@@ -28,8 +27,8 @@ _WAY_OUT = (
 
 def bubblewrap() -> str:
     """Path of bwrap; ``errors.SandboxError`` with the way out when it is not installed."""
-    found = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
-    if not found:
+    found = next((path for path in _BUBBLEWRAP if os.access(path, os.X_OK)), None)
+    if found is None:
         raise errors.SandboxError(
             "no bubblewrap on this machine: nothing is parsed without it", stage="walls", hint=_WAY_OUT
         )
@@ -108,6 +107,8 @@ def _compile(package: pathlib.Path) -> None:
         if source.name in ("__init__.py", "errors.py") or source.parent != package:
             try:
                 if not cached.exists() or cached.stat().st_mtime < source.stat().st_mtime:
+                    import py_compile  # only when it is needed: half of what starting costs beside click is imports
+
                     py_compile.compile(str(source))
             except OSError:
                 return  # a read-only installation was compiled when it was installed
