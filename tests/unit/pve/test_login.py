@@ -359,3 +359,37 @@ def test_secrets_are_nowhere(api, server, caplog):
             assert secret not in text
             assert urllib.parse.quote(secret) not in text
             assert json.dumps(secret) not in text
+
+
+def test_two_at_a_time_write_on_a_node_whoever_they_are(connector, access):
+    """Sessions of one process together, since they meet the same few workers; reads and other nodes do not wait."""
+    writing = {"pve1": 0, "pve2": 0}
+    most = dict(writing)
+    guard, go = threading.Lock(), threading.Event()
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT":
+            node = request.url.path.split("/")[4]
+            with guard:
+                writing[node] += 1
+                most[node] = max(most[node], writing[node])
+            assert go.wait(20)
+            with guard:
+                writing[node] -= 1
+        return httpx.Response(200, json={"data": {"digest": "d"} if request.method == "GET" else None})
+
+    def change(node: str) -> None:
+        with connector.connect(access, transport=httpx.MockTransport(slow)) as api:
+            api.update(node, 100, values={"cores": 2}, digest="d")
+
+    threads = [threading.Thread(target=change, args=(node,)) for node in ("pve1", "pve2") * 5]
+    for thread in threads:
+        thread.start()
+    with connector.connect(access, transport=httpx.MockTransport(slow)) as api:
+        read(api)
+        while sum(writing.values()) < 4:
+            threading.Event().wait(0.01)
+    go.set()
+    for thread in threads:
+        thread.join(20)
+    assert most == {"pve1": 2, "pve2": 2}
