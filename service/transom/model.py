@@ -201,6 +201,54 @@ class ClusterGuest:
 
 
 @dataclasses.dataclass(frozen=True)
+class Vital:
+    """Something that the host lives by, and the PCI functions that it hangs on, the bridges on the way included."""
+
+    what: str
+    addresses: tuple[str, ...]
+    source: str
+    says: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Votes:
+    """Of corosync: votes present now, those needed for quorum, those of this node."""
+
+    total: int
+    quorum: int
+    own: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """Free bytes where boot images are written, and the size of the largest one."""
+
+    path: str
+    free: int
+    image: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """What on a host may stand against changing it or rebooting it."""
+
+    disks: Maybe[tuple[Vital, ...]] = Unknown("not read")
+    links: Maybe[tuple[Vital, ...]] = Unknown("not read")
+    """The interface towards Transom, and those of corosync."""
+    containers: Maybe[dict[int, Maybe[str]]] = Unknown("not read")
+    """Id → configuration."""
+    votes: Maybe[Votes | None] = Unknown("not read")
+    """None: in no cluster."""
+    ha: Maybe[tuple[str, ...]] = Unknown("not read")
+    """HA services that are active here."""
+    jobs: Maybe[tuple[str, ...]] = Unknown("not read")
+    """Backups, migrations and replications that run."""
+    dpkg: Maybe[tuple[str, ...]] = Unknown("not read")
+    """What the package system has not finished."""
+    space: Maybe[tuple[Space, ...]] = Unknown("not read")
+
+
+@dataclasses.dataclass(frozen=True)
 class Keeping:
     """What Transom left on the node about itself (``/var/lib/transom``)."""
 
@@ -265,6 +313,9 @@ class Facts:
     """``/proc/iomem``: who holds a device's memory."""
     esps: Maybe[tuple[Esp, ...]] = Unknown("not read")
     """The partitions that proxmox-boot-tool or kernel-install writes to; empty where neither does."""
+    standing: Standing = Standing()
+    here: Maybe[bool] = False
+    """Whether Transom itself runs on this node: under the very same kernel, in a container too."""
     sysctl: Maybe[dict[str, str]] = Unknown("not read")
     """Key with dots → value in ``/proc/sys``, for the keys of our own file."""
     keeping: Maybe[Keeping] = Unknown("not read")

@@ -47,14 +47,21 @@ def verdicts(host: view.Host) -> tuple[Judged, ...]:
     )
 
 
-def run(facts: model.Facts, node: wish.NodeWish, leaving: view.Leaving | None = None) -> tuple[model.Finding, ...]:
+def run(
+    facts: model.Facts,
+    node: wish.NodeWish,
+    leaving: view.Leaving | None = None,
+    doing: frozenset[seam.When] = seam.EVERYTHING,
+) -> tuple[model.Finding, ...]:
     """The findings of all rules, in the order of their ids.
 
+    ``doing``: what the plan does. What the Node's document accepts is not told, unless it holds.
     ``leaving``: the keys of VMs that the plan gives back, which are judged as they will be (``view.Leaving``).
     """
-    judged = verdicts(view.Host(facts, node, leaving or {}))
-    findings = (seam.finding(one.rule, one.subject, one.verdict) for one in judged)
-    return tuple(sorted((one for one in findings if one), key=lambda one: (one.id, one.subject)))
+    judged = [one for one in verdicts(view.Host(facts, node, leaving or {})) if one.rule.when in doing]
+    findings = (seam.finding(one.rule, one.subject, one.verdict, doing) for one in judged)
+    told = (one for one in findings if one and (one.holds or one.id not in node.accept))
+    return tuple(sorted(told, key=lambda one: (one.id, one.subject)))
 
 
 def _subjects(one: Diagnosis, host: view.Host) -> Iterable[view.Host | view.Device | view.Guest]:

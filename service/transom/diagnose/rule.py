@@ -17,10 +17,23 @@ class Scope(enum.StrEnum):
     GUEST = "guest"
 
 
+class When(enum.StrEnum):
+    """What a plan does that a rule is about."""
+
+    ALWAYS = "always"
+    HOST = "host"
+    """It changes files that the host reads, rebuilds what it boots from, or reboots it."""
+    REBOOT = "reboot"
+
+
+EVERYTHING = frozenset(When)
+
+
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """One diagnosis. ``needs`` names the facts that it reads; ``remedy`` may use the ``{names}`` that ``found`` gives.
 
+    ``when``: judged only for plans that do this. ``unsure``: where not knowing holds, it holds only plans that do this.
     ``holds``: no action of the node is taken while it stands, unless ``found`` says otherwise. ``safety``: nor while the rule
     cannot tell.
     """
@@ -32,6 +45,8 @@ class Rule:
     remedy: str
     holds: bool = False
     safety: bool = False
+    when: When = When.ALWAYS
+    unsure: When = When.ALWAYS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +87,9 @@ def found(summary: str, evidence: Iterable[model.Evidence], *, holds: bool | Non
     return Found(summary, tuple(evidence), values, holds)
 
 
-def finding(rule: Rule, subject: str, verdict: Verdict) -> model.Finding | None:
-    """The finding that a verdict amounts to; a rule that cannot tell is silent unless safety rests on it."""
+def finding(rule: Rule, subject: str, verdict: Verdict, doing: frozenset[When] = EVERYTHING) -> model.Finding | None:
+    """The finding that a verdict amounts to; a rule that cannot tell is silent unless safety rests on it. ``doing``: what the plan
+    does, ``ALWAYS`` included."""
     match verdict:
         case Found():
             return model.Finding(
@@ -85,7 +101,7 @@ def finding(rule: Rule, subject: str, verdict: Verdict) -> model.Finding | None:
                 evidence=verdict.evidence,
                 holds=rule.holds if verdict.holds is None else verdict.holds,
             )
-        case CannotTell() if rule.safety:
+        case CannotTell() if rule.safety and rule.unsure in doing:
             return model.Finding(
                 id=rule.id,
                 subject=subject,

@@ -9,22 +9,30 @@ from transom import model
 from transom.host import loader, probe, stream
 from transom.host.probes import (
     boot,
+    containers,
+    disks,
+    dpkg,
     esp,
     files,
     guests,
+    ha,
     hardware,
     identity,
     iomem,
+    jobs,
     keeping,
+    links,
     modules,
     options,
     packages,
     pci,
     rom_users,
     roms,
+    space,
     sysctl,
     usb,
     vmlist,
+    votes,
 )
 
 T = TypeVar("T")
@@ -43,6 +51,8 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
     others, name = of(vmlist.make(node)), of(identity.PROBE)
+    storage, network, lxc, voting = of(disks.PROBE), of(links.PROBE), of(containers.make(node)), of(votes.PROBE)
+    services, tasks, packaging, room = of(ha.make(node)), of(jobs.PROBE), of(dpkg.PROBE), of(space.PROBE)
     esps, kernel, started = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE)
     return model.Facts(
         node=node,
@@ -63,6 +73,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         usb=plugged,
         iomem=ranges,
         esps=esps,
+        standing=model.Standing(storage, network, lxc, voting, services, tasks, packaging, room),
         sysctl=kernel,
         keeping=kept,
         identity=name,

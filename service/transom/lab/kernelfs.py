@@ -20,6 +20,7 @@ def write_sys(target: Path, machine: world.LabNode, booted: boot.Booted) -> None
         "bus/pci/devices",
         "bus/pci/drivers/vfio-pci",
         "kernel/iommu_groups",
+        "class/block",
         "class/iommu",
         "class/drm",
         "firmware/acpi/tables",
@@ -27,6 +28,7 @@ def write_sys(target: Path, machine: world.LabNode, booted: boot.Booted) -> None
         (target / folder).mkdir(parents=True, exist_ok=True)
     for device in boot.visible(machine):
         _pci(target, machine, device, booted)
+    _disks(target, machine)
     for usb in machine.usb:
         _usb(target, usb)
     for name, parameters in booted.parameters.items():
@@ -76,6 +78,17 @@ def _pci(top: Path, machine: world.LabNode, device: world.PciFunction, booted: b
     )
     _link(top / "bus/pci/devices" / device.address, top, _place(device))
     _bind(top, device, booted)
+
+
+def _disks(top: Path, machine: world.LabNode) -> None:
+    """The first NVMe disk with its partitions; the others have nothing on them that a boot needs."""
+    disk = next((dev for dev in boot.visible(machine) if dev.class_code.startswith("0108")), None)
+    if disk is None:
+        return
+    for name in ("nvme0n1", "nvme0n1p2", "nvme0n1p3"):
+        inside = f"{_place(disk)}/nvme/nvme0/nvme0n1" + ("" if name == "nvme0n1" else f"/{name}")
+        (top / inside).mkdir(parents=True)
+        _link(top / "class/block" / name, top, inside)
 
 
 def _bind(top: Path, device: world.PciFunction, booted: boot.Booted) -> None:

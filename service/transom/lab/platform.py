@@ -26,9 +26,11 @@ PROGRAMS = ("bwrap", "sshd", "ssh-keygen", "nsenter", "setsid", "bash", "dpkg-qu
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 COMMANDS = {
-    "usr/sbin": ("update-grub", "grub-mkconfig", "update-initramfs", "reboot", "poweroff", "qm", "proxmox-boot-tool", "modprobe"),
+    "usr/sbin": (
+        "update-grub", "grub-mkconfig", "update-initramfs", "reboot", "poweroff", "qm", "proxmox-boot-tool", "modprobe", "ip",
+    ),
     "usr/bin": (
-        "lsinitramfs", "systemctl", "pvesh", "pveversion", "efibootmgr", "lspci", "lsmod", "uname", "dmesg", "journalctl",
+        "lsinitramfs", "systemctl", "pvesh", "pveversion", "efibootmgr", "lsblk", "lspci", "lsmod", "uname", "dmesg", "journalctl",
     ),
 }  # fmt: skip
 

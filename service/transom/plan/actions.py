@@ -150,9 +150,13 @@ class Reboot:
 
     boot_id: str
     reason: str
+    by_hand: bool = False
+    """Transom runs on this node: a person reboots it, and the run waits."""
     kind: Literal["reboot"] = "reboot"
 
     def describe(self) -> str:
+        if self.by_hand:
+            return f"wait until you reboot this node, on which Transom itself runs: systemctl reboot ({self.reason})"
         return f"reboot the node ({self.reason})"
 
     def shell(self) -> tuple[str, ...]:

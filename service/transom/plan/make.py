@@ -8,6 +8,7 @@ import json
 
 from transom import model
 from transom.diagnose import registry as diagnoses
+from transom.diagnose import rule
 from transom.plan import actions as acts
 from transom.plan import guest, host, rom
 from transom.plan.draft import Draft, Ledger, cannot_read
@@ -25,7 +26,7 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         draft.actions.append(reboot)
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
     draft.add(rom.removals(node, facts, ledger, draft.actions))
-    findings = _unique((*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft))))
+    findings = _unique((*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft), _doing(draft))))
     gates = _gates(findings)
     held = any(not gate.open for gate in gates)
     return Plan(
@@ -40,6 +41,16 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         forgets=() if held else tuple(draft.forgets),
         gates=gates,
     )
+
+
+def _doing(draft: Draft) -> frozenset[rule.When]:
+    """What of it the rules are about that guard the host."""
+    doing = {rule.When.ALWAYS}
+    if any(isinstance(action, (*acts.FILE_ACTIONS, acts.RunStep, acts.Reboot)) for action in draft.actions):
+        doing.add(rule.When.HOST)
+    if any(isinstance(action, acts.Reboot) for action in draft.actions):
+        doing.add(rule.When.REBOOT)
+    return frozenset(doing)
 
 
 def _within_reach(node: wish.NodeWish) -> wish.NodeWish:
@@ -63,7 +74,7 @@ def _reboot(facts: model.Facts, draft: Draft) -> acts.Reboot | None:
     states = facts.states if not isinstance(facts.states, model.Unknown) else {}
     running = sorted(vmid for vmid, state in states.items() if state.status == "running")
     stops = f"; running VMs {', '.join(map(str, running))} are shut down by it" if running else ""
-    return acts.Reboot(facts.boot.boot_id, draft.reboot[0] + stops)
+    return acts.Reboot(facts.boot.boot_id, draft.reboot[0] + stops, by_hand=facts.here is not False)
 
 
 def _leaving(draft: Draft) -> dict[int, dict[str, str | None]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import pathlib
 
 from transom import errors, model
 from transom.host import facts as host_facts
@@ -33,6 +34,7 @@ def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
 
 def _by_shell(world: w.World) -> model.Facts:
     facts = host_facts.facts(world.node, _sections(world))
+    facts = dataclasses.replace(facts, here=_here(facts.boot.boot_id))
     try:
         world.api.version()
     except errors.TransomError as error:
@@ -40,6 +42,16 @@ def _by_shell(world: w.World) -> model.Facts:
         return dataclasses.replace(facts, api=why, states=why, quorate=why, storages=why, ha=why)
     everywhere = told.ask("VMs of the cluster", world.api.everywhere)
     return dataclasses.replace(_with_api(facts, world), ha=_ha(everywhere))
+
+
+def _here(boot_id: str | model.Unknown) -> bool | model.Unknown:
+    """Whether the node's kernel is the one that this process runs on; a container shares its host's boot id."""
+    if isinstance(boot_id, model.Unknown):
+        return boot_id
+    try:
+        return pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip() == boot_id
+    except OSError:  # no Linux, and so no node
+        return False
 
 
 def _by_api(world: w.World) -> model.Facts:

@@ -174,6 +174,7 @@ class NodeSpec(base.Base):
     pve_node: fields.PveNode | None = None
     host: Host = Host()
     devices: dict[fields.Name, Device] = pydantic.Field(default_factory=dict)
+    accept: tuple[fields.Name, ...] = ()
 
 
 # --- VirtualMachine, Rom ---------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wis
         devices={name: _device(name, device) for name, device in spec.devices.items()},
         guests=tuple(_guest(vm, roms) for vm in vms),
         policy=_policy(item, docs),
+        accept=spec.accept,
         recipes=tuple(dict.fromkeys(vm.recipe_title for vm in vms if vm.recipe)),
     )
 

@@ -218,5 +218,7 @@ class NodeWish:
     devices: Mapping[str, DeviceWish]
     guests: tuple[GuestWish, ...]
     policy: PolicyWish = PolicyWish()
+    accept: tuple[str, ...] = ()
+    """Ids of diagnoses that its user knows of and lives with."""
     recipes: tuple[str, ...] = ()
     """``name version`` of every recipe used, for the plan's hash."""

@@ -123,6 +123,7 @@ class Node:
             usb=frozenset({"046d:c07e", "04d9:0295"}),
             storages=frozenset({"local", "local-lvm"}),
             iomem="",
+            standing=model.Standing((), (), {}, None, (), (), (), ()),
             keeping=model.Keeping(tuple(sorted(self.dirty)), self.reboot_from),
         )
 

@@ -10,6 +10,7 @@ import pytest
 from transom import model, resources
 from transom.guest import conf, identity
 from transom.plan import actions as acts
+from transom.plan import make
 from transom.spec import loader, resolve, wish
 
 EXAMPLES = sorted((resources.recipes_dir().parent / "examples").glob("*.yaml"))
@@ -447,3 +448,22 @@ def test_a_vm_that_a_document_took_over_gets_the_mark_with_its_first_change(desk
     desk.apply(want)
     assert conf.parse(desk.node.guests[112]).persisted()["tags"] == "mine;transom"
     assert desk.plan(want).empty
+
+
+def test_what_could_not_be_read_of_the_host_holds_a_plan_that_changes_it_and_no_other(desk):
+    blind = lambda: dataclasses.replace(desk.node.facts(), standing=model.Standing())  # noqa: E731
+    held = make.make(wanted(), blind(), {})
+    assert {"boot-full", "dpkg-unfinished", "job-running", "quorum-needs-node"} <= {
+        one.id for one in held.findings if one.holds
+    }
+    desk.apply(wanted())
+    edit(desk, 112, memory="4096")
+    plan = make.make(wanted(), blind(), desk.ledger)
+    assert [type(action).__name__ for action in plan.actions] == ["ChangeGuest"]
+
+
+def test_the_host_that_transom_runs_on_is_rebooted_by_a_person(desk):
+    plan = make.make(wanted(), dataclasses.replace(desk.node.facts(), here=True), {})
+    (reboot,) = [action for action in plan.actions if isinstance(action, acts.Reboot)]
+    assert reboot.by_hand
+    assert "systemctl reboot" in reboot.describe()

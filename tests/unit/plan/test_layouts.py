@@ -66,6 +66,7 @@ def facts_of(given: dict[str, Any]) -> model.Facts:
         states={},
         quorate=True,
         esps=esps,
+        standing=model.Standing((), (), {}, None, (), (), (), ()),
         keeping=model.Keeping(),
     )
 

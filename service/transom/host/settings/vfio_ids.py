@@ -91,7 +91,7 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     """Whether every device with this id is bound to vfio-pci; Unknown when the host has no such device."""
     if isinstance(facts.pci, model.Unknown):
         return facts.pci
-    devices = [device for device in facts.pci if _matches(item, device)]
+    devices = [device for device in facts.pci if matches(item, device)]
     if not devices:
         return model.Unknown(f"no device {item} on this host")
     if unread := next((device.driver for device in devices if isinstance(device.driver, model.Unknown)), None):
@@ -197,7 +197,8 @@ def _after_ours(path: str) -> bool:
     return "/modprobe.d/" not in path or posixpath.basename(path) > posixpath.basename(modprobe.OWN)
 
 
-def _matches(item: str, device: model.PciDevice) -> bool:
+def matches(item: str, device: model.PciDevice) -> bool:
+    """Whether an item of ``ids=`` means the device."""
     fields = item.split(":")
     return device.id == ":".join(fields[:2]) and (len(fields) < 4 or device.subsystem == ":".join(fields[2:4]))
 

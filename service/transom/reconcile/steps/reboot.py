@@ -42,15 +42,24 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
     if boot_id(world.host) != action.boot_id:
         _wait_for_pve(world, patience)
         return "the node has rebooted already"
-    done = world.host.script(_REBOOT)
-    if done.exit != 0:
-        raise errors.Rejected(f"the reboot could not be started: {done.stderr.decode(errors='replace').strip()}")
-    world.host.close()
+    if action.by_hand:
+        world.say(
+            f"Transom runs on {world.node} itself: reboot it with `systemctl reboot`; what is left goes on afterwards"
+        )
+    else:
+        _start(world)
     patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
     new = boot_id(world.host)
     _wait_for_pve(world, patience)
     world.host.run(["rm", "-f", f"{eff.KEEP}/reboot-from"])
     return f"back after {world.now() - started:.0f} s with boot id {new[:8]}…"
+
+
+def _start(world: w.World) -> None:
+    done = world.host.script(_REBOOT)
+    if done.exit != 0:
+        raise errors.Rejected(f"the reboot could not be started: {done.stderr.decode(errors='replace').strip()}")
+    world.host.close()
 
 
 def _wait_for_pve(world: w.World, patience: _Patience) -> None:

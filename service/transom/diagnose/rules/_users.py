@@ -1,0 +1,52 @@
+"""Shared by the rules on drivers that are to be blacklisted: which devices that nobody gives away they drive now."""
+
+from __future__ import annotations
+
+from transom import model
+from transom.diagnose import rule, view
+from transom.host import module_names
+from transom.host.settings import vfio_ids
+
+_DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
+"""As in ``host.settings.blacklist``: modules whose PCI driver goes by another name."""
+
+
+def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
+    """Found with the devices of these classes that a wanted blacklist would leave without their driver."""
+    pci = host.facts.pci
+    drivers = {_driver(name): name for name in host.wanted("blacklist")}
+    if not drivers:
+        return rule.clear()
+    if isinstance(pci, model.Unknown):
+        return rule.cannot_tell(f"PCI devices: {pci.unknown}")
+    given = _given(host, pci)
+    concerned = [dev for dev in pci if dev.class_code.startswith(classes) and dev.address not in given]
+    blind = next((dev for dev in concerned if isinstance(dev.driver, model.Unknown)), None)
+    if blind is not None:
+        return rule.cannot_tell(f"the driver of {blind.address} was not read")
+    users = [dev for dev in concerned if module_names.normal(dev.driver_name) in drivers]
+    if not users:
+        return rule.clear()
+    named = ", ".join(f"{dev.address} ({dev.driver_name})" for dev in users)
+    return rule.found(
+        f"{what} {named} would have no driver: {', '.join(sorted({dev.driver_name for dev in users}))} is to be blacklisted",
+        [
+            model.Evidence(
+                f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} class {dev.class_code} driver {dev.driver_name}"
+            )
+            for dev in users
+        ],
+    )
+
+
+def _driver(module: str) -> str:
+    name = module_names.normal(module)
+    return _DRIVER_OF.get(name, name)
+
+
+def _given(host: view.Host, pci: tuple[model.PciDevice, ...]) -> frozenset[str]:
+    """Addresses of what documents give away: by a device, or by an id for vfio-pci."""
+    declared = (view.Device(host, device) for device in host.wish.devices.values())
+    present = (device.present() for device in (*declared, *host.devices))
+    by_id = (dev.address for dev in pci for one in host.wanted("vfio_ids") if vfio_ids.matches(one, dev))
+    return frozenset(dev.address for dev in present if isinstance(dev, model.PciDevice)) | frozenset(by_id)

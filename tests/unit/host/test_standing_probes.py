@@ -1,0 +1,164 @@
+"""The probes of what stands against a change, by what each must not get wrong."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from transom import model
+from transom.host.probes import disks as disks_probe
+from transom.host.probes import dpkg, ha, jobs, links, space, votes
+
+NVME = "../../devices/pci0000:00/0000:00:1b.0/0000:01:00.0/nvme/nvme0"
+ROWS = """KNAME="nvme0n1" PKNAME="" FSTYPE="" MOUNTPOINT=""
+KNAME="nvme0n1p2" PKNAME="nvme0n1" FSTYPE="vfat" MOUNTPOINT="/boot/efi"
+KNAME="nvme0n1p3" PKNAME="nvme0n1" FSTYPE="LVM2_member" MOUNTPOINT=""
+KNAME="dm-1" PKNAME="nvme0n1p3" FSTYPE="ext4" MOUNTPOINT="/"
+KNAME="sda" PKNAME="" FSTYPE="" MOUNTPOINT=""
+KNAME="sda1" PKNAME="sda" FSTYPE="zfs_member" MOUNTPOINT=""
+KNAME="sdb" PKNAME="" FSTYPE="ntfs" MOUNTPOINT=""
+"""
+LINKS = f"""nvme0n1 {NVME}/nvme0n1
+nvme0n1p2 {NVME}/nvme0n1/nvme0n1p2
+nvme0n1p3 {NVME}/nvme0n1/nvme0n1p3
+dm-1 ../../devices/virtual/block/dm-1
+sda1 ../../devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda/sda1
+sdb ../../devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1:1.0/host1/target1:0:0/1:0:0:0/block/sdb
+"""
+
+
+def test_every_use_leads_to_its_controllers():
+    found = {one.source: one for one in disks_probe.parse(f"{ROWS}-- links --\n{LINKS}".encode())}
+    assert {name: (one.what, one.addresses) for name, one in found.items()} == {
+        "lsblk nvme0n1p2": ("mounted on /boot/efi", ("0000:00:1b.0", "0000:01:00.0")),
+        "lsblk nvme0n1p3": ("a member (LVM2_member)", ("0000:00:1b.0", "0000:01:00.0")),
+        "lsblk dm-1": ("mounted on /", ("0000:00:1b.0", "0000:01:00.0")),
+        "lsblk sda1": ("a member (zfs_member)", ("0000:00:17.0",)),
+    }
+    for body in (ROWS, f"nonsense\n-- links --\n{LINKS}"):
+        with pytest.raises(ValueError):
+            disks_probe.parse(body.encode())
+
+
+def net(*extra: str) -> bytes:
+    pci = "../../devices/pci0000:00/0000:00:1c.0/0000:02:00.{n}/net/eno{n}"
+    lines = [f"link eno{n} {pci.format(n=n)}" for n in (1, 2, 3)]
+    lines += [f"link {name} ../../devices/virtual/net/{name}" for name in ("lo", "bond0", "bond0.10", "vmbr0", "tap0")]
+    lower = [("vmbr0", "bond0.10"), ("vmbr0", "tap0"), ("bond0.10", "bond0"), ("bond0", "eno1"), ("bond0", "eno2")]
+    lines += [f"lower /sys/class/net/{upper}/lower_{below}" for upper, below in lower]
+    return "\n".join([*lines, *extra, ""]).encode()
+
+
+def test_the_way_to_transom_goes_through_bridge_vlan_and_bond():
+    (found,) = links.parse(net("route 192.0.2.5 dev vmbr0 src 192.0.2.11 uid 0 \\    cache"))
+    assert found.what == "the way to Transom"
+    assert found.addresses == ("0000:00:1c.0", "0000:02:00.1", "0000:02:00.2")
+
+
+def test_corosyncs_links_are_those_with_its_addresses():
+    found = links.parse(
+        net(
+            "route local 127.0.0.1 dev lo",
+            "addr eno3 10.0.0.1/24",
+            "addr eno1 10.9.0.1/24",
+            "ring 10.0.0.1",
+            "ring pve2",
+        )
+    )
+    assert [(one.what, one.addresses) for one in found] == [("a link of corosync", ("0000:00:1c.0", "0000:02:00.3"))]
+
+
+def test_an_open_vswitch_bridge_stands_on_all_members():
+    ovs = ("link vmbr1 ../../devices/virtual/net/vmbr1", "link ovs-system ../../devices/virtual/net/ovs-system")
+    (found,) = links.parse(
+        net(*ovs, "lower /sys/class/net/ovs-system/lower_eno3", "route 192.0.2.5 dev vmbr1 src 192.0.2.11")
+    )
+    assert found.addresses == ("0000:00:1c.0", "0000:02:00.3")
+
+
+@pytest.mark.parametrize("extra", [(), ("route 192.0.2.5 dev wg0 src 10.0.0.2",), ("junk",)])
+def test_a_way_that_cannot_be_followed_is_not_known(extra):
+    with pytest.raises(ValueError):
+        links.parse(net(*extra))
+
+
+QUORATE = """Quorum information
+------------------
+Date:             Sun Nov 22 14:00:00 2026
+Quorum provider:  corosync_votequorum
+Nodes:            3
+Node ID:          0x00000001
+Ring ID:          1.2f
+Quorate:          Yes
+
+Votequorum information
+----------------------
+Expected votes:   3
+Highest expected: 3
+Total votes:      4
+Quorum:           3
+Flags:            Quorate
+
+Membership information
+----------------------
+    Nodeid      Votes Name
+0x00000001          2 10.0.0.1 (local)
+0x00000002          1 10.0.0.2
+"""
+
+
+def test_votes():
+    assert votes.parse(QUORATE.encode()) == model.Votes(4, 3, 2)
+    assert votes.parse(b"none\n") is None
+    with pytest.raises(ValueError):
+        votes.parse(b"Cannot initialize QUORUM service\n")
+
+
+def test_ha_services_that_are_active_here():
+    status = {
+        "node_status": {"pve1": "online", "pve2": "maintenance"},
+        "service_status": {
+            "vm:100": {"node": "pve1", "state": "started"},
+            "ct:104": {"node": "pve1", "state": "stopped"},
+            "vm:101": {"node": "pve2", "state": "started"},
+        },
+    }
+    body = json.dumps(status).encode()
+    assert ha.make("pve1").parse(body) == ("vm:100 started",)
+    assert ha.make("pve2").parse(body) == ()
+    assert ha.make("pve1").parse(b"") == ()
+    with pytest.raises(ValueError):
+        ha.make("pve1").parse(b"[]")
+
+
+def test_jobs():
+    upid = "UPID:pve1:000A1B2C:00D3:6560A1B2:{}:{}:root@pam:"
+    body = "\n".join(
+        [upid.format("vzdump", "112"), upid.format("qmstart", "113"), upid.format("vzdump", ""), "replication 4711", ""]
+    )
+    assert [one.partition(",")[0] for one in jobs.parse(body.encode())] == [
+        "vzdump of 112",
+        "vzdump of several",
+        "replication",
+    ]
+    with pytest.raises(ValueError):
+        jobs.parse(b"nonsense\n")
+
+
+def test_dpkg():
+    assert dpkg.parse(b"lock /var/lib/dpkg/lock-frontend\nstate half-configured pve-manager\n") == (
+        "/var/lib/dpkg/lock-frontend is held",
+        "pve-manager is half-configured",
+    )
+    assert dpkg.parse(b"") == ()
+    with pytest.raises(ValueError):
+        dpkg.parse(b"junk\n")
+
+
+def test_space():
+    body = b"image 50\nimage 70\nroom 10 4096 /boot\nroom 5 4096 /boot/efi\n"
+    assert space.parse(body) == (model.Space("/boot", 40960, 70), model.Space("/boot/efi", 20480, 70))
+    for wrong in (b"", b"image 50\n", b"room x 4096 /boot\n"):
+        with pytest.raises(ValueError):
+            space.parse(wrong)
