@@ -7,13 +7,16 @@ import pathlib
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from transom import daemon, errors, model
+from transom import errors, model
 from transom.cli import client, common, rom
 from transom.reconcile import backend
+
+if TYPE_CHECKING:
+    from transom import daemon
 
 _CHUNK = 1 << 20
 
@@ -28,7 +31,7 @@ def ls(as_json: bool, server: str | None, state: pathlib.Path) -> None:
         if found:
             rows = found.items("/v1/roms", limit="1000")
         else:
-            with daemon.open_service(state, say=common.progress) as service:
+            with _alone(state) as service:
                 rows = [model.to_json(row) for row in service.roms()]
     if as_json:
         common.show_json(rows)
@@ -52,7 +55,7 @@ def show(id: str, output: pathlib.Path | None, as_json: bool, server: str | None
             row = found.get(f"/v1/roms/{client.quoted(id)}")
             content = found.content(f"/v1/roms/{client.quoted(id)}/content") if output else b""
         else:
-            with daemon.open_service(state, say=common.progress) as service:
+            with _alone(state) as service:
                 row = model.to_json(service.rom(id))
                 content = service.rom_content(id) if output else b""
         if output:
@@ -92,7 +95,7 @@ def push(
             if found:
                 row = _pushed(found, ask, pathlib.Path(source))
             else:
-                with daemon.open_service(state, say=common.progress) as service:
+                with _alone(state) as service:
                     row = model.to_json(service.push_rom(ask, None if ask.url else pathlib.Path(source)))
     if as_json:
         common.show_json(row)
@@ -163,7 +166,7 @@ def gc(dry_run: bool, days: int, as_json: bool, server: str | None, state: pathl
         if found:
             rows = found.post("/v1/roms/gc", {"dry_run": dry_run, "days": days})["items"]
         else:
-            with daemon.open_service(state, say=common.progress) as service:
+            with _alone(state) as service:
                 rows = [model.to_json(row) for row in service.collect_roms(dry_run=dry_run, days=days)]
     if as_json:
         common.show_json(rows)
@@ -171,6 +174,13 @@ def gc(dry_run: bool, days: int, as_json: bool, server: str | None, state: pathl
     for row in rows:
         fate = f"kept: {row['why']}" if row["why"] else "dropped" if row["dropped"] else "would go (--yes)"
         click.echo(f"{row['sha256'][:12] or '-':12} {row['kind']:5} {row['size']:>9}  {row['name']}: {fate}")
+
+
+def _alone(state: pathlib.Path) -> contextlib.AbstractContextManager[daemon.Service]:
+    """Imported only here: through a daemon nothing of it is needed."""
+    from transom import daemon
+
+    return daemon.open_service(state, say=common.progress)
 
 
 @contextlib.contextmanager

@@ -102,9 +102,13 @@ def _still_named(back: Sequence[acts.RestoreFile], facts: model.Facts) -> Iterat
         return
     coming = {one.vmid: one.before or "" for one in back if one.vmid is not None}
     texts = {vmid: coming.get(vmid, guest.text) for vmid, guest in facts.guests.items()}
+    if isinstance(facts.rom_users, model.Unknown):
+        yield cannot_read("arguments of running QEMUs", facts.rom_users.unknown)
+        return
     for rom in roms:
         name = rom.path.rpartition("/")[2]
         users = [vmid for vmid, text in texts.items() if isinstance(text, model.Unknown) or name in text]
+        users += [vmid for vmid in facts.rom_users.get(name, ()) if vmid not in users]
         if users:
             named = ", ".join(f"VM {vmid}" for vmid in users)
             yield changed.finding(

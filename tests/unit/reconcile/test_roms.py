@@ -6,9 +6,10 @@ import pathlib
 
 import pytest
 
-from transom import errors
-from transom.reconcile import backend
-from transom.store import store
+from transom import errors, model
+from transom.reconcile import back, backend
+from transom.reconcile import effect as eff
+from transom.store import records, store
 
 ROM = """---
 apiVersion: transom/v1
@@ -163,3 +164,30 @@ def test_a_full_library_takes_no_more(tools):
     fleet.shelves[-1].limits = type(fleet.shelves[-1].limits)(upload=100, inputs=5)
     with pytest.raises(errors.Rejected, match="rom gc"):
         push(one, b"more than five")
+
+
+def _run(kept: store.Store, id: str, at: float, before: dict[str, str], effects: list[eff.Effect], state: str) -> None:
+    """A run that changed hostpci0 from what ``before`` says."""
+    kept.put_plan(id, "pve1", {}, at)
+    entries = {path: model.to_json(model.Entry("pve1", path, None, value, "d", "r")) for path, value in before.items()}
+    kept.start_run(records.Run(id, "pve1", id, "apply", "", records.RUNNING, "", "", entries, at, None))
+    for step, effect in enumerate(effects, 1):
+        kept.append(id, step, "before", "", model.to_json(effect), at)
+    kept.end_run(id, records.APPLIED, at)
+    if state == records.UNDONE:
+        kept.mark_undone(id)
+
+
+@pytest.mark.parametrize(
+    ("removed", "state", "needed"),
+    [(False, records.APPLIED, {"igd-1.rom": "r1"}), (True, records.APPLIED, {}), (False, records.UNDONE, {})],
+    ids=["kept", "brings-it-back-itself", "undone"],
+)
+def test_which_roms_an_undo_would_need(tmp_path, removed, state, needed):
+    kept = store.open_store(tmp_path)
+    kept.put_ledger([model.Entry("pve1", f"rom/igd-{number}.rom", None, "a" * 64, "Rom/igd", "r") for number in (1, 2)])
+    effects = [eff.Effect("/usr/share/kvm/igd-1.rom", "a" * 64, None)] if removed else []
+    _run(kept, "r1", 1.0, {"qemu/112/hostpci0": "0000:00:02.0,romfile=igd-1.rom"}, effects, state)
+    assert back.roms_needed("pve1", kept) == needed
+    assert back.roms_needed("pve2", kept) == {}
+    kept.close()

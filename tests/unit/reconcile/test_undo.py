@@ -21,6 +21,7 @@ FACTS = model.Facts(
     files={},
     states={112: model.GuestState(112, "stopped")},
     guests={},
+    rom_users={},
     keeping=model.Keeping(),
 )
 WROTE = eff.Effect(MODPROBE, None, A, (model.Step.INITRAMFS,), reboot=True)
@@ -210,6 +211,13 @@ def test_a_rom_that_a_vm_names_stays(text):
     made = plan([PLACED], {ROM: changed.Present(A, None)}, facts=with_guest(text))
     assert made.held
     assert (made.findings[0].id, made.findings[0].subject) == ("rom-in-use", ROM)
+
+
+@pytest.mark.parametrize("users", [{"igd-aaaa.rom": (113,)}, model.Unknown("no /proc")])
+def test_a_rom_that_a_running_qemu_was_started_with_stays(users):
+    made = plan([PLACED], {ROM: changed.Present(A, None)}, facts=dataclasses.replace(FACTS, rom_users=users))
+    assert made.held
+    assert made.findings[0].id == ("cannot-read" if isinstance(users, model.Unknown) else "rom-in-use")
 
 
 def test_a_rom_goes_with_the_vm_that_named_it():
