@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from transom.lab import bootmenu, initrd, kmod, modules, world
+from transom.lab import bootmenu, espmenu, initrd, kmod, modules, world
 
 NO_IOMMU = -1
 
@@ -29,6 +29,8 @@ class Disk:
     """Texts of the modprobe.d files in kmod's order."""
     modules_load: tuple[str, ...] = ()
     """Texts of ``/etc/modules-load.d`` and its kin, in order."""
+    esp: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Texts of the ESP by path; its images are among ``images``, by their path on it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +50,13 @@ class Booted:
 def boot(machine: world.LabNode, disk: Disk) -> Booted:
     """Boots ``machine`` from ``disk``; BootFailed when a real one would not come up."""
     try:
-        entry = bootmenu.default(disk.grub_cfg)
+        by_esp = machine.loader == "systemd-boot"
+        entry = espmenu.default(disk.esp) if by_esp else bootmenu.default(disk.grub_cfg)
     except bootmenu.BadMenu as error:
         raise BootFailed(f"error: {error}.\ngrub>") from error
     kernel = _kernel(entry, disk)
     image = _image(entry, disk)
-    cmdline = bootmenu.cmdline(entry)
+    cmdline = espmenu.cmdline(entry) if by_esp else bootmenu.cmdline(entry)
     running = _Running(kernel, cmdline, visible(machine))
     running.initramfs(image)
     running.root(kmod.parse(disk.modprobe, cmdline), disk.modules_load)

@@ -264,7 +264,7 @@ def _moved(device: world.PciFunction) -> world.PciFunction:
 
 @_break("kernel-upgraded", "a newer kernel is installed, and the host reboots into it", repairable=True)
 def _kernel_upgraded(target: fleet.FleetNode) -> str:
-    fresh = {"seed": "6.2.16-20-pve"}.get(target.hardware.flavour, "6.17.2-1-pve")
+    fresh = {"seed": "6.2.16-20-pve", "zfs": "6.2.16-20-pve"}.get(target.hardware.flavour, "6.17.2-1-pve")
     if fresh in target.hardware.kernels:
         raise errors.Rejected(f"kernel {fresh} is installed already")
     packages = {**target.hardware.packages, f"pve-kernel-{fresh}": fresh.removesuffix("-pve")}

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transom import errors
-from transom.lab import platform
+from transom.lab import espmenu, platform
 
 PROC = "/opt/lab/proc"
 """Where the real procfs is, inside a node."""
@@ -169,6 +169,8 @@ def argv(place: Place, usr: Path, hostname: str, over: Sequence[str]) -> list[st
     args += [f"{node}{arg}" if arg.startswith("/opt/lab/") else arg for arg in platform.python()[0]]
     args += ["--ro-bind", str(root / "sys"), f"{node}/sys", "--dev", f"{node}/dev"]
     args += ["--bind", str(place.folder / "vfio"), f"{node}/dev/vfio"]
+    if (root / espmenu.FOLDER).is_dir():
+        args += ["--symlink", f"/{espmenu.FOLDER}", f"{node}/dev/disk/by-uuid/{espmenu.UUID}"]
     args += ["--ro-bind", str(place.proc), f"{node}/proc", "--proc", "/proc", "--proc", f"{node}{PROC}"]
     for path in over:
         args += ["--ro-bind", str(place.proc / path.replace("/", ".")), f"{node}{PROC}/{path}"]

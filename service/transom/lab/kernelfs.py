@@ -136,6 +136,11 @@ def _firmware(top: Path, machine: world.LabNode) -> None:
         (top / "firmware/acpi/tables/DMAR").write_bytes(dmar())
     if bios.efi:
         _files(top / "firmware/efi", {"fw_platform_size": "64"})
+    if bios.efi and machine.loader == "systemd-boot":
+        name = "LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+        (top / "firmware/efi/efivars").mkdir()
+        text = "systemd-boot 247.3-7+deb11u1\0".encode("utf-16-le")
+        (top / "firmware/efi/efivars" / name).write_bytes(struct.pack("<I", 6) + text)
 
 
 def dmar() -> bytes:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from transom.lab import boot, initrd, kmod, world
+from transom.lab import boot, espmenu, initrd, kmod, world
 
 GRUB_DEFAULT = """\
 # If you change this file, run 'update-grub' afterwards to update
@@ -176,11 +176,43 @@ def lay_out(root: Path, machine: world.LabNode, *, now: float) -> None:
     for kernel in machine.kernels:
         write_initrd(root, kernel)
     (root / "boot/grub/grub.cfg").write_text(first_menu(machine))
+    if machine.loader == "systemd-boot":
+        _lay_out_esp(root, machine)
     (root / "tmp").chmod(0o1777)
     (root / "root").chmod(0o700)
     for folder, _, names in os.walk(root):
         for name in names:
             os.utime(Path(folder) / name, (now - DAY, now - DAY), follow_symlinks=False)
+
+
+def _lay_out_esp(root: Path, machine: world.LabNode) -> None:
+    """What the installer leaves on ZFS: the list of ESPs, the command line, and one ESP with systemd-boot's entries."""
+    line = "root=ZFS=rpool/ROOT/pve-1 boot=zfs quiet"
+    esp = root / espmenu.FOLDER
+    texts = {"loader/loader.conf": "timeout 3\ndefault proxmox-*\n"}
+    for kernel in machine.kernels:
+        inside = f"EFI/proxmox/{kernel}"
+        (esp / inside).mkdir(parents=True)
+        for name in (f"vmlinuz-{kernel}", f"initrd.img-{kernel}"):
+            shutil.copyfile(root / "boot" / name, esp / inside / name)
+        texts[f"loader/entries/proxmox-{kernel}.conf"] = (
+            f"title    Proxmox Virtual Environment\nversion  {kernel}\noptions  {line}\n"
+            f"linux    /{inside}/vmlinuz-{kernel}\ninitrd   /{inside}/initrd.img-{kernel}\n"
+        )
+    for path, text in texts.items():
+        (esp / path).parent.mkdir(parents=True, exist_ok=True)
+        (esp / path).write_text(text)
+    (root / "etc/kernel/cmdline").write_text(f"{line}\n")
+    (root / "etc/kernel/proxmox-boot-uuids").write_text(f"{espmenu.UUID}\n")
+
+
+def read_esp(root: Path) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The texts of the ESP by path, and its images by path with a slash before it; both empty without one."""
+    esp = root / espmenu.FOLDER
+    files = [path for path in sorted(esp.rglob("*")) if path.is_file()]
+    texts = {str(path.relative_to(esp)): path.read_text(errors="replace") for path in files if path.suffix == ".conf"}
+    images = {f"/{path.relative_to(esp)}": path.read_bytes() for path in files if path.parts[-3:-2] == ("proxmox",)}
+    return texts, images
 
 
 def first_menu(machine: world.LabNode) -> str:
@@ -228,7 +260,8 @@ def write_initrd(root: Path, kernel: str, *, without: Path | None = None) -> Non
 def read_disk(root: Path) -> boot.Disk:
     """What boot reads of this root. Files that are no text are read as far as they go."""
     menu = root / "boot/grub/grub.cfg"
-    images = {f"/boot/{path.name}": path.read_bytes() for path in _files(root / "boot", "*")}
+    esp, images = read_esp(root)
+    images |= {f"/boot/{path.name}": path.read_bytes() for path in _files(root / "boot", "*")}
     found = {
         f"/{path.relative_to(root)}": path
         for folder in kmod.DIRECTORIES
@@ -239,6 +272,7 @@ def read_disk(root: Path) -> boot.Disk:
         images=images,
         modprobe=tuple(found[path].read_text(errors="replace") for path in kmod.order(found)),
         modules_load=tuple(path.read_text(errors="replace") for path in modules_load(root)),
+        esp=esp,
     )
 
 

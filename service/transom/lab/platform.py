@@ -30,7 +30,8 @@ COMMANDS = {
         "update-grub", "grub-mkconfig", "update-initramfs", "reboot", "poweroff", "qm", "proxmox-boot-tool", "modprobe", "ip",
     ),
     "usr/bin": (
-        "lsinitramfs", "systemctl", "pvesh", "pveversion", "efibootmgr", "lsblk", "lspci", "lsmod", "uname", "dmesg", "journalctl",
+        "lsinitramfs", "systemctl", "pvesh", "pveversion", "efibootmgr", "lsblk", "mount", "lspci", "lsmod", "uname", "dmesg",
+        "journalctl",
     ),
 }  # fmt: skip
 

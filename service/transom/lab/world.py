@@ -100,6 +100,8 @@ class LabNode:
     cpu: str = "Intel(R) Core(TM) i5-10400 CPU @ 2.90GHz"
     cluster: str = "home"
     flavour: str = "seed"
+    loader: str = "grub"
+    """``grub``, or ``systemd-boot`` on an ESP that proxmox-boot-tool writes to."""
 
     @property
     def kernel(self) -> str:
@@ -180,4 +182,12 @@ def pve9_node(name: str = "pve1", *, cluster: str = "home") -> LabNode:
     )
 
 
-FLAVOURS: Mapping[str, Callable[..., LabNode]] = {"seed": seed_node, "pve9": pve9_node}
+def zfs_node(name: str = "pve1", *, cluster: str = "home") -> LabNode:
+    """The seed's machine installed on ZFS with UEFI: systemd-boot, and proxmox-boot-tool."""
+    seed = seed_node(name, cluster=cluster)
+    return dataclasses.replace(
+        seed, firmware=dataclasses.replace(seed.firmware, efi=True), flavour="zfs", loader="systemd-boot"
+    )
+
+
+FLAVOURS: Mapping[str, Callable[..., LabNode]] = {"seed": seed_node, "pve9": pve9_node, "zfs": zfs_node}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -35,6 +36,8 @@ def main() -> int:
         print(f"update-initramfs: Generating /boot/initrd.img-{kernel}", flush=True)
         time.sleep(PAUSE)
         machine.write_initrd(Path("/"), kernel)
+    if Path("/etc/kernel/proxmox-boot-uuids").exists():  # as the hook proxmox-boot-sync does
+        return subprocess.run(["proxmox-boot-tool", "refresh"], check=False).returncode
     return 0
 
 
