@@ -10,10 +10,10 @@ from transom.plan import rights
 
 ROOT = "root@pam"
 _KINDS = (
-    ("/vms/", "Vm"), ("/vms", "Vms"), ("/storage/", "Storage"), ("/sdn/", "Bridge"), ("/mapping/", "Mapping"),
+    ("/vms/", "Vm"), ("/vms", "Vms"), ("/storage/", "Storage"), ("/sdn/", "Bridge"), ("/mapping/", "Mapping"), ("/nodes/", "Node"),
     ("/", "Cluster"),
 )  # fmt: skip
-_SPREADING = frozenset({"/vms"})
+_SPREADING = frozenset({"/vms", "/mapping/pci"})
 """Paths whose rights are meant for all below them; everywhere else they end where they are given."""
 
 

@@ -80,6 +80,9 @@ def needs(nodes: Sequence[wish.NodeWish], version: str, *, agent: bool = False) 
     """
     found = [*_ALWAYS]
     for node in nodes:
+        if not node.access.has_ssh:
+            why = "read its kernel and packages, for want of a shell"
+            found.append(Need(f"/nodes/{node.pve_node}", "Sys.Audit", why, node.document))
         for guest in node.guests:
             found += _guest(guest, version, agent=agent)
     unique: dict[tuple[str, str], Need] = {}

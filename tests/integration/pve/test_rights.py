@@ -118,6 +118,9 @@ class Place:
         guest = self.node.guests[0]
         with pve.connect(self.node.access) as api:
             assert api.cluster_status().quorate
+            assert api.pci("pve1")
+            assert api.packages("pve1")
+            assert api.kernel("pve1")
             if 500 not in api.guests("pve1") or not api.storages("pve1") >= {"local-lvm", "local"}:
                 raise errors.Denied("not everything is seen")
             try:

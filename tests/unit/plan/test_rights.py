@@ -136,6 +136,21 @@ def test_a_deeper_entry_holds_what_the_one_above_gives(nodes):
     assert not by_path["/"].propagate
 
 
+def test_what_is_granted_on_all_mappings_is_granted_on_each():
+    needs = (rights.Need("/mapping/pci", "Mapping.Modify", ""), rights.Need("/mapping/pci/gpu", "Mapping.Use", ""))
+    found = {grant.path: (grant.privileges, grant.propagate) for grant in mint.grants(needs)}
+    assert found == {
+        "/mapping/pci": (("Mapping.Modify",), True),
+        "/mapping/pci/gpu": (("Mapping.Modify", "Mapping.Use"), False),
+    }
+
+
+def test_without_a_shell_the_api_tells_of_the_host(nodes):
+    (node,) = nodes("  vmid: 100\n")
+    alone = dataclasses.replace(node, access=dataclasses.replace(node.access, ssh_host=""))
+    assert told(rights.needs([alone], "9.0")) - told(rights.needs([node], "9.0")) == {("/nodes/pve1", "Sys.Audit")}
+
+
 def test_vms_that_need_the_same_share_a_role(nodes):
     more = HEAD.rpartition("---\n")[2]
     wanted = nodes(
