@@ -157,7 +157,9 @@ def _elsewhere(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
     others = desk.facts.elsewhere
     candidates = [guest.vmid] if guest.vmid is not None else _made(guest, desk.ledger)
     if isinstance(others, model.Unknown):
-        return cannot_read("/etc/pve/.vmlist", others.unknown)
+        if not desk.node.access.has_ssh and (guest.vmid is not None or not candidates):
+            return None  # PVE itself refuses an id that any node has
+        return cannot_read("VMs of the other nodes", others.unknown)
     for vmid in candidates:
         if vmid in others:
             return model.Finding(

@@ -6,10 +6,13 @@ A node without SSH is read by its API alone (``told``).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import pathlib
+from collections.abc import Sequence
 
 from transom import errors, model
+from transom.guest import conf, identity
 from transom.host import facts as host_facts
 from transom.host import probes, stream
 from transom.reconcile import told
@@ -23,7 +26,8 @@ LIMIT = 60
 def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
     """All facts of the node, with the files on our side that ``node`` names. Unreachable, Denied or Garbled when the shell itself
     cannot be used, or the API of a node without one; otherwise an API that cannot be asked only leaves its own facts Unknown."""
-    facts = _by_shell(world) if world.shell else _by_api(world)
+    seen = _by_shell(world) if world.shell else _by_api(world)
+    facts = dataclasses.replace(seen, states=_closer(seen, world, node.guests)) if node else seen
     roms = [guest.rom for guest in (node.guests if node else ()) if guest.rom]
     return dataclasses.replace(
         facts,
@@ -75,6 +79,23 @@ def _with_api(facts: model.Facts, world: w.World) -> model.Facts:
         quorate=told.ask("quorum", lambda: world.api.cluster_status().quorate),
         storages=told.ask("storages", lambda: frozenset(world.api.storages(world.node))),
     )
+
+
+def _closer(
+    facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
+) -> dict[int, model.GuestState] | model.Unknown:
+    """The states, those of running declared VMs as each tells itself: only so does the API give the version of a running QEMU."""
+    if isinstance(facts.states, model.Unknown) or isinstance(facts.guests, model.Unknown):
+        return facts.states
+    names, ids = {guest.name for guest in guests}, {guest.vmid for guest in guests}
+    texts = {vmid: file.text for vmid, file in facts.guests.items() if isinstance(file.text, str)}
+    found = dict(facts.states)
+    for vmid, state in facts.states.items():
+        ours = vmid in ids or (vmid in texts and identity.marked(conf.parse(texts[vmid])) in names)
+        if ours and state.status == "running":
+            told_by_itself = told.ask(f"VM {vmid}", functools.partial(world.api.status, world.node, vmid))
+            found[vmid] = state if isinstance(told_by_itself, model.Unknown) else told_by_itself
+    return found
 
 
 def _ha(everywhere: tuple[model.ClusterGuest, ...] | model.Unknown) -> dict[int, str] | model.Unknown:

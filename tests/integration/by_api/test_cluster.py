@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from transom import daemon
+from transom import daemon, errors
 from transom.lab.pve import install, server, status, world
+from transom.pve import client
 from transom.reconcile import backend
 
 
@@ -46,6 +47,26 @@ def test_a_vm_that_ha_is_moving_is_left_alone_until_it_rests(bench, monkeypatch)
     states[0] = "started"
     bench.apply()
     assert bench.values()["memory"] == "4096"
+
+
+def test_the_qemu_that_runs_is_told_from_the_one_that_is_installed(bench, monkeypatch):
+    bench.put()
+    bench.apply()
+    bench.start()
+    row = status.vm_row
+    monkeypatch.setattr(status, "vm_row", lambda *args: row(*args) | {"running-qemu": "9.0.2"})
+    (found,) = [one for one in bench.plan().findings if one.id == "qemu-outdated"]
+    assert "9.0.2, and 10.1.2-1" in found.summary
+
+
+def test_a_vm_is_made_though_the_rest_of_the_cluster_cannot_be_seen(bench, monkeypatch):
+    def refused(_self):
+        raise errors.Rejected("no statistics yet")
+
+    monkeypatch.setattr(client.Pve, "everywhere", refused)
+    bench.put()
+    bench.apply()
+    assert bench.plan().empty
 
 
 def test_the_daemon_keeps_such_a_node_by_its_policy(bench):

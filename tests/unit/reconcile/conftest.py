@@ -207,6 +207,9 @@ class Api:
         del node
         return frozenset({"local-lvm"})
 
+    def status(self, node: str, vmid: int) -> model.GuestState:
+        return self.guests(node)[vmid]
+
     def everywhere(self) -> tuple[model.ClusterGuest, ...]:
         return tuple(model.ClusterGuest(vmid, self.node.name) for vmid in self.node.confs)
 
