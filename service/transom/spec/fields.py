@@ -313,6 +313,7 @@ Url = Annotated[
         rf"^https?://(?:{_HOST}|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?(?:[/?][!-\[\]-~]*)?$",
         "an http or https URL without a user's name",
         "https://example.org/B460M-2.10.zip",
+        secret=True,
     ),
 ]
 Hex16 = Annotated[

@@ -72,6 +72,12 @@ def test_a_document_is_built_at_once_and_again_when_its_file_changes(tools, bios
     assert set(events(one)) == {"rom.progress", "rom.built"}
 
 
+def test_a_relative_path_without_a_folder_is_refused(tools):
+    fleet = tools.fleet()
+    with pytest.raises(errors.SpecError, match=r"spec.firmware\[0\].file: 'bios.zip' is a relative path"):
+        fleet.start().provision([text(fleet, pathlib.Path("bios.zip"))], approve=False, key="", by="me")
+
+
 def test_bytes_that_give_no_rom_fail_for_good_and_are_told(tools, bios):
     bios.write_bytes(b"bad")
     fleet = tools.fleet()
