@@ -107,6 +107,31 @@ def test_all_of_it_within_one_limit(late, missing):
     assert machine.mark
 
 
+def test_the_node_that_transom_runs_on_is_rebooted_by_a_person_and_waited_for():
+    machine, said = Machine(), []
+    there = world(machine, said)
+    began = machine.clock
+
+    def sleep(seconds: float) -> None:
+        machine.clock += seconds
+        if machine.rebooted is None and machine.clock - began >= 40:
+            machine.rebooted = machine.clock
+
+    there.sleep = sleep
+    reboot.apply(dataclasses.replace(ACTION, by_hand=True), eff.Effect(), there, CONTEXT)
+    assert machine.rebooted is not None
+    assert machine.rebooted - began >= 40
+    assert "systemctl reboot" in said[0]
+    assert not machine.mark
+
+
+def test_nobody_reboots_the_node_that_transom_runs_on():
+    machine = Machine()
+    with pytest.raises(errors.Unreachable, match="another boot id"):
+        reboot.apply(dataclasses.replace(ACTION, by_hand=True), eff.Effect(), world(machine, []), CONTEXT)
+    assert machine.rebooted is None
+
+
 def test_a_node_that_has_rebooted_already_is_waited_for_and_not_rebooted():
     machine = Machine()
     machine.rebooted = machine.clock - 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from transom import model
 from transom.diagnose import rule, view
 from transom.host import kernel_args
@@ -25,8 +23,7 @@ def judge(host: view.Host) -> rule.Verdict:
             return rule.cannot_tell(fact.unknown)
     if boot.loader != "systemd-boot":
         return rule.clear()
-    # Read as if GRUB were the loader: these files are what the person has edited.
-    items = kernel_cmdline.SETTING.read(dataclasses.replace(host.facts, boot=dataclasses.replace(boot, loader="grub")))
+    items = kernel_cmdline.SETTING.read(host.facts)
     if isinstance(items, model.Unknown):
         return rule.cannot_tell(items.unknown)
     idle = [
