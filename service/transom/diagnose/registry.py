@@ -64,6 +64,14 @@ def run(
     return tuple(sorted(told, key=lambda one: (one.id, one.subject)))
 
 
+def guards(facts: model.Facts, node: wish.NodeWish, doing: frozenset[seam.When]) -> tuple[model.Finding, ...]:
+    """What of the host as it stands, whatever is wanted of it, is against changing or rebooting it: for the way back from a run."""
+    bare = dataclasses.replace(node, host={}, guests=(), devices={})
+    judged = [one for one in verdicts(view.Host(facts, bare)) if one.rule.when in doing - {seam.When.ALWAYS}]
+    findings = (seam.finding(one.rule, one.subject, one.verdict, doing) for one in judged)
+    return tuple(sorted((one for one in findings if one), key=lambda one: one.id))
+
+
 def _subjects(one: Diagnosis, host: view.Host) -> Iterable[view.Host | view.Device | view.Guest]:
     match one.rule.scope:
         case seam.Scope.NODE:

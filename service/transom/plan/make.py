@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 
 from transom import model
 from transom.diagnose import registry as diagnoses
@@ -26,7 +27,9 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         draft.actions.append(reboot)
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
     draft.add(rom.removals(node, facts, ledger, draft.actions))
-    findings = _unique((*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft), _doing(draft))))
+    findings = _unique(
+        (*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft), doing(draft.actions)))
+    )
     gates = _gates(findings)
     held = any(not gate.open for gate in gates)
     return Plan(
@@ -43,14 +46,16 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     )
 
 
-def _doing(draft: Draft) -> frozenset[rule.When]:
-    """What of it the rules are about that guard the host."""
-    doing = {rule.When.ALWAYS}
-    if any(isinstance(action, (*acts.FILE_ACTIONS, acts.RunStep, acts.Reboot)) for action in draft.actions):
-        doing.add(rule.When.HOST)
-    if any(isinstance(action, acts.Reboot) for action in draft.actions):
-        doing.add(rule.When.REBOOT)
-    return frozenset(doing)
+def doing(actions: Iterable[acts.Action]) -> frozenset[rule.When]:
+    """What of these the rules are about that guard the host."""
+    found = {rule.When.ALWAYS}
+    for action in actions:
+        restores = isinstance(action, acts.RestoreFile) and bool(action.after or action.reboot)
+        if restores or isinstance(action, (*acts.FILE_ACTIONS, acts.RunStep, acts.Reboot)):
+            found.add(rule.When.HOST)
+        if isinstance(action, acts.Reboot):
+            found.add(rule.When.REBOOT)
+    return frozenset(found)
 
 
 def _within_reach(node: wish.NodeWish) -> wish.NodeWish:

@@ -224,7 +224,7 @@ class Job:
         back.refuse(run)
         facts = self._look()
         past = back.past(run, self.store, self.world, facts)
-        plan = undo.plan(self.node.name, past, facts)
+        plan = undo.guarded(undo.plan(self.node.name, past, facts), facts, self.node)
         self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
         return plan, undo.owes_reboot_still(past, facts)
 

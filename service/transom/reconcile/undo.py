@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from transom import model
+from transom.diagnose import registry as diagnoses
 from transom.guest import conf
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import keys, result
+from transom.plan import keys, make, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
+from transom.spec import wish
 
 
 def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
@@ -38,6 +41,17 @@ def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
         findings=tuple(findings),
         actions=() if gates else actions,
         gates=gates,
+    )
+
+
+def guarded(plan: result.Plan, facts: model.Facts, node: wish.NodeWish) -> result.Plan:
+    """The same, held where the host as it stands must not be changed or rebooted: the way back is a change like any other."""
+    against = diagnoses.guards(facts, node, make.doing(plan.actions))
+    if not against:
+        return plan
+    gates = tuple(result.Gate(one.id, False, f"{one.id}: {one.summary}") for one in against if one.holds)
+    return dataclasses.replace(
+        plan, findings=(*plan.findings, *against), gates=(*plan.gates, *gates), actions=() if gates else plan.actions
     )
 
 
@@ -168,13 +182,14 @@ def _afterwards(
             out.append((drift, acts.RunStep(step, why, command)))
     if past.same_boot:  # what runs has never seen the change
         return out
+    by_hand = facts.here is not False
     if any(effect.reboot for effect in touched):
-        out.append((None, acts.Reboot(boot_id, "what was undone leaves the running system at boot")))
+        out.append((None, acts.Reboot(boot_id, "what was undone leaves the running system at boot", by_hand=by_hand)))
     elif keeping.dirty or keeping.reboot_from == boot_id:
         why = "an earlier change comes into effect at boot"
         level, impact = model.Level.EFFECTIVE, model.Impact.HOST_REBOOT
         drift = _owed("boot/id", "rebooted", "not since the last change", level, impact, why)
-        out.append((drift, acts.Reboot(boot_id, why)))
+        out.append((drift, acts.Reboot(boot_id, why, by_hand=by_hand)))
     return out
 
 

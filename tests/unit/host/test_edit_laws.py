@@ -118,6 +118,21 @@ def test_owned_items_go_and_come_and_lines_of_others_stay(key, data):
 
 
 @pytest.mark.parametrize("key", READERS)
+@given(data=st.data())
+@settings(max_examples=120, deadline=None)
+def test_any_sequence_of_edits_is_idempotent_and_undone_to_the_byte(key, data):
+    """``owned`` as the ledger keeps it: what the edits brought; what stood there before is never owned."""
+    text, one, _ = _draw(key, data)
+    there = set(READERS[key](text))
+    now, owned = text, frozenset()
+    for wanted in data.draw(st.lists(st.lists(st.sampled_from(ITEMS[key]), unique=True), max_size=5)):
+        now = one.edit(now, owned, tuple(wanted))
+        owned = frozenset(wanted) - there
+        assert one.edit(now, owned, tuple(wanted)) == now
+    assert one.edit(now, owned, ()) == text
+
+
+@pytest.mark.parametrize("key", READERS)
 def test_an_empty_file_gets_a_header_and_goes_again(key):
     one = registry.by_key(key)
     after = one.edit("", frozenset(), tuple(ITEMS[key]))

@@ -11,6 +11,7 @@ from transom.plan import actions as acts
 from transom.reconcile import changed, undo
 from transom.reconcile import effect as eff
 from transom.report import plan_text
+from transom.spec import wish
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 CONF = "/etc/pve/qemu-server/112.conf"
@@ -263,3 +264,38 @@ def test_it_says_what_comes_back_and_names_the_very_image():
     shown = plan_text.text(made)
     assert "-blacklist i915" in shown
     assert "+blacklist nouveau" in shown
+
+
+ACCESS = wish.Access((), "t", wish.SecretRef(env="X"), "", "", "pve1", 22, "root", wish.SecretRef(env="Y"), "")
+NODE = wish.NodeWish("pve1", "pve1", "Node/pve1", "home", ACCESS, {}, {}, ())
+CALM = model.Standing((), (), {}, None, (), (), (), ())
+
+
+@pytest.mark.parametrize(
+    ("standing", "holds"),
+    [
+        (CALM, []),
+        (dataclasses.replace(CALM, ha=("vm:100 started",)), ["ha-service-active"]),
+        (dataclasses.replace(CALM, jobs=("vzdump of 100, UPID",)), ["job-running"]),
+        (dataclasses.replace(CALM, votes=model.Votes(2, 2, 1)), ["quorum-needs-node"]),
+        (dataclasses.replace(CALM, dpkg=model.Unknown("not read")), ["dpkg-unfinished"]),
+    ],
+)
+def test_the_way_back_is_held_by_what_holds_the_way_there(standing, holds):
+    facts = dataclasses.replace(FACTS, standing=standing)
+    held = undo.guarded(plan([WROTE], {MODPROBE: changed.Present(A, None)}, facts=facts), facts, NODE)
+    assert [gate.name for gate in held.gates] == holds
+    assert bool(held.actions) is not bool(holds)
+
+
+def test_a_vm_goes_back_whatever_stands_against_the_host():
+    made = changed.Present("b" * 64, CREATED)
+    back = plan([MADE], {CONF: made})
+    assert undo.guarded(back, FACTS, NODE) == back
+    assert back.actions
+
+
+def test_the_host_that_transom_runs_on_goes_back_by_a_persons_reboot():
+    facts = dataclasses.replace(FACTS, here=True)
+    made = plan([WROTE], {MODPROBE: changed.Present(A, None)}, facts=facts)
+    assert [action.by_hand for action in made.actions if isinstance(action, acts.Reboot)] == [True]
