@@ -30,16 +30,14 @@ spec:
     endpoints: ["https://192.0.2.11:8006"]
     token: {{id: "transom@pve!transom", secret: {{file: {secret}}}}}
     fingerprint: 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF
-  ssh: {{key: {{file: /nowhere/key}}}}
+{cluster_ssh}
 ---
 apiVersion: transom/v1
 kind: Node
 metadata: {{name: pve1}}
 spec:
   cluster: home
-  ssh:
-    address: 192.0.2.11
-    host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGUga2V5OiBwdXQgeW91ciBob3N0J3Mga2V5
+{node_ssh}
 ---
 apiVersion: transom/v1
 kind: VirtualMachine
@@ -52,8 +50,15 @@ spec:
     cores: 2
     cpu: {cpu}
     disks: {{scsi0: {{storage: local-lvm, size: 4G}}}}
-  raw: {{args: "-smbios type=11,value={serial}"}}
+{raw}
 """
+SSH = {
+    "cluster_ssh": "  ssh: {{key: {{file: /nowhere/key}}}}",
+    "node_ssh": "  ssh: {{address: 192.0.2.11, host_key: ssh-ed25519 "
+    "AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGUga2V5OiBwdXQgeW91ciBob3N0J3Mga2V5}}",
+    "raw": '  raw: {{args: "-smbios type=11,value={serial}"}}',
+}
+NO_SSH = {"cluster_ssh": "", "node_ssh": "", "raw": '  raw: {{description: "serial {serial}"}}'}
 
 
 class Confs(collections.abc.Mapping[int, str]):
@@ -92,7 +97,9 @@ class Clock:
 class Bench:
     """``line`` and ``fakes`` are the modules of the tests' own parts."""
 
-    def __init__(self, folder: pathlib.Path, seed: int, line: types.ModuleType, fakes: types.ModuleType) -> None:
+    def __init__(
+        self, folder: pathlib.Path, seed: int, line: types.ModuleType, fakes: types.ModuleType, *, shell: bool = True
+    ) -> None:
         self.rng, self.clock, self.folder = random.Random(seed), Clock(), folder
         self.killed = line.Killed
         root, state = folder / "node", dataclasses.replace(world.lab_world(NAME), delay=0)
@@ -102,7 +109,8 @@ class Bench:
         self.api = line.Api(self.here)
         self.line = line.Line(self.api, self.rng)
         (folder / "secret").write_text(state.tokens[0].secret)
-        self.host = _host(fakes, self.here)
+        self._shell = shell
+        self.host = _host(fakes, self.here) if shell else w.NoShell(NAME)
         self.store = store.open_store(folder)
         self._papers = papers.Papers(self.store)
         self._connector = client.Connector(
@@ -114,7 +122,9 @@ class Bench:
         self.store.close()
 
     def declare(self, **values: object) -> None:
-        texts = DOCUMENTS.format(**{"secret": self.folder / "secret", "serial": "a", **values})
+        given = {"secret": self.folder / "secret", "serial": "a", **values}
+        parts = {name: text.format(**given) for name, text in (SSH if self._shell else NO_SSH).items()}
+        texts = DOCUMENTS.format(**given, **parts)
         own = self._papers.parse([backend.Text("fleet.yaml", texts)])
         self.store.put_documents([bundle.dump(item) for item in own], self.clock())
 

@@ -44,13 +44,13 @@ def bench(tmp_path: pathlib.Path, line: types.ModuleType, fakes: types.ModuleTyp
     memory = pathlib.Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else tmp_path) as top:
 
-        def make(seed: int):
+        def make(seed: int, *, shell: bool = True):
             while made:
                 made.pop().close()
             shutil.rmtree(pathlib.Path(top, str(seed - 1)), ignore_errors=True)
             folder = pathlib.Path(top, str(seed))
             folder.mkdir()
-            made.append(bench.Bench(folder, seed, line, fakes))
+            made.append(bench.Bench(folder, seed, line, fakes, shell=shell))
             return made[-1]
 
         yield make
