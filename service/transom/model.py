@@ -309,6 +309,8 @@ class Facts:
     usb: Maybe[frozenset[str]] = Unknown("not read")
     """``vendor:product`` of every USB device present."""
     storages: Maybe[frozenset[str]] = Unknown("not read")
+    interfaces: Maybe[frozenset[str]] = Unknown("not read")
+    """Names of the network interfaces that are there, bridges among them."""
     iomem: Maybe[str] = Unknown("not read")
     """``/proc/iomem``: who holds a device's memory."""
     esps: Maybe[tuple[Esp, ...]] = Unknown("not read")

@@ -18,6 +18,7 @@ from transom.host.probes import (
     ha,
     hardware,
     identity,
+    interfaces,
     iomem,
     jobs,
     keeping,
@@ -50,7 +51,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     seen, booted, machine, parameters = of(files.PROBE), of(boot.PROBE), of(hardware.PROBE), of(options.PROBE)
     loaded, devices, versions, configs = of(modules.PROBE), of(pci.PROBE), of(packages.PROBE), of(guests.make(node))
     images, plugged, ranges, kept = of(roms.PROBE), of(usb.PROBE), of(iomem.PROBE), of(keeping.PROBE)
-    others, name = of(vmlist.make(node)), of(identity.PROBE)
+    others, name, named = of(vmlist.make(node)), of(identity.PROBE), of(interfaces.PROBE)
     storage, network, lxc, voting = of(disks.PROBE), of(links.PROBE), of(containers.make(node)), of(votes.PROBE)
     services, tasks, packaging, room = of(ha.make(node)), of(jobs.PROBE), of(dpkg.PROBE), of(space.PROBE)
     esps, kernel, started = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE)
@@ -71,6 +72,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         roms=images,
         rom_users=started,
         usb=plugged,
+        interfaces=named,
         iomem=ranges,
         esps=esps,
         standing=model.Standing(storage, network, lxc, voting, services, tasks, packaging, room),
@@ -101,6 +103,7 @@ def unknown(node: str, reason: str) -> model.Facts:
         modules=why,
         roms=why,
         usb=why,
+        interfaces=why,
         iomem=why,
         keeping=why,
         elsewhere=why,

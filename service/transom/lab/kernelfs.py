@@ -24,6 +24,8 @@ def write_sys(target: Path, machine: world.LabNode, booted: boot.Booted) -> None
         "class/iommu",
         "class/drm",
         "firmware/acpi/tables",
+        "class/net/lo",
+        *(f"class/net/{bridge}" for bridge in machine.bridges),
     ):
         (target / folder).mkdir(parents=True, exist_ok=True)
     for device in boot.visible(machine):

@@ -60,6 +60,7 @@ TEXTS = {
     "proc/cmdline": 'BOOT_IMAGE=/boot/vmlinuz-5.15.74-1-pve root=/dev/sda1 ro quiet dyndbg="file a +p"\n',
     "proc/modules": "vfio_pci 16384 0 - Live 0x0\nsnd_hda_intel 16384 1 - Live 0x0\n",
     "proc/stat": "cpu 0 0\nbtime 1700000000\n",
+    "sys/class/net/vmbr0/mtu": "1500\n",
     "proc/iomem": "00001000-0009ffff : System RAM\nc0000000-dfffffff : PCI Bus 0000:00\n"
     "  c0000000-cfffffff : 0000:00:02.0\n    c0000000-c07e8fff : BOOTFB\n",
     "proc/cpuinfo": "processor\t: 0\nmodel name\t: Intel(R) Core(TM) i5-10400 CPU @ 2.90GHz\n",
