@@ -80,7 +80,7 @@ def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:
         return Draft(findings=[wants])
     file = find(guest, desk.files, desk.ledger)
     if file is None:
-        absent = _elsewhere(desk, guest) or whose.gone(guest)
+        absent = _unread(desk, guest) or _elsewhere(desk, guest) or whose.gone(guest)
         return Draft(findings=[absent]) if absent else _create(desk, guest, wants)
     if isinstance(file.text, model.Unknown):
         return Draft(findings=[cannot_read(f"VM {file.vmid}", file.text.unknown)])
@@ -150,6 +150,15 @@ def _made(guest: wish.GuestWish, ledger: Ledger) -> list[int]:
     """Ids under which we made a VM for this document."""
     rows = ((re.fullmatch(r"qemu/(\d+)", path), entry) for path, entry in ledger.items())
     return [int(match[1]) for match, entry in rows if match and entry.document == guest.document]
+
+
+def _unread(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
+    """A VM that is looked for by its mark may be the one that could not be read: another one is not made beside it."""
+    if guest.vmid is not None:
+        return None
+    texts = ((vmid, file.text) for vmid, file in sorted(desk.files.items()))
+    unread = next(((vmid, text.unknown) for vmid, text in texts if isinstance(text, model.Unknown)), None)
+    return cannot_read(f"VM {unread[0]}, which may be {guest.document}", unread[1]) if unread else None
 
 
 def _elsewhere(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:

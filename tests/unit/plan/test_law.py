@@ -467,3 +467,14 @@ def test_the_host_that_transom_runs_on_is_rebooted_by_a_person(desk):
     (reboot,) = [action for action in plan.actions if isinstance(action, acts.Reboot)]
     assert reboot.by_hand
     assert "systemctl reboot" in reboot.describe()
+
+
+def test_no_second_vm_is_made_beside_one_that_could_not_be_read(desk):
+    """Looked for by its mark, it may be the very one."""
+    (guest,) = wanted().guests
+    want = dataclasses.replace(wanted(), guests=(dataclasses.replace(guest, vmid=None),))
+    facts = desk.node.facts()
+    unread = model.GuestFile(100, model.Unknown("the API answered nonsense"), "")
+    plan = make.make(want, dataclasses.replace(facts, guests={**facts.guests, 100: unread}), {})
+    assert plan.actions == ()
+    assert [one.subject for one in plan.findings if one.holds] == ["VM 100, which may be VirtualMachine/win11-igd"]
