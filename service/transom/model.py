@@ -249,6 +249,18 @@ class Standing:
 
 
 @dataclasses.dataclass(frozen=True)
+class PciMapping:
+    """A resource mapping of the cluster. ``entries``: all nodes', as PVE has them (``node=pve1,path=…,id=8086:9bc8``)."""
+
+    name: str
+    entries: tuple[str, ...]
+    digest: str
+    """Of the file with all mappings."""
+    checks: tuple[str, ...] = ()
+    """What PVE finds wrong with it on this node."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Keeping:
     """What Transom left on the node about itself (``/var/lib/transom``)."""
 
@@ -311,6 +323,8 @@ class Facts:
     storages: Maybe[frozenset[str]] = Unknown("not read")
     interfaces: Maybe[frozenset[str]] = Unknown("not read")
     """Names of the network interfaces that are there, bridges among them."""
+    mappings: Maybe[dict[str, PciMapping]] = Unknown("not read")
+    """PCI mappings of the cluster by name, those that the API user may see. Unknown before PVE 8.0, which has none."""
     iomem: Maybe[str] = Unknown("not read")
     """``/proc/iomem``: who holds a device's memory."""
     esps: Maybe[tuple[Esp, ...]] = Unknown("not read")

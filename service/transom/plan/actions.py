@@ -263,6 +263,46 @@ class DestroyGuest:
 
 
 @dataclasses.dataclass(frozen=True)
+class SetMapping:
+    """Give a PCI mapping of the cluster another entry for one node, if nobody changed the mappings since. Other nodes' stay."""
+
+    name: str
+    digest: str
+    """Of the file with all mappings; empty when this one is to be made."""
+    others: tuple[str, ...]
+    """The entries that stay as they are."""
+    entry: str | None
+    """This node's; None takes it out, and with the last one the mapping."""
+    before: str | None
+    kind: Literal["set-mapping"] = "set-mapping"
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        return (*self.others, *((self.entry,) if self.entry is not None else ()))
+
+    def describe(self) -> str:
+        if self.entry is None:
+            return f"take this node out of PCI mapping {self.name}"
+        return f"{'correct' if self.before else 'add'} this node's entry in PCI mapping {self.name}: {self.entry}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (_pvesh(self.name, self.entries, new=not self.digest),)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        back = (*self.others, *((self.before,) if self.before is not None else ()))
+        return (_pvesh(self.name, back, new=self.entry is None and not self.others),)
+
+
+def _pvesh(name: str, entries: tuple[str, ...], *, new: bool) -> str:
+    if not entries:
+        return shlex.join(["pvesh", "delete", f"/cluster/mapping/pci/{name}"])
+    maps = [word for entry in entries for word in ("--map", entry)]
+    if new:
+        return shlex.join(["pvesh", "create", "/cluster/mapping/pci", "--id", name, *maps])
+    return shlex.join(["pvesh", "set", f"/cluster/mapping/pci/{name}", *maps])
+
+
+@dataclasses.dataclass(frozen=True)
 class RestoreFile:
     """Put a before-image back, if the file still is what the run left. ``vmid`` is set for a VM's configuration."""
 
@@ -318,6 +358,7 @@ Action = Annotated[
     | ChangeGuest
     | RestartGuest
     | DestroyGuest
+    | SetMapping
     | RestoreFile,
     pydantic.Field(discriminator="kind"),
 ]

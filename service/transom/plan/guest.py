@@ -113,7 +113,12 @@ def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> di
         address = devices.resolve(guest.device, node, facts)
         if isinstance(address, model.Finding):
             return address
-        value = hostpci.render_hostpci(address, guest.hostpci, guest.rom.filename if guest.rom else None)
+        rom, mapping = guest.rom.filename if guest.rom else None, guest.device.mapping
+        value = (
+            hostpci.render_mapped(mapping, guest.hostpci, rom)
+            if mapping
+            else hostpci.render_hostpci(address, guest.hostpci, rom)
+        )
         config["hostpci0"] = wish.Want(value, guest.document, f"device {guest.device.name}")
     if guest.identity:  # known by that: what it was adopted with is no mark yet
         return config

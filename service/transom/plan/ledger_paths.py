@@ -1,7 +1,7 @@
 """The names of what is ours, built and taken apart in one place.
 
-``host/<setting>/<item>``, ``foreign/<file>/<mark>/<setting>=<item>+…`` (percent-quoted), ``rom/<file name>``, ``qemu/<vmid>`` and
-``qemu/<vmid>/<key>``; a VM whose id is still open is ``qemu/(<document name>)``.
+``host/<setting>/<item>``, ``foreign/<file>/<mark>/<setting>=<item>+…`` (percent-quoted), ``rom/<file name>``, ``mapping/<name>``,
+``qemu/<vmid>`` and ``qemu/<vmid>/<key>``; a VM whose id is still open is ``qemu/(<document name>)``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,17 @@ class Guest:
         return int(self.subject) if self.subject.isdecimal() else None
 
 
-Path = Host | Foreign | Rom | Guest
+@dataclasses.dataclass(frozen=True)
+class PciMapping:
+    """This node's entry in a resource mapping."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"mapping/{self.name}"
+
+
+Path = Host | Foreign | Rom | Guest | PciMapping
 
 
 def guest(vmid: int | None, name: str = "", key: str = "") -> Guest:
@@ -83,6 +93,8 @@ def parse(path: str) -> Path:
             return Foreign(urllib.parse.unquote(first), place, items)
         case "rom" if rest:
             return Rom(rest)
+        case "mapping" if rest:
+            return PciMapping(rest)
         case "qemu" if first and bool(mark) == bool(second):
             return Guest(first, second)
     raise ValueError(f"{path!r} is no path of the ledger")

@@ -11,7 +11,7 @@ from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import guest, host, rom
+from transom.plan import guest, host, mapping, rom
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.plan.result import Gate, Plan
 from transom.spec import wish
@@ -25,7 +25,9 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     draft.add(rom.plan(node, facts))
     if reboot:
         draft.actions.append(reboot)
+    draft.add(mapping.plan(node, facts))
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
+    draft.add(mapping.removals(node, facts, ledger, draft.actions))
     draft.add(rom.removals(node, facts, ledger, draft.actions))
     findings = _unique(
         (*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft), doing(draft.actions)))

@@ -98,7 +98,7 @@ def root_only(nodes: Sequence[wish.NodeWish]) -> dict[str, tuple[str, ...]]:
     found = {}
     for guest in (guest for node in nodes for guest in node.guests):
         keys = {key for key, want in guest.config.items() if _by_root(key, want.value)}
-        if guest.device is not None:
+        if guest.device is not None and (guest.rom or not guest.device.mapping):
             keys.add("hostpci0")
         if keys:
             found[guest.document] = tuple(sorted(keys))
@@ -116,6 +116,12 @@ def _guest(guest: wish.GuestWish, version: str, *, agent: bool) -> Iterator[Need
     for key, want in sorted(guest.config.items()):
         if not _by_root(key, want.value):
             yield from _key(path, key, want.value, guest.document)
+    if guest.device is not None and guest.device.mapping:
+        why = f"make the mapping {guest.device.mapping}, and keep this node's entry right"
+        yield Need("/mapping/pci", "Mapping.Modify", why, guest.document)
+        yield Need(f"/mapping/pci/{guest.device.mapping}", "Mapping.Use", "use it as hostpci0", guest.document)
+        if not guest.rom:
+            yield Need(path, "VM.Config.HWType", "set hostpci0", guest.document)
     if agent:
         privilege = "VM.GuestAgent.Audit" if versions.matches(version, _AGENT) else "VM.Monitor"
         yield Need(path, privilege, "ask its guest agent", guest.document)

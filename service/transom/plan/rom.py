@@ -146,7 +146,7 @@ def _remove(
     if filename not in roms:
         draft.forgets.append(path)
         draft.noops.append(model.Noop(path, "already gone"))
-    elif user := next(_users(filename, facts, planned), None):
+    elif user := next(users(filename, facts, planned), None):
         draft.noops.append(model.Noop(path, f"kept: {user}"))
     elif roms[filename] != entry.applied:
         draft.forgets.append(path)
@@ -160,7 +160,7 @@ def _remove(
         draft.forgets.append(path)
 
 
-def _users(filename: str, facts: model.Facts, planned: Sequence[acts.Action]) -> Iterator[str]:
+def users(filename: str, facts: model.Facts, planned: Sequence[acts.Action]) -> Iterator[str]:
     """Who still needs the file afterwards: VMs that name it in their configuration, pending changes or snapshots, a QEMU that
     runs with it, an undo that would give it to a VM again. What could not be read counts as one who does."""
     restarts = {action.vmid for action in planned if isinstance(action, acts.RestartGuest)}

@@ -71,6 +71,15 @@ def _hex(value: Any) -> str:
     return digits
 
 
+def parse_mapping(row: Mapping[str, Any]) -> model.PciMapping:
+    """A row of ``/cluster/mapping/pci?check-node=``."""
+    entries, checks = row["map"], row.get("checks") or []
+    if not isinstance(entries, list) or not isinstance(checks, list):
+        raise errors.Garbled(f"mapping {row.get('id')!r}: no list of entries")
+    said = [str(mapping(one).get("message", "")).strip() for one in checks]
+    return model.PciMapping(str(row["id"]), tuple(map(str, entries)), str(row.get("digest", "")), tuple(said))
+
+
 def flag(value: Any) -> bool:
     """PVE's booleans are 1 and 0, now and then as text."""
     return str(value) == "1"

@@ -111,6 +111,21 @@ class Pve:
         data = answers.mapping(self._get("nodes", _node(node), "status"))
         return str(answers.mapping(data.get("current-kernel") or {}).get("release", ""))
 
+    def mappings(self, node: str) -> dict[str, model.PciMapping]:
+        """The PCI mappings that the user may see, by name, with what PVE finds wrong with them on ``node``. Not before PVE 8.0."""
+        rows = answers.rows(self._get("cluster", "mapping", "pci", params={"check-node": _node(node)}), "id", "map")
+        return {str(row["id"]): answers.parse_mapping(row) for row in rows}
+
+    def set_mapping(self, name: str, entries: Sequence[str], *, digest: str) -> None:
+        """Make a PCI mapping (``digest`` empty), give it these entries, or delete it (no entries). Void when the mappings are not
+        those of ``digest``."""
+        if not entries:
+            self._call("DELETE", "cluster", "mapping", "pci", name)
+        elif digest:
+            self._call("PUT", "cluster", "mapping", "pci", name, data={"map": entries, "digest": digest})
+        else:
+            self._call("POST", "cluster", "mapping", "pci", data={"id": name, "map": entries})
+
     def everywhere(self) -> tuple[model.ClusterGuest, ...]:
         """The VMs and containers of the whole cluster that the token may see, up to 10 s late."""
         rows = answers.rows(self._get("cluster", "resources", params={"type": "vm"}), "vmid", "node")

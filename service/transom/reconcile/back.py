@@ -39,6 +39,7 @@ def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts
         effects=effects,
         present=present,
         images=_images(run, effects, differing, world),
+        mapped=tuple(effect for effect in _all_effects(kept, run) if effect.mapping),
         by_api=not world.shell,
         same_boot=facts.boot.boot_id == run.boot_id,
         later=_later(run, others, kept),
@@ -47,6 +48,11 @@ def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts
 
 
 def _effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
+    """Those on files."""
+    return tuple(effect for effect in _all_effects(kept, run) if effect.path)
+
+
+def _all_effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
     """From the journal, in order; a step that was begun counts as done, for it may have been."""
     events: list[records.Event] = []
     for event in kept.events(run.id):
@@ -54,8 +60,7 @@ def _effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
             events.append(event)
         elif event.phase == engine.TAKEN:
             events.pop()  # the step's own: steps follow one another
-    found = (model.from_json(eff.Effect, event.data) for event in events)
-    return tuple(effect for effect in found if effect.path)
+    return tuple(model.from_json(eff.Effect, event.data) for event in events)
 
 
 def _present(world: w.World, path: str, vmid: int | None) -> changed.Present:

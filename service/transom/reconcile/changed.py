@@ -54,6 +54,8 @@ class Past:
     """The node has not rebooted since the run began, so what runs never saw the change."""
     later: tuple[Later, ...] = ()
     """What they left on the same files is ours too, and goes with this run."""
+    mapped: tuple[eff.Effect, ...] = ()
+    """What it did to PCI mappings, in order; these have no path."""
     by_api: bool = False
     """The node has no shell: a VM goes back key by key, and nothing else of it can."""
     others_owe_reboot: bool = False

@@ -27,6 +27,10 @@ class Effect:
     vmid: int | None = None
     wanted: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     """Keys of the VM that the step sets, None for deleted."""
+    mapping: str = ""
+    """Name of the PCI mapping in which the step gives this node another entry: ``mapping_after`` for ``mapping_before``."""
+    mapping_before: str | None = None
+    mapping_after: str | None = None
     image: str | None = None
     """The VM's configuration before, as its API told it, where no before-image can be kept on the node."""
 

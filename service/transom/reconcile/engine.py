@@ -17,7 +17,7 @@ from transom.plan import actions as acts
 from transom.plan import result
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
-from transom.reconcile.steps import build, destroy, files, guest, reboot, restart, rom
+from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom
 
 STEPS: Mapping[type, types.ModuleType] = {
     acts.WriteFile: files,
@@ -31,6 +31,7 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
     acts.DestroyGuest: destroy,
+    acts.SetMapping: mapping,
 }
 
 

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from transom import errors, model
 from transom.guest import conf, identity
 from transom.host import facts as host_facts
-from transom.host import probes, stream
+from transom.host import probes, stream, versions
 from transom.reconcile import told
 from transom.reconcile import world as w
 from transom.spec import wish
 
+_NO_MAPS = model.Unknown("PVE has them since 8.0")
 LIMIT = 60
 """Seconds for the whole script."""
 
@@ -76,6 +77,7 @@ def _with_api(facts: model.Facts, world: w.World) -> model.Facts:
     return dataclasses.replace(
         facts,
         states=told.ask("VM states", lambda: dict(world.api.guests(world.node))),
+        mappings=told.ask("PCI mappings", lambda: dict(world.api.mappings(world.node))) if _maps(world) else _NO_MAPS,
         quorate=told.ask("quorum", lambda: world.api.cluster_status().quorate),
         storages=told.ask("storages", lambda: frozenset(world.api.storages(world.node))),
     )
@@ -96,6 +98,11 @@ def _closer(
             told_by_itself = told.ask(f"VM {vmid}", functools.partial(world.api.status, world.node, vmid))
             found[vmid] = state if isinstance(told_by_itself, model.Unknown) else told_by_itself
     return found
+
+
+def _maps(world: w.World) -> bool:
+    """Whether this PVE has resource mappings."""
+    return versions.matches(world.api.version(), ">=8.0")
 
 
 def _ha(everywhere: tuple[model.ClusterGuest, ...] | model.Unknown) -> dict[int, str] | model.Unknown:

@@ -45,6 +45,8 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             return action.kind, action.vmid
         case acts.DestroyGuest():
             return action.kind, action.vmid, action.name
+        case acts.SetMapping():
+            return action.kind, action.name, action.entry
         case acts.RestoreFile():
             return action.kind, action.path, action.backup, action.before_sha256
 

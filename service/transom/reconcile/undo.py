@@ -10,7 +10,7 @@ from transom.diagnose import registry as diagnoses
 from transom.guest import conf
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import keys, make, result
+from transom.plan import keys, make, mapping, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -29,15 +29,20 @@ def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
             findings.append(step)
         else:
             back.append((effect, step))
+    maps = _mappings_back(node, past, facts, findings)
     findings += _still_named([action for _, action in back if isinstance(action, acts.RestoreFile)], facts)
     findings += _later(past)
     rest = _afterwards([effect for effect, _ in back], past, facts, findings)
     gates = tuple(result.Gate(one.id, False, f"{one.id}: {one.summary}") for one in findings if one.holds)
-    actions = (*(action for _, action in reversed(back)), *(action for _, action in rest))
+    actions = (*(action for _, action in reversed(back)), *(action for _, action in maps), *(one for _, one in rest))
     return result.Plan(
         node=node,
         documents=f"undo of {past.run}",
-        drifts=(*(_drift(effect, past) for effect, _ in back), *(drift for drift, _ in rest if drift)),
+        drifts=(
+            *(_drift(effect, past) for effect, _ in back),
+            *(drift for drift, _ in maps),
+            *(drift for drift, _ in rest if drift),
+        ),
         findings=tuple(findings),
         actions=() if gates else actions,
         gates=gates,
@@ -101,6 +106,40 @@ def _restore(effect: eff.Effect, past: changed.Past) -> acts.RestoreFile:
         owes=effect.reboot and not past.same_boot,
         vmid=effect.vmid,
     )
+
+
+def _mappings_back(
+    node: str, past: changed.Past, facts: model.Facts, findings: list[model.Finding]
+) -> list[tuple[model.Drift, acts.SetMapping]]:
+    """This node's entries as they were, where they still are what the run left."""
+    if not past.mapped:
+        return []
+    if isinstance(facts.mappings, model.Unknown):
+        findings.append(cannot_read("PCI mappings", facts.mappings.unknown))
+        return []
+    found = []
+    for name in dict.fromkeys(effect.mapping for effect in past.mapped):
+        ours = [effect for effect in past.mapped if effect.mapping == name]
+        before, after = ours[0].mapping_before, ours[-1].mapping_after
+        there = facts.mappings.get(name)
+        mine, others = mapping.entries_of(facts.node, there)
+        now = mine[0] if mine else None
+        if len(mine) <= 1 and _same_entry(now, before):
+            continue
+        if len(mine) > 1 or not _same_entry(now, after):
+            summary = f"this node's entry in PCI mapping {name} was changed after the run: {', '.join(mine) or 'gone'}"
+            remedy = "Set it as it should be (Datacenter, Resource Mappings), then undo again."
+            findings.append(changed.finding("changed-since", f"mapping {name}", summary, remedy))
+            continue
+        drift = model.Drift(
+            f"mapping/{name}", before, now, model.Level.PERSISTED, model.Impact.LIVE, "", f"undo on {node}"
+        )
+        found.append((drift, acts.SetMapping(name, there.digest if there else "", others, before, now)))
+    return found
+
+
+def _same_entry(one: str | None, other: str | None) -> bool:
+    return one is other is None or (one is not None and other is not None and mapping.same(one, other))
 
 
 # --- what else rests on what goes ------------------------------------------------------------------------------------

@@ -164,6 +164,7 @@ class Device(base.Base):
 
     id: fields.DeviceId
     address: fields.PciAddress | None = None
+    mapping: fields.MappingName | None = None
 
 
 class NodeSpec(base.Base):

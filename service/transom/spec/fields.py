@@ -356,6 +356,7 @@ RomFilename = Annotated[
     str,
     Form(ROM_FILENAME, "the name of a file, without a folder", "vbios_uhd630.bin"),
 ]
+MappingName = Annotated[str, Form(r"^[A-Za-z][A-Za-z0-9_-]{1,127}$", "the name of a resource mapping", "igpu")]
 HostpciKey = Annotated[
     str,
     Form(

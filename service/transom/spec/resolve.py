@@ -65,7 +65,13 @@ def _ticket(ticket: documents.Ticket) -> wish.TicketRef:
 
 def _device(name: str, device: documents.Device) -> wish.DeviceWish:
     """``8086:9bc8:1849:9bc8`` holds both identities: four digits, a colon, four digits each."""
-    return wish.DeviceWish(name=name, id=device.id[:9], subsystem=device.id[10:], address=device.address or "")
+    return wish.DeviceWish(
+        name=name,
+        id=device.id[:9],
+        subsystem=device.id[10:],
+        address=device.address or "",
+        mapping=device.mapping or "",
+    )
 
 
 def _rom(item: bundle.Loaded, rom: documents.Rom) -> wish.RomWish:

@@ -36,6 +36,8 @@ class DeviceWish:
     """``vendor:device``"""
     subsystem: str = ""
     address: str = ""
+    mapping: str = ""
+    """The cluster's resource mapping by which VMs get it; empty for its address."""
 
 
 @dataclasses.dataclass(frozen=True)
