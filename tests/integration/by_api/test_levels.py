@@ -7,6 +7,7 @@ import pytest
 from transom import errors, model
 from transom.guest import conf
 from transom.lab.pve import power
+from transom.pve import client
 
 
 def running(bench, spec="  hardware: {name: win, memory: 4096, cores: 4}\n"):
@@ -72,6 +73,27 @@ def test_what_a_restart_brings_along_is_told(bench):
     (found,) = [one for one in bench.plan().findings if one.id == "pending-comes-along"]
     assert not found.holds
     assert "balloon" in found.summary
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_a_failed_hotplug_is_no_failure_once_the_change_is_pending(bench, monkeypatch, applied):
+    running(bench)
+    bench.put("  hardware: {name: win, memory: 8192, cores: 4}\n")
+    update = client.Pve.update
+
+    def refused(self, *args, **named):
+        if applied:
+            update(self, *args, **named)
+        raise errors.Rejected("400 Parameter verification failed.; memory: hotplug problem - no slot left")
+
+    monkeypatch.setattr(client.Pve, "update", refused)
+    if applied:
+        bench.apply()
+        assert conf.parse(bench.text()).main["memory"] == "8192"
+        assert any("left pending by PVE" in line for line in bench.said)
+    else:
+        with pytest.raises(errors.Rejected, match="no slot left"):
+            bench.apply()
 
 
 def test_a_start_that_fails_ends_the_run_with_what_pve_says(bench, monkeypatch):
