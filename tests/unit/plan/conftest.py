@@ -24,7 +24,10 @@ GRUB_DISTRIBUTOR=`( . /etc/os-release && echo ${NAME} )`
 GRUB_CMDLINE_LINUX_DEFAULT="quiet"
 GRUB_CMDLINE_LINUX=""
 """
-COVERED = ("/etc/default/grub.d/*.cfg", "/etc/modprobe.d/*.conf", "/etc/modules-load.d/*.conf", "/usr/share/kvm/*")
+COVERED = (
+    "/etc/default/grub.d/*.cfg", "/etc/modprobe.d/*.conf", "/etc/modules-load.d/*.conf", "/usr/share/kvm/*",
+    "/etc/sysctl.d/*.conf", "/etc/initramfs-tools/scripts/init-top/*",
+)  # fmt: skip
 IGPU = model.PciDevice("0000:00:02.0", "8086", "9bc8", "030000", "1849:9bc8", "03", "i915", None, True)
 AUDIO = model.PciDevice("0000:00:1f.3", "8086", "a3f0", "040300", "1849:9bc8", "", "snd_hda_intel", None)
 
@@ -41,6 +44,9 @@ class Node:
         self.files: dict[str, tuple[str, int]] = {}
         self.boots = 0
         self.guests: dict[int, str] = {}
+        self.devices: tuple[model.PciDevice, ...] = (IGPU, AUDIO)
+        self.sysctl = {"vm.nr_hugepages": "0"}
+        self.options = {"kvm.ignore_msrs": "N"}
         self.running: set[int] = set()
         self.roms: dict[str, str] = {}
         self.builds = {"igd": model.RomResult("built", "b" * 64, "/state/roms/built/" + "b" * 64)}
@@ -68,12 +74,21 @@ class Node:
         ids = {item.value for item in modprobe_items(facts, "vfio_ids")}
         wanted = {item.value for item in modprobe_items(facts, "modules")}
         self.modules = (wanted - ({"vfio_virqfd"} if not KERNEL.startswith("5.") else set())) | {"loop"}
+        kept = {item.value for item in modprobe_items(facts, "driver_override")}
         self.pci = tuple(
             dataclasses.replace(
-                dev, driver="vfio-pci" if dev.id in ids else "" if dev.driver in blacklist else dev.driver
+                dev,
+                driver="vfio-pci"
+                if dev.id in ids or f"{dev.address}={dev.id}" in kept
+                else ""
+                if dev.driver in blacklist
+                else dev.driver,
             )
-            for dev in (IGPU, AUDIO)
+            for dev in self.devices
         )
+        given = (item.value.partition("=") for item in modprobe_items(facts, "module_options"))
+        self.options = {"kvm.ignore_msrs": "N", **{key: value for key, _, value in given}}
+        self.step(model.Step.SYSCTL)
         self.modules |= {dev.driver.replace("-", "_") for dev in self.pci if dev.driver}
 
     def grub_cfg_tokens(self) -> list[str]:
@@ -87,6 +102,9 @@ class Node:
             tokens = " ".join(word.token for word in merged.words)
             entry = f"menuentry 'Proxmox VE GNU/Linux' {{\n\tlinux\t/boot/vmlinuz-{KERNEL} root=/dev/pve/root ro {tokens}\n}}\n"
             self.write("/boot/grub/grub.cfg", entry)
+        elif step is model.Step.SYSCTL:
+            items = modprobe_items(self.facts(), "sysctl")
+            self.sysctl |= {key: value for key, _, value in (item.value.partition("=") for item in items)}
         else:
             self.initrd = ("image", next(self.clock))
         self.dirty.discard(step)
@@ -105,6 +123,8 @@ class Node:
             files=files,
             covered=COVERED,
             modules=frozenset(getattr(self, "modules", ())),
+            module_options=dict(self.options),
+            sysctl=dict(self.sysctl),
             pci=getattr(self, "pci", (IGPU, AUDIO)),
             packages={"pve-qemu-kvm": "7.1.0-4", "pve-manager": "7.3-3"},
             hardware=model.Hardware(dmar=True),

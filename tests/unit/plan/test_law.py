@@ -478,3 +478,67 @@ def test_no_second_vm_is_made_beside_one_that_could_not_be_read(desk):
     plan = make.make(want, dataclasses.replace(facts, guests={**facts.guests, 100: unread}), {})
     assert plan.actions == ()
     assert [one.subject for one in plan.findings if one.holds] == ["VM 100, which may be VirtualMachine/win11-igd"]
+
+
+def with_host(node: wish.NodeWish, **more: str) -> wish.NodeWish:
+    extra = {key: (wish.Want(value, node.document),) for key, value in more.items()}
+    return dataclasses.replace(node, host={**node.host, **extra})
+
+
+def test_options_and_sysctl_settle_and_go_to_the_byte(desk):
+    desk.apply(wanted())
+    files = {path: text for path, (text, _) in desk.node.files.items() if not path.startswith("/boot")}
+    more = with_host(wanted(), module_options="kvm.ignore_msrs=1", sysctl="vm.nr_hugepages=1024")
+    plan = desk.apply(more)
+    assert [action.step for action in plan.actions if isinstance(action, acts.RunStep)] == [
+        model.Step.INITRAMFS,
+        model.Step.SYSCTL,
+    ]
+    assert desk.plan(more).empty
+    desk.node.sysctl["vm.nr_hugepages"] = "7"
+    again = desk.apply(more)
+    assert [type(action).__name__ for action in again.actions] == ["RunStep"]
+    assert desk.plan(more).empty
+    desk.apply(wanted())
+    assert desk.plan(wanted()).empty
+    assert {path: text for path, (text, _) in desk.node.files.items() if not path.startswith("/boot")} == files
+
+
+def test_sysctl_alone_needs_no_reboot(desk):
+    bare = dataclasses.replace(wanted(), host={}, guests=())
+    plan = desk.apply(with_host(bare, sysctl="vm.nr_hugepages=1024"))
+    assert [type(action).__name__ for action in plan.actions] == ["WriteFile", "RunStep"]
+    assert plan.impact is model.Impact.LIVE
+    gone = desk.apply(bare)
+    assert [type(action).__name__ for action in gone.actions] == ["RemoveFile", "RunStep"]
+    assert desk.plan(bare).empty
+
+
+def test_a_device_with_a_twin_is_bound_by_its_address_and_the_twin_stays(desk):
+    igpu, audio = desk.node.devices
+    twin = dataclasses.replace(igpu, address="0000:03:00.0", driver="i915", boot_vga=False)
+    desk.node.devices = (igpu, audio, twin)
+    desk.node.reboot()
+    node = wanted()
+    (guest,) = node.guests
+    assert guest.device is not None
+    device = dataclasses.replace(guest.device, address=igpu.address)
+    host = {**node.host, "blacklist": ()}  # it would take the driver from the twin too, which is refused
+    node = dataclasses.replace(
+        node,
+        host=host,
+        devices={device.name: device},
+        guests=(dataclasses.replace(guest, device=device),),
+    )
+    plan = desk.apply(node)
+    (script,) = [one for one in plan.actions if isinstance(one, acts.WriteFile) and "init-top" in one.path]
+    assert script.mode == 0o755
+    assert {dev.address: dev.driver for dev in desk.node.pci} == {
+        igpu.address: "vfio-pci",
+        audio.address: "snd_hda_intel",
+        twin.address: "i915",
+    }
+    refused = make.make(
+        dataclasses.replace(node, host={**host, "blacklist": wanted().host["blacklist"]}), desk.node.facts(), {}
+    )
+    assert "driver-serves-host" in {one.id for one in refused.findings if one.holds}

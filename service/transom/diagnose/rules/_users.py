@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, view
-from transom.host import module_names
+from transom.host import devices, module_names
 from transom.host.settings import vfio_ids
 
 _DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
@@ -48,5 +48,6 @@ def _given(host: view.Host, pci: tuple[model.PciDevice, ...]) -> frozenset[str]:
     """Addresses of what documents give away: by a device, or by an id for vfio-pci."""
     declared = (view.Device(host, device) for device in host.wish.devices.values())
     present = (device.present() for device in (*declared, *host.devices))
-    by_id = (dev.address for dev in pci for one in host.wanted("vfio_ids") if vfio_ids.matches(one, dev))
+    ids = [want.value for want in devices.by_address(host.wish, pci).get("vfio_ids", ())]
+    by_id = (dev.address for dev in pci for one in ids if vfio_ids.matches(one, dev))
     return frozenset(dev.address for dev in present if isinstance(dev, model.PciDevice)) | frozenset(by_id)
