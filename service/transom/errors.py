@@ -11,7 +11,8 @@ TransomError
  │    └── VmidTaken another writer took the id of a VM to be made  the next id is tried
  ├── Garbled        an answer that cannot be understood            yes, later; nothing acts on it
  ├── RomError       firmware or option ROM bytes are not as needed never
- └── SandboxError   the worker has no walls, crashed or met a limit never
+ ├── SandboxError   the worker has no walls, crashed or met a limit never
+ └── Defect         a mistake in Transom itself                    never: stop and tell
 
 Adapters translate once, ``raise … from``. "Held by a gate" is an outcome and has no class here.
 """
@@ -132,3 +133,7 @@ class SandboxError(TransomError):
     def __init__(self, message: str, *, stage: str = "", hint: str = "") -> None:
         super().__init__(f"{message} (stage: {stage})" if stage else message, hint=hint)
         self.stage = stage
+
+
+class Defect(TransomError):
+    """A mistake in Transom itself: a run, a plan or a node that it meets ends in a state that says so."""

@@ -50,7 +50,12 @@ class Asks:
         operation = self._operation("provision", "", by, key or None, content)
         concerned = [node.name for node in nodes if not texts or _concerns(node, own, before)]
         plain = [bundle.dump(item) for item in own]
-        answer = self._store.operations.ask(operation, _shares(operation, concerned, approve=approve), plain)
+        wanted = {node.name: make.fingerprint(node) for node in nodes}
+        shares = [
+            dataclasses.replace(share, documents=wanted[share.node])
+            for share in _shares(operation, concerned, approve=approve)
+        ]
+        answer = self._store.operations.ask(operation, shares, plain)
         self._followed()
         self._ring_all(concerned, "documents")
         return _same(answer, content)
@@ -108,7 +113,7 @@ class Asks:
             # queued: who follows it must not take it for waiting still
             shares = [dataclasses.replace(share, state=records.QUEUED, reason="") for _, share in waiting]
         fresh = operation if operation is new else None
-        self._desk.approve_for(self._desk.plan(hash), found.kind, by, operation=fresh, shares=shares)
+        self._desk.approve_for(self._desk.plan(hash), by, operation=fresh, shares=shares)
         self._ring(found.node, "approved")
         return operation
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Callable
+from typing import Any
 
+from transom import errors
 from transom.plan import policy
 from transom.reconcile import hub, lease, settings
 from transom.spec import wish
-from transom.store import store
+from transom.store import records, store
 
 _PAUSE, _TRIPPED, _RESUMED, _OVER = "paused", "fleet-drift", "resumed-at", "lives-over"
 
@@ -75,9 +77,19 @@ class Control:
 
     # --- pause ---
 
+    def may_start(self, moment: records.Moment, *, asked: bool) -> None:
+        """Asked in the moment in which a run begins; ``asked``: it rests on an approval. Void when people have said otherwise since
+        it was decided on."""
+        if paused := _pause(moment.meta.get(_PAUSE)):
+            raise errors.Void(f"paused: {paused.reason}")
+        stands = moment.proposal
+        if stands is not None and stands.state == records.REJECTED:
+            raise errors.Void(stands.reason)
+        if asked and not (stands and stands.open):
+            raise errors.Void("it is not approved any more")
+
     def paused(self) -> Pause | None:
-        data = self._store.meta.get(_PAUSE)
-        return Pause(**{**data, "lives": tuple(data["lives"])}) if data else None
+        return _pause(self._store.meta.get(_PAUSE))
 
     def pause(self, reason: str, by: str) -> None:
         """No new change starts; one under way finishes. A second time changes only the reason."""
@@ -123,6 +135,10 @@ class Control:
     def tripped(self) -> policy.FleetScan | None:
         data = self._store.meta.get(_TRIPPED)
         return policy.FleetScan(data["nodes"], frozenset(data["newly_drifted"])) if data else None
+
+
+def _pause(data: Any) -> Pause | None:
+    return Pause(**{**data, "lives": tuple(data["lives"])}) if data else None
 
 
 def aware(at: float) -> datetime.datetime:

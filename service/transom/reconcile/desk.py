@@ -1,13 +1,15 @@
 """What became of plans, and how far operations have got: approvals, rejections, and the shares that wait for them.
 
-An approval names one plan and is good for one run: it is spent when a run of that plan has begun after it was given. So the run's
-own record spends it, and a crash in between loses nothing.
+An approval names one plan and is good for one run: the record of that run's beginning spends it, in one moment, so that a crash
+loses nothing and no clock is asked. When the run is cut off, the first plan found afterwards decides what becomes of the approval.
+Whatever a look decides about a plan or share is decided on what stands in the store in that moment: a person's word is never lost.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from transom import errors, model
 from transom.plan import policy, result
@@ -16,6 +18,8 @@ from transom.store import records, store
 
 _OPEN = (records.PROPOSED, records.WAITING, records.APPROVED, records.HELD)
 _APPROVABLE = (records.PROPOSED, records.WAITING, records.FAILED)
+RESTS = 2
+"""How often the rest of a cut-off run is gone on with: what cuts off a third one is probably the run itself."""
 Asked = tuple[records.Operation, records.Share]
 
 
@@ -36,119 +40,166 @@ class Desk:
             raise errors.Rejected(f"there is no plan {hash!r}", hint="transom plan shows those that are")
         return model.from_json(result.Plan, stored.content)
 
-    def proposal(self, hash: str) -> records.Proposal:
-        """Rejected when the plan was never proposed by the daemon."""
-        found = self._store.proposals.get(hash)
-        if found is None:
-            raise errors.Rejected(f"there is no plan {hash!r} to decide on", hint="transom plan shows those that are")
-        return found
+    def note(self, plan: result.Plan, kind: str, state: str, reason: str, *, unread: bool = False) -> None:
+        """What a look has found about ``plan``, which takes the place of the node's earlier ones of that kind; of those that are
+        approved too, unless it is ``unread``: then nobody knows yet. A rejection stands as long as the plan is the same, and so
+        does an approval."""
+        self.supersede(plan.node, kind, plan.hash, [one for one in _OPEN if not (unread and one == records.APPROVED)])
+        row = self._row(plan, kind, state, reason)
 
-    def note(self, plan: result.Plan, kind: str, state: str, reason: str) -> None:
-        """What a look has found about ``plan``, which takes the place of the node's earlier ones of that kind. A rejection stands
-        as long as the plan is the same, and so does an approval that is not spent."""
-        self.supersede(plan.node, kind, plan.hash)
-        old = self._store.proposals.get(plan.hash)
-        if old and (old.state == records.REJECTED or self.approval(plan.hash)):
-            return
-        if old and old.state == records.FAILED and state == records.WAITING:
-            state = records.FAILED
-        made = old.made_at if old and old.state == state else self._now()
-        self._put(self._row(plan, kind, state, reason, made), old)
+        def noted(old: records.Proposal | None) -> records.Proposal | None:
+            if old is None:
+                return row
+            if old.state in (records.REJECTED, records.APPROVED):
+                return None
+            now = records.FAILED if (old.state, state) == (records.FAILED, records.WAITING) else state
+            return dataclasses.replace(row, state=now, made_at=old.made_at if old.state == now else row.made_at)
 
-    def supersede(self, node: str, kind: str, hash: str = "") -> None:
-        """The node's open plans of ``kind`` other than ``hash`` are void: things have changed."""
-        for old in self._store.proposals.all(node, _OPEN):
+        self._change(plan.hash, noted)
+
+    def supersede(self, node: str, kind: str, hash: str = "", states: Sequence[str] = _OPEN) -> None:
+        """The node's plans of ``kind`` in ``states``, other than ``hash``, are void: things have changed."""
+        for old in self._store.proposals.all(node, states):
             if old.kind == kind and old.hash != hash:
                 self.end(old.hash, records.VOID, "what was found has changed since")
 
     def approve(self, plan: result.Plan, kind: str, by: str, reason: str) -> None:
-        row = self._approved(plan, kind, by, reason)
-        self._store.proposals.put(row)
-        self._tell_plan(row)
+        self._change(plan.hash, lambda _: self._approved(plan, kind, by, reason))
 
     def approve_for(
         self,
         plan: result.Plan,
-        kind: str,
         by: str,
         *,
         operation: records.Operation | None,
         shares: Sequence[records.Share],
     ) -> None:
-        """By a person; ``shares`` follow it, those of ``operation`` (when it is new) or of one that waited for it."""
-        row = self._approved(plan, kind, by, f"approved by {by}")
-        self._store.operations.approve(row, operation, shares)
-        self._tell_plan(row)
+        """By a person; ``shares`` follow it, those of ``operation`` (when it is new) or of one that waited for it. Rejected when
+        the plan is not one that waits for anybody."""
+        rows = []
+
+        def approved(old: records.Proposal | None) -> records.Proposal:
+            rows.append(self._approved(plan, _approvable(plan.hash, old).kind, by, f"approved by {by}"))
+            return rows[-1]
+
+        self._store.operations.approve(plan.hash, approved, operation, shares)
+        self._tell_plan(rows[-1])
         for share in shares:
             self._tell_share(share)
 
     def _approved(self, plan: result.Plan, kind: str, by: str, reason: str) -> records.Proposal:
-        row = self._row(plan, kind, records.APPROVED, reason, self._now())
-        return dataclasses.replace(row, approved_by=by, approved_at=self._now())
+        row = self._row(plan, kind, records.APPROVED, reason)
+        return dataclasses.replace(row, approved_by=by, approved_at=row.made_at)
 
     def approvable(self, hash: str) -> records.Proposal:
         """Rejected when the plan is not one that waits for anybody."""
-        found = self.proposal(hash)
-        if found.state not in _APPROVABLE:
-            raise errors.Rejected(
-                f"plan {hash} is {found.state}: {found.reason}", hint="transom plan shows the present one"
-            )
-        return found
+        return _approvable(hash, self._store.proposals.get(hash))
 
     def reject(self, hash: str, reason: str, by: str) -> records.Proposal:
-        found = self.proposal(hash)
-        if found.state not in (*_APPROVABLE, records.APPROVED, records.HELD):
-            raise errors.Rejected(f"plan {hash} is {found.state} already")
-        self.end(hash, records.REJECTED, f"rejected by {by}: {reason}")
+        """The plan is not begun any more, and what a run that was cut off has left of it is not gone on with. A run under way goes
+        on to its end. Rejected when the plan has ended."""
+        said = f"rejected by {by}: {reason}"
+
+        def rejected(old: records.Proposal | None) -> records.Proposal:
+            found = _there(hash, old)
+            if found.state not in (*_APPROVABLE, records.APPROVED, records.HELD):
+                raise errors.Rejected(f"plan {hash} is {found.state} already")
+            return dataclasses.replace(found, state=records.REJECTED, reason=said)
+
+        found = self._change(hash, rejected)
         for _, share in self.asked(found.node):
             if share.plan == hash:
-                self.move(share, records.FAILED, reason=f"rejected by {by}: {reason}")
-        return self.proposal(hash)
+                self.move(share, records.FAILED, reason=said)
+        return found
 
     def approval(self, hash: str) -> records.Proposal | None:
         """The approval of this plan that no run has spent."""
         found = self._store.proposals.get(hash)
-        if found is None or found.state != records.APPROVED or found.approved_at is None:
-            return None
-        spent = any(run.plan == hash and run.started_at >= found.approved_at for run in self._store.runs(found.node))
-        return None if spent else found
+        return found if found and found.open else None
 
     def approvals(self, node: str) -> frozenset[str]:
-        rows = self._store.proposals.all(node, (records.APPROVED,))
-        return frozenset(row.hash for row in rows if self.approval(row.hash))
+        return frozenset(row.hash for row in self._store.proposals.all(node, (records.APPROVED,)) if row.open)
 
     def renew(self, plan: result.Plan, kind: str) -> bool:
-        """After a run that was cut off: the rest of an approved plan is approved too, when it holds nothing else."""
-        if self.approval(plan.hash):
-            return True
-        last = next(iter(self._store.runs(plan.node)), None)
-        if last is None or last.state != records.INTERRUPTED or plan.held:
-            return False
-        old, rejected = self._store.proposals.get(last.plan), self._store.proposals.get(plan.hash)
-        if old is None or old.kind != kind or not old.approved_by or (rejected and rejected.state == records.REJECTED):
-            return False
-        if not remainder.covers(self.plan(last.plan), plan):
-            return False
-        self.approve(plan, kind, old.approved_by, f"the rest of run {last.id}, which was cut off")
-        for _, share in self.asked(plan.node):
-            if share.plan == last.plan and plan.hash != last.plan:
-                self.move(share, records.RUNNING, plan=plan.hash)
-        return True
+        """Whether ``plan`` is approved: as itself, or as the rest of an approved one whose run was cut off. The first plan that is
+        found after such a run decides what becomes of its approval; it waits for no later one."""
+        for row in self._store.proposals.all(plan.node, (records.APPROVED,)):
+            if not row.run or row.kind != kind:
+                continue
+            run = self._store.run(row.run)
+            if run is None:
+                self.end(row.hash, records.VOID, f"run {row.run} is not kept any more")
+            elif run.state != records.RUNNING:
+                self._settle(row, run, plan)
+        return self.approval(plan.hash) is not None
+
+    def _settle(self, row: records.Proposal, run: records.Run, plan: result.Plan) -> None:
+        """What becomes of the spent approval ``row`` whose run has ended without saying so here."""
+        cut_off = f"run {run.id} was cut off"
+        if run.state in (records.APPLIED, records.UNDONE):
+            self.end(row.hash, records.APPLIED, f"run {run.id}")
+        elif run.state == records.FAILED:
+            self._fail(row, run, f"run {run.id} failed: {run.error}")
+        elif plan.empty:
+            self.end(row.hash, records.APPLIED, f"{cut_off}, and nothing was left to do")
+        elif row.rests >= RESTS:
+            self._fail(row, run, f"{cut_off}, and so were those before it: look what cuts them off")
+        elif remainder.covers(whole := self.plan(row.hash), plan, remainder.ids(whole, self._store.events(run.id))):
+            self._hand_on(row, run, plan)
+        else:
+            self.end(row.hash, records.VOID, f"{cut_off}, and what is left is another plan")
+
+    def _fail(self, row: records.Proposal, run: records.Run, reason: str) -> None:
+        self.end(row.hash, records.FAILED, reason)
+        for _, share in self.asked(row.node):
+            if share.plan == row.hash:
+                self.move(share, records.FAILED, run=run.id, reason=reason)
+
+    def _hand_on(self, row: records.Proposal, run: records.Run, rest: result.Plan) -> None:
+        """The approval goes on to what is left. First there, then gone here: a crash in between loses nothing."""
+        reason = f"the rest of run {run.id}, which was cut off"
+        handed = dataclasses.replace(
+            self._row(rest, row.kind, records.APPROVED, reason),
+            approved_by=row.approved_by,
+            approved_at=row.approved_at,
+            rests=row.rests + 1,
+        )
+
+        def approved(old: records.Proposal | None) -> records.Proposal | None:
+            same = old == row
+            return handed if same or old is None or old.state not in (records.REJECTED, records.APPROVED) else None
+
+        self._change(rest.hash, approved)
+        if rest.hash == row.hash:
+            return
+        self.end(row.hash, records.VOID, f"{reason.removeprefix('the rest of ')}; its rest is plan {rest.hash}")
+        for _, share in self.asked(rest.node):
+            if share.plan == row.hash:
+                self.move(share, records.RUNNING, plan=rest.hash)
 
     def end(self, hash: str, state: str, reason: str) -> None:
-        old = self.proposal(hash)
-        self._put(dataclasses.replace(old, state=state, reason=reason), old)
+        """A rejection stands, unless the plan was carried out all the same."""
 
-    def _row(self, plan: result.Plan, kind: str, state: str, reason: str, made: float) -> records.Proposal:
+        def ended(old: records.Proposal | None) -> records.Proposal | None:
+            found = _there(hash, old)
+            if found.state == records.REJECTED and state != records.APPLIED:
+                return None
+            return dataclasses.replace(found, state=state, reason=reason)
+
+        self._change(hash, ended)
+
+    def _row(self, plan: result.Plan, kind: str, state: str, reason: str) -> records.Proposal:
         cost = policy.impact(plan).value
-        return records.Proposal(plan.hash, plan.node, kind, state, cost, result.summary(plan), reason, "", None, made)
+        said = result.summary(plan)
+        return records.Proposal(plan.hash, plan.node, kind, state, cost, said, reason, "", None, self._now())
 
-    def _put(self, new: records.Proposal, old: records.Proposal | None) -> None:
-        if new == old:
-            return
-        self._store.proposals.put(new)
-        if old is None or old.state != new.state:
-            self._tell_plan(new)
+    def _change(self, hash: str, how: Callable[[records.Proposal | None], records.Proposal | None]) -> records.Proposal:
+        """Decided on and written in one moment, so that nobody's word is lost in between."""
+        old, new = self._store.proposals.change(hash, how)
+        found = _there(hash, new)
+        if old is None or old.state != found.state:
+            self._tell_plan(found)
+        return found
 
     def _tell_plan(self, new: records.Proposal) -> None:
         data = {"hash": new.hash, "kind": new.kind, "summary": new.summary, "reason": new.reason}
@@ -164,27 +215,40 @@ class Desk:
     def move(
         self,
         share: records.Share,
-        state: str,
+        state: str | None = None,
         *,
         plan: str | None = None,
         run: str | None = None,
         reason: str = "",
         drop: Iterable[str] = (),
     ) -> records.Share:
-        """How far the share has got; with its end go the documents ``drop``."""
-        new = dataclasses.replace(
-            share,
-            state=state,
-            plan=share.plan if plan is None else plan,
-            run=share.run if run is None else run,
-            reason=reason,
+        """How far the share has got, what is not given staying as it is; one that has ended meanwhile stays so. With its end go the
+        documents ``drop``."""
+        given: dict[str, Any] = {"state": state, "plan": plan, "run": run, "reason": reason}
+        changed = {name: value for name, value in given.items() if value is not None}
+        old, new = self._store.operations.change_share(
+            share, lambda now: dataclasses.replace(now, **changed), drop=drop
         )
-        titles = tuple(drop)
-        if new != share or titles:
-            self._store.operations.put_share(new, drop=titles)
+        if new != old:
             self._tell_share(new)
         return new
 
     def _tell_share(self, new: records.Share) -> None:
         data = {"operation": new.operation, "state": new.state, "plan": new.plan, "run": new.run, "reason": new.reason}
         self._events.tell("operation.changed", new.node, data)
+
+
+def _there(hash: str, found: records.Proposal | None) -> records.Proposal:
+    """Rejected when the plan was never proposed by the daemon."""
+    if found is None:
+        raise errors.Rejected(f"there is no plan {hash!r} to decide on", hint="transom plan shows those that are")
+    return found
+
+
+def _approvable(hash: str, found: records.Proposal | None) -> records.Proposal:
+    there = _there(hash, found)
+    if there.state not in _APPROVABLE:
+        raise errors.Rejected(
+            f"plan {hash} is {there.state}: {there.reason}", hint="transom plan shows the present one"
+        )
+    return there

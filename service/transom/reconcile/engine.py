@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from transom import errors, model
 from transom.plan import actions as acts
 from transom.plan import result
+from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom
@@ -61,7 +62,8 @@ def carry_out(plan: result.Plan, world: w.World, context: eff.Context, journal: 
     """Do every action of ``plan`` in order; the first error is journalled and raised."""
     for number, action in enumerate(plan.actions, 1):
         try:
-            said = _step(action, world, _of_step(context, number, journal), functools.partial(journal, number))
+            with defect.told(action.describe()):
+                said = _step(action, world, _of_step(context, number, journal), functools.partial(journal, number))
         except errors.TransomError as error:
             journal(number, "failed", str(error), {"error": type(error).__name__})
             raise

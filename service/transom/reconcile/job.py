@@ -12,7 +12,7 @@ from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
-from transom.reconcile import back, engine, guests, mirror, observe, right_node, task, undo
+from transom.reconcile import back, defect, engine, guests, mirror, observe, right_node, task, undo
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import files, reboot
@@ -21,6 +21,10 @@ from transom.store import records, store
 
 _SIGNS = {"before": "…", "after": "✓", "failed": "✗", task.FINDING: "!", engine.TAKEN: "↻"}
 """Of the phases that are said aloud; a task says itself line by line."""
+
+
+def _to_anybody(moment: records.Moment) -> None:
+    del moment
 
 
 def _to_nobody(kind: str, node: str, data: Mapping[str, Any]) -> None:
@@ -40,6 +44,10 @@ class Job:
     """The last look at the node; after a run, what it left."""
     tell: Callable[[str, str, Mapping[str, Any]], None] = _to_nobody
     """Takes what happens for those who watch: kind of the event, node, data in JSON types."""
+    may_start: Callable[[records.Moment], None] = _to_anybody
+    """Asked in the very moment in which a run begins; raises when it must not."""
+    started: list[str] = dataclasses.field(default_factory=list)
+    """The runs that were begun, last one last."""
 
     # --- forward ---
 
@@ -79,7 +87,6 @@ class Job:
         if plan.held:
             raise errors.Void(f"{plan.node}: a finding holds the plan: {result.summary(plan)}")
         run = self._start(plan, "adopt" if take_over else self.kind)
-        self.store.put_ledger(_entries(plan.entries, run.id))
         self._carry_out(plan, run)
         return run.id
 
@@ -97,10 +104,12 @@ class Job:
             self._say(step, total, phase, text)
 
         try:
-            engine.carry_out(plan, self.world, self._context(run), journal)
-            self._forget(plan.forgets, run)
-            mirror.write(self.world.host, self.store.ledger(self.node.name))
-            engine.settled(self._replan)
+            with defect.told(f"run {run.id}"):
+                self.store.put_ledger(_entries(plan.entries, run.id))
+                engine.carry_out(plan, self.world, self._context(run), journal)
+                self._forget(plan.forgets, run)
+                mirror.write(self.world.host, self.store.ledger(self.node.name))
+                engine.settled(self._replan)
         except errors.TransomError as error:
             self._end_failed(run, error)
             self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")
@@ -177,7 +186,8 @@ class Job:
             started_at=now,
             ended_at=None,
         )
-        self.store.start_run(run)
+        self.store.start_run(run, self.may_start)
+        self.started.append(run.id)
         return run
 
     def close_interrupted(self) -> None:
@@ -237,6 +247,8 @@ class Job:
             )
         if plan.held:
             raise errors.Void(f"{plan.node}: {result.summary(plan)}")
+        # What is taken back is not put there again before a person has said so, whoever works on this store then.
+        self.store.nodes.accept(self.node.name, "")
         undoing = self._start(plan, "undo", undoes=run.id)
         self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
         return undoing.id
@@ -247,13 +259,14 @@ class Job:
             self._say(step, len(plan.actions), phase, text)
 
         try:
-            if any(isinstance(action, acts.Reboot) for action in plan.actions):
-                files.owe(self.world.host, (), boot_id=undoing.boot_id)  # for whoever goes on when this is cut off
-            engine.carry_out(plan, self.world, self._context(undoing), journal)
-            if not still_owed:
-                files.owe_no_reboot(self.world.host)
-            self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
-            mirror.write(self.world.host, self.store.ledger(self.node.name))
+            with defect.told(f"run {undoing.id}"):
+                if any(isinstance(action, acts.Reboot) for action in plan.actions):
+                    files.owe(self.world.host, (), boot_id=undoing.boot_id)  # for whoever goes on when this is cut off
+                engine.carry_out(plan, self.world, self._context(undoing), journal)
+                if not still_owed:
+                    files.owe_no_reboot(self.world.host)
+                self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
+                mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:
             self._end_failed(undoing, error)
             raise

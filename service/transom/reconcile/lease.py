@@ -95,12 +95,13 @@ def read(host: w.Host, mine: Lease, *, lasts: float, over: frozenset[str] = froz
     return Found(standing, reason, lease, digest)
 
 
-def write(host: w.Host, lease: Lease, found: Found) -> None:
-    """Take or renew it. Void when it is no longer what was found."""
+def write(host: w.Host, lease: Lease, found: Found) -> Found:
+    """Take or renew it: what stands on the node then. Void when it is no longer what was found."""
     if not w.has_shell(host):
-        return
+        return found
     data = json.dumps(model.to_json(lease), sort_keys=True).encode() + b"\n"
     remote.write(host, PATH, data, mode=0o600, expect=found.sha256, backup=None)
+    return Found(Standing.OURS, "", lease, remote.sha256(data))
 
 
 def give_up(host: w.Host, found: Found) -> None:
@@ -124,5 +125,18 @@ def finding(found: Found) -> model.Finding:
         else "Stop the other one. When only this one is left: transom resume.",
         who=model.Who.REFUSE,
         evidence=(model.Evidence(PATH, json.dumps(model.to_json(found.lease)) if found.lease else "not understood"),),
+        holds=True,
+    )
+
+
+def not_renewed(reason: str) -> model.Finding:
+    """What stands about a node whose lease we hold and cannot keep fresh: what could not write that file can change nothing."""
+    return model.Finding(
+        id="lease-not-renewed",
+        subject=PATH,
+        summary=f"our lease on this node cannot be renewed: {reason}",
+        remedy="Look what keeps files from being written there: a full or read-only disk.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence(PATH, reason),),
         holds=True,
     )

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from transom import model
 from transom.host import registry
-from transom.plan import policy, result
+from transom.plan import policy, result, rom
 from transom.reconcile import control, driftlog, job, lease
 from transom.spec import wish
 from transom.store import records, store
+
+_UNREAD = frozenset({"api-unreadable", "cannot-read", rom.NOT_BUILT})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Look:
     """Seconds since the epoch."""
     asked: frozenset[str] = frozenset()
     """Operations that were open before the documents were read, and that this look so can answer."""
+    not_renewed: str = ""
+    """Why our lease on the node could not be kept fresh."""
     told: bool = False
     """An upgrade has been told at an earlier look; when all is well now, it goes."""
 
@@ -46,7 +50,14 @@ class Look:
         before = {} if self._upgrade_is_well else self.before.versions
         upgraded = driftlog.upgraded(self.node, before, driftlog.versions(self.facts))
         lease_finding = () if self.lease.mine else (lease.finding(self.lease),)
+        if self.not_renewed:
+            lease_finding = (lease.not_renewed(self.not_renewed),)
         return (*lease_finding, *((upgraded,) if upgraded else ()))
+
+    @property
+    def unread(self) -> bool:
+        """No plan could be made, since not everything could be read."""
+        return any(finding.holds and finding.id in _UNREAD for finding in self.plan.findings)
 
     @property
     def _upgrade_is_well(self) -> bool:

@@ -6,11 +6,12 @@ While one is open the policy changes nothing on that node: what is on its way ou
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 from transom import errors, model
 from transom.plan import policy, result
-from transom.reconcile import control, desk, lease, look, papers, parting, remainder, right_node
+from transom.reconcile import control, defect, desk, lease, look, papers, parting, remainder, right_node
 from transom.store import records, store
 
 KINDS = ("undo", "release", "remove")
@@ -42,7 +43,8 @@ class Orders:
     def serve(self, one: look.Look, operation: records.Operation, share: records.Share) -> None:
         """One turn's worth. An error ends the share; the node is planned for as always after that."""
         try:
-            state, reason = self._serve(one, operation, share)
+            with defect.told(f"{operation.kind} of {operation.target}"):
+                state, reason = self._serve(one, operation, share)
         except errors.TransomError as error:
             self._fail(one, share, error)
             raise
@@ -55,6 +57,7 @@ class Orders:
         if reason := self._obstacle(one):
             self._desk.move(share, records.HELD, reason=reason)
             return "held", reason
+        one.job.may_start = functools.partial(self._control.may_start, asked=False)
         if operation.kind == "undo":
             return self._undo(one, operation, share)
         return self._part(one, operation, share)
@@ -62,6 +65,8 @@ class Orders:
     def _obstacle(self, one: look.Look) -> str:
         if not one.lease.mine:
             return f"not ours to change: {one.lease.reason}"
+        if one.not_renewed:
+            return lease.not_renewed(one.not_renewed).summary
         paused = self._control.paused()
         return f"paused: {paused.reason}" if paused else ""
 
@@ -69,9 +74,12 @@ class Orders:
         now = next((kept for _, kept in self._desk.asked(one.node) if kept.operation == share.operation), None)
         if now is None:
             return  # it had ended before
-        if now.state != records.RUNNING and error.retry is errors.Retry.REPLAN:
+        if not one.job.started and error.retry is errors.Retry.REPLAN:
+            self._desk.move(now, share.state, reason=str(error))
             return  # what was found has moved before anything began: the next turn looks again
         self._desk.move(now, records.FAILED, reason=str(error))
+        said = f"{now.operation} failed: {error}"
+        self._store.nodes.put(dataclasses.replace(self._store.nodes.get(one.node), state="drifted", reason=said))
         if now.plan and self._store.proposals.get(now.plan):
             self._desk.end(now.plan, records.FAILED, str(error))
 
@@ -85,8 +93,6 @@ class Orders:
             self._desk.move(share, records.DONE, reason="it has been undone")
             return "drifted", "it has been undone"
         hash = self._rest_of_undo(one, run, share) if share.state == records.RUNNING else share.plan
-        # what was taken back is not put there again before a person has said so
-        self._store.nodes.accept(one.node, "")
         share = self._begin(one, share, hash)
         undoing = one.job.undo(run, hash)
         self._desk.move(share, records.DONE, run=undoing, reason=f"run {undoing}")
@@ -94,9 +100,12 @@ class Orders:
         return "drifted", f"run {undoing}"
 
     def _rest_of_undo(self, one: look.Look, run: records.Run, share: records.Share) -> str:
-        """After a way back that was cut off: what is left of it, when that is all."""
+        """After a way back that was cut off: what is left of it, when that is all, and when it was not cut off again and again."""
+        cut = [one for one in self._store.runs(run.node) if one.undoes == run.id and one.state == records.INTERRUPTED]
+        if len(cut) > desk.RESTS:
+            raise errors.Rejected(f"the way back was cut off {len(cut)} times: look what cuts it off")
         rest = one.job.propose_undo(run)
-        if not remainder.covers(self._desk.plan(share.plan), rest):
+        if not remainder.covers(self._desk.plan(share.plan), rest, {}):
             raise errors.Rejected(f"the way back was cut off, and is another now: {result.summary(rest)}")
         return rest.hash
 
@@ -117,11 +126,12 @@ class Orders:
             self._desk.note(plan, operation.kind, records.WAITING, reason)
             self._desk.move(share, records.WAITING, plan=plan.hash, reason=reason)
             return "waiting", reason
+        leaving.may_start = functools.partial(self._control.may_start, asked=bool(plan.actions))
         share = self._begin(one, share, plan.hash)
         run = leaving.apply(plan.hash)
         if self._store.proposals.get(plan.hash):
             self._desk.end(plan.hash, records.APPLIED, f"run {run}")
-        return self._gone(one, operation, dataclasses.replace(share, run=run), f"run {run}")
+        return self._gone(one, operation, share, f"run {run}", run=run)
 
     def _approved(self, plan: result.Plan, operation: records.Operation, share: records.Share) -> bool:
         """By a person, for this plan; or for the whole of which a cut-off run has left this; or with the name typed, which does not
@@ -137,16 +147,18 @@ class Orders:
     def _parting(self, one: look.Look, operation: records.Operation) -> parting.Parting:
         titles = self._papers.with_parts(operation.target)
         found = parting.of(one.wish, titles, self._papers, one.job.world, self._store, operation.kind)
-        found.tell = one.job.tell
+        found.tell, found.started = one.job.tell, one.job.started
         return found
 
-    def _gone(self, one: look.Look, operation: records.Operation, share: records.Share, reason: str) -> tuple[str, str]:
+    def _gone(
+        self, one: look.Look, operation: records.Operation, share: records.Share, reason: str, run: str | None = None
+    ) -> tuple[str, str]:
         """Nothing is left of it on the node: its documents go, in one moment with the end of the share."""
         titles = self._papers.with_parts(operation.target)
         whole = one.wish.document in titles
         if whole:
             lease.give_up(one.job.world.host, lease.read(one.job.world.host, self._control.mine(), lasts=0))
-        self._desk.move(share, records.DONE, reason=reason, drop=titles)
+        self._desk.move(share, records.DONE, run=run, reason=reason, drop=titles)
         if whole:
             self._store.nodes.drop(one.node)
         self._followed()

@@ -5,21 +5,38 @@ A person approved steps; the same steps, fewer of them, need no second approval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from transom.plan import actions as acts
 from transom.plan import result
+from transom.reconcile import engine
+from transom.store import records
 
 
-def covers(approved: result.Plan, rest: result.Plan) -> bool:
-    """Whether every action of ``rest`` is one of ``approved``, or a part of one, and was planned from the same documents."""
+def covers(approved: result.Plan, rest: result.Plan, made: Mapping[str, int]) -> bool:
+    """Whether every action of ``rest`` is one of ``approved``, or a part of one, and was planned from the same documents.
+    ``made`` are the ids of VMs whose id the approved plan left open, by name (``ids``)."""
     same = approved.node == rest.node and approved.documents == rest.documents
-    return same and not rest.held and all(_covered(action, approved) for action in rest.actions)
+    return same and not rest.held and all(_covered(action, approved, made) for action in rest.actions)
 
 
-def _covered(action: acts.Action, approved: result.Plan) -> bool:
+def ids(approved: result.Plan, journal: Iterable[records.Event]) -> dict[str, int]:
+    """Name → the VM id that the run of ``approved`` chose, where the plan left it open; none that went to somebody else."""
+    found: dict[str, int] = {}
+    for line in journal:
+        step = approved.actions[line.step - 1] if 0 < line.step <= len(approved.actions) else None
+        if not isinstance(step, acts.CreateGuest) or step.vmid is not None:
+            continue
+        if line.phase == "before":
+            found[step.name] = line.data["vmid"]
+        elif line.phase == engine.TAKEN:
+            found.pop(step.name, None)
+    return found
+
+
+def _covered(action: acts.Action, approved: result.Plan, made: Mapping[str, int]) -> bool:
     if isinstance(action, acts.ChangeGuest):
-        return any(_within(action, whole) for whole in approved.actions)
+        return any(_within(action, whole, made) for whole in approved.actions)
     mark = _mark(action)
     return any(_mark(whole) == mark for whole in approved.actions)
 
@@ -51,10 +68,12 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             return action.kind, action.path, action.backup, action.before_sha256
 
 
-def _within(rest: acts.ChangeGuest, whole: acts.Action) -> bool:
+def _within(rest: acts.ChangeGuest, whole: acts.Action, made: Mapping[str, int]) -> bool:
     """A VM that was made without its root-only keys gets them by a change."""
     wanted: Mapping[str, str | None]
-    if isinstance(whole, acts.CreateGuest) and whole.vmid in (None, rest.vmid):
+    if isinstance(whole, acts.CreateGuest):
+        if rest.vmid != (made.get(whole.name) if whole.vmid is None else whole.vmid):
+            return False
         wanted = {**whole.api, **whole.root}
     elif isinstance(whole, acts.ChangeGuest) and whole.vmid == rest.vmid:
         wanted = whole.wanted

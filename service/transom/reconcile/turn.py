@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 
 from transom import errors, model
 from transom.plan import make, policy, result, rom
 from transom.reconcile import (
     control,
+    defect,
     desk,
     driftlog,
     hub,
@@ -36,7 +38,6 @@ _PLAN_STATES = {
     "hold": records.HELD,
     "report": records.PROPOSED,
 }
-_UNREAD = frozenset({"api-unreadable", "cannot-read", rom.NOT_BUILT})
 _FOLLOWING = ("provision", "approve")
 """Operations that an ordinary turn serves."""
 
@@ -83,15 +84,25 @@ class Turns:
         self._tools.want(guest.rom for guest in found.guests if guest.rom)
         with self._tools.lock(node), contextlib.ExitStack() as stack:
             try:
-                one = self._look(found, stack.enter_context(self._tools.reach(found)), asked)
+                with defect.told(node):
+                    one = self._look(found, stack.enter_context(self._tools.reach(found)), asked)
             except errors.TransomError as error:
                 self._blind(node, error)
                 raise
-            self._note(one)
-            if order := self._orders.first(one):
+            with self._owning_up(node):
+                self._note(one)
+                order = self._orders.first(one)
+                one, decision = (one, None) if order else self._decide(self._adopting(one))
+            if order:
                 self._orders.serve(one, *order)
-                return None
-            return self._decide(self._adopting(one))
+            elif isinstance(decision, policy.Carry):
+                self._carry(one)
+            return self._again(decision)
+
+    def _again(self, decision: policy.Decision | None) -> workqueue.Again | None:
+        if not isinstance(decision, policy.Propose) or decision.opens is None:
+            return None
+        return workqueue.Again(max(0.0, decision.opens.timestamp() - self._tools.now()), "may be put right now")
 
     # --- looking ---
 
@@ -111,32 +122,52 @@ class Turns:
         self.facts[node.name] = kept.seen
         told = any(row.key == f"upgraded {node.name}" for row in tools.store.drift.all(node.name))
         before = tools.store.nodes.get(node.name)
-        return look.Look(node, kept, found, kept.seen, plan, before, at, asked, told)
+        one = look.Look(node, kept, found, kept.seen, plan, before, at, asked, told=told)
+        return self._with_lease(one)
 
     def _note(self, one: look.Look) -> None:
-        """What stands now, and what has gone; a lease of ours is kept fresh."""
+        """What stands now, and what has gone."""
         self._tools.drift.record(one.node, driftlog.rows(one.plan, one.findings()), one.at)
         self._tools.store.nodes.put(one.seen())
         if one.newly_differs:
             for other in self._tools.papers.all():
                 if other.name != one.node:
                     self._tools.ring(other.name, f"{one.node} newly differs")
-        self._renew_lease(one)
 
-    def _renew_lease(self, one: look.Look) -> None:
+    def _with_lease(self, one: look.Look) -> look.Look:
+        """A lease of ours is kept fresh; the look goes on with the one that stands then, or with why it could not be written."""
         mine, held = self._tools.control.mine(), one.lease.lease
         if held is None or one.lease.standing is not lease.Standing.OURS or one.facts.identity != one.job.world.node:
-            return
-        if mine.at - held.at > self._tools.options.lease_lasts / 3:
-            lease.write(one.job.world.host, dataclasses.replace(mine, generation=held.generation), one.lease)
+            return one
+        if mine.at - held.at <= self._tools.options.lease_lasts / 3:
+            return one
+        try:
+            found = lease.write(one.job.world.host, dataclasses.replace(mine, generation=held.generation), one.lease)
+        except errors.TransomError as error:
+            return dataclasses.replace(one, not_renewed=str(error))
+        return dataclasses.replace(one, lease=found)
 
     def _blind(self, node: str, error: errors.TransomError) -> None:
         if isinstance(error, errors.Busy):
             return  # somebody is at work there; the queue comes again soon
         self._tools.drift.out_of_reach(node, error, self._tools.now())
-        self._state(node, "unreachable", str(error))
+        self._state(node, "unknown" if isinstance(error, errors.Defect) else "unreachable", str(error))
+        self._tell_asked(node, str(error))
+
+    @contextlib.contextmanager
+    def _owning_up(self, node: str) -> Iterator[None]:
+        """What keeps the turn from a decision stands where people look, and not the decision of an earlier turn."""
+        try:
+            with defect.told(node):
+                yield
+        except errors.TransomError as error:
+            self._state(node, "unknown", f"no decision was possible: {error}")
+            self._tell_asked(node, str(error))
+            raise
+
+    def _tell_asked(self, node: str, reason: str) -> None:
         for _, share in self._tools.desk.asked(node):
-            self._tools.desk.move(share, share.state, reason=str(error))
+            self._tools.desk.move(share, reason=reason)
 
     def _undeclared(self, node: str) -> None:
         for _, share in self._tools.desk.asked(node):
@@ -154,48 +185,41 @@ class Turns:
 
     def _adopting(self, one: look.Look) -> look.Look:
         """With an approved plan that takes over what contradicts, that plan is the one to decide on, if it still is the same."""
-        approved = [
-            row
-            for row in self._tools.store.proposals.all(one.node, (records.APPROVED,))
-            if row.kind == "adopt" and self._tools.desk.approval(row.hash)
-        ]
-        if not approved:
+        rows = self._tools.store.proposals.all(one.node, (records.APPROVED,))
+        if one.unread or all(row.kind != "adopt" for row in rows):
             return one
         plan = one.job.propose_from(one.facts, take_over=True)
-        if plan.hash != approved[0].hash:
+        if not self._tools.desk.renew(plan, "adopt"):
             self._tools.desk.supersede(one.node, "adopt")
             return one
         one.job.kind = "adopt"
         return dataclasses.replace(one, plan=plan)
 
-    def _decide(self, one: look.Look) -> workqueue.Again | None:
-        kind = "adopt" if one.job.kind == "adopt" else "apply"
-        self._take_approvals(one)
-        self._tools.desk.renew(one.plan, kind)
+    def _decide(self, one: look.Look) -> tuple[look.Look, policy.Decision]:
+        kind = _kind(one)
+        if not one.unread:
+            self._take_approvals(one)
+            self._tools.desk.renew(one.plan, kind)
         decision = self._decision(one)
         if one.plan.empty:
             self._tools.desk.supersede(one.node, kind)
             self._state(one.node, "as-declared", decision.reason)
         else:
-            self._tools.desk.note(one.plan, kind, _PLAN_STATES[decision.kind], decision.reason)
+            self._tools.desk.note(one.plan, kind, _PLAN_STATES[decision.kind], decision.reason, unread=one.unread)
             self._state(one.node, _NODE_STATES[decision.kind], decision.reason)
         self._follow(one, decision)
-        if isinstance(decision, policy.Carry):
-            self._carry(one, kind)
-        if isinstance(decision, policy.Propose) and decision.opens is not None:
-            return workqueue.Again(max(0.0, decision.opens.timestamp() - self._tools.now()), "may be put right now")
-        return None
+        return one, decision
 
     def _take_approvals(self, one: look.Look) -> None:
-        """Whoever provisioned with approval has approved the first plan that comes of it, and no other."""
-        if one.plan.empty or _unread(one.plan):
+        """Whoever provisioned with approval has approved the first plan that comes of those documents, and no other."""
+        if one.plan.empty:
             return
         for operation, share in self._asked(one, ("provision",)):
             if share.approve and not share.plan:
-                if one.plan.actions and not one.plan.held:
+                if one.plan.actions and not one.plan.held and share.documents == one.plan.documents:
                     reason = f"asked for with operation {operation.id}"
                     self._tools.desk.approve(one.plan, "apply", operation.asked_by, reason)
-                self._tools.desk.move(share, share.state, plan=one.plan.hash)
+                self._tools.desk.move(share, plan=one.plan.hash)
 
     def _decision(self, one: look.Look) -> policy.Decision:
         tools, plan = self._tools, one.plan
@@ -208,6 +232,8 @@ class Turns:
             return decision
         if not one.lease.mine:
             return policy.Hold(f"not ours to change: {one.lease.reason}", (lease.finding(one.lease),))
+        if one.not_renewed:
+            return policy.Hold(one.not_renewed, (lease.not_renewed(one.not_renewed),))
         known = tools.store.proposals.get(plan.hash)
         if known and known.state == records.REJECTED:
             return policy.Hold(known.reason)
@@ -234,8 +260,9 @@ class Turns:
             return policy.Propose(f"{known.reason}; approve it to try again")
         since = max(one.at - _DAY, tools.control.resumed_at())
         runs = look.unasked(tools.store, one.node, since=since)
-        if len([run for run in runs if run.state == records.FAILED]) >= _FAILURES:
-            return policy.Propose(f"{_FAILURES} runs that nobody was asked for have failed within a day; look at them")
+        if len([run for run in runs if run.state in (records.FAILED, records.INTERRUPTED)]) >= _FAILURES:
+            said = "have failed or were cut off within a day"
+            return policy.Propose(f"{_FAILURES} runs that nobody was asked for {said}; look at them")
         return self._after_the_others(one) or decision
 
     def _after_the_others(self, one: look.Look) -> policy.Propose | None:
@@ -253,41 +280,36 @@ class Turns:
 
     # --- doing ---
 
-    def _carry(self, one: look.Look, kind: str) -> None:
-        tools, plan = self._tools, one.plan
-        approved = tools.desk.approval(plan.hash)
-        if kind == "apply" and not approved:
+    def _carry(self, one: look.Look) -> None:
+        tools, plan, kind = self._tools, one.plan, _kind(one)
+        asked = tools.desk.approval(plan.hash) is not None
+        if kind == "apply" and not asked:
             one.job.kind = look.UNASKED
-        if paused := tools.control.paused():  # since the policy was asked
-            self._state(one.node, "held", f"paused: {paused.reason}")
-            return
-        began = tools.now()
+        one.job.may_start = functools.partial(tools.control.may_start, asked=asked)
         try:
-            right_node.check(one.job.world)
-            lease.write(one.job.world.host, tools.control.next_mine(), one.lease)
-            if approved:
-                tools.store.nodes.accept(one.node, plan.documents)
-            run = one.job.apply(plan.hash, take_over=kind == "adopt")
+            with defect.told(one.node):
+                right_node.check(one.job.world)
+                lease.write(one.job.world.host, tools.control.next_mine(), one.lease)
+                run = one.job.apply(plan.hash, take_over=kind == "adopt")
         except errors.TransomError as error:
-            self._failed(one, error, began, asked=approved is not None)
+            self._failed(one, error, asked=asked)
             raise
         self._done(one, run)
 
-    def _failed(self, one: look.Look, error: errors.TransomError, began: float, *, asked: bool) -> None:
+    def _failed(self, one: look.Look, error: errors.TransomError, *, asked: bool) -> None:
         """What could not be finished. The same plan is tried again unasked only after errors that may go by themselves."""
-        tools, hash = self._tools, one.plan.hash
-        runs = [run for run in tools.store.runs(one.node) if run.plan == hash and run.started_at >= began]
+        tools, hash, runs = self._tools, one.plan.hash, one.job.started
         passing = error.retry is not errors.Retry.NEVER
         if not runs and passing:
             self._state(one.node, "drifted", f"not begun: {error}")
             return  # an approval is not spent, and the next turn looks again
-        reason = f"run {runs[0].id} failed: {error}" if runs else f"could not begin: {error}"
+        reason = f"run {runs[0]} failed: {error}" if runs else f"could not begin: {error}"
         tools.desk.end(hash, records.PROPOSED if passing and not asked else records.FAILED, reason)
         self._state(one.node, "drifted", reason)
         for _, share in self._asked(one):
             if share.plan == hash:
                 state = records.QUEUED if passing and not asked else records.FAILED
-                tools.desk.move(share, state, run=runs[0].id if runs else "", reason=reason)
+                tools.desk.move(share, state, run=runs[0] if runs else "", reason=reason)
 
     def _done(self, one: look.Look, run: str) -> None:
         tools, hash = self._tools, one.plan.hash
@@ -315,12 +337,15 @@ class Turns:
             if one.plan.empty:
                 run = share.run or self._run_of(operation, share)
                 self._tools.desk.move(share, records.DONE, run=run, reason=f"run {run}" if run else "as declared")
-            elif operation.kind == "approve" and share.plan != one.plan.hash:
+            elif operation.kind == "approve" and share.plan != one.plan.hash and not one.unread:
                 reason = f"the plan is {one.plan.hash} now, approved was {share.plan}: look at it again"
                 self._tools.desk.move(share, records.FAILED, reason=reason)
             else:
-                state, hash = _share_state(decision, one.plan), "" if _unread(one.plan) else one.plan.hash
-                self._tools.desk.move(share, state, plan=hash or share.plan, reason=decision.reason)
+                state, hash = _share_state(decision, one.plan), share.plan if one.unread else one.plan.hash
+                reason = decision.reason
+                if share.approve and share.documents != one.plan.documents:
+                    reason = f"the documents are not those any more that were approved with this operation; {reason}"
+                self._tools.desk.move(share, state, plan=hash, reason=reason)
 
     def _run_of(self, operation: records.Operation, share: records.Share) -> str:
         """The run that carried the share's plan out in a turn that had begun before it was asked for; empty when none did."""
@@ -329,9 +354,9 @@ class Turns:
         return next((run.id for run in found if run.state == records.APPLIED), "")
 
 
-def _unread(plan: result.Plan) -> bool:
-    """No plan could be made, since not everything could be read."""
-    return any(finding.holds and finding.id in _UNREAD for finding in plan.findings)
+def _kind(one: look.Look) -> str:
+    """Of plans, not of runs."""
+    return "adopt" if one.job.kind == "adopt" else "apply"
 
 
 def _looked_at(node: records.Node | None, since: float) -> bool:

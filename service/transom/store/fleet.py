@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,6 +44,11 @@ class Meta:
             number = max((_value(db, name) or 0) + 1, least)
             shape.upsert(db, tables.meta, {"name": name, "value": json.dumps(number)})
             return number
+
+
+def values(db: sa.Connection) -> dict[str, Any]:
+    """All of ``Meta``, within whoever's transaction it is."""
+    return {name: json.loads(text) for name, text in db.execute(sa.select(tables.meta))}
 
 
 def _value(db: sa.Connection, name: str) -> Any:
@@ -111,6 +116,25 @@ class DriftLog:
                 shape.upsert(db, table, row, keep=("since",))
 
 
+Change = Callable[[records.Proposal | None], records.Proposal | None]
+"""From what stands to what shall stand; None leaves it. What it raises leaves everything as it was."""
+
+
+def change(db: sa.Connection, hash: str, how: Change) -> tuple[records.Proposal | None, records.Proposal | None]:
+    """As ``Proposals.change``, within whoever's transaction it is."""
+    before = proposal(db, hash)
+    after = how(before)
+    if after is None or after == before:
+        return before, before
+    shape.upsert(db, tables.proposals, shape.row(tables.proposals, after))
+    return before, after
+
+
+def proposal(db: sa.Connection, hash: str) -> records.Proposal | None:
+    row = db.execute(sa.select(tables.proposals).where(tables.proposals.c.hash == hash)).mappings().first()
+    return records.Proposal(**row) if row else None
+
+
 class Proposals:
     """What became of plans."""
 
@@ -119,8 +143,7 @@ class Proposals:
 
     def get(self, hash: str) -> records.Proposal | None:
         with connect.read(self._engine) as db:
-            row = db.execute(sa.select(tables.proposals).where(tables.proposals.c.hash == hash)).mappings().first()
-        return records.Proposal(**row) if row else None
+            return proposal(db, hash)
 
     def all(self, node: str = "", states: Iterable[str] = ()) -> list[records.Proposal]:
         """Newest first; of one node or of all, in any of ``states`` or in whichever."""
@@ -133,9 +156,10 @@ class Proposals:
             rows = db.execute(query).mappings().all()
         return [records.Proposal(**row) for row in rows]
 
-    def put(self, proposal: records.Proposal) -> None:
+    def change(self, hash: str, how: Change) -> tuple[records.Proposal | None, records.Proposal | None]:
+        """What stood under ``hash`` and what stands now, decided on and written in one moment."""
         with connect.write(self._engine) as db:
-            shape.upsert(db, tables.proposals, shape.row(tables.proposals, proposal))
+            return change(db, hash, how)
 
 
 def _node(row: sa.RowMapping) -> records.Node:

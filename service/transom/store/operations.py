@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
-from transom.store import connect, documents, records, shape, tables
+from transom.store import connect, documents, fleet, records, shape, tables
 
 
 class Operations:
@@ -36,16 +36,18 @@ class Operations:
         return operation
 
     def approve(
-        self, proposal: records.Proposal, operation: records.Operation | None, shares: Iterable[records.Share]
+        self, hash: str, how: fleet.Change, operation: records.Operation | None, shares: Iterable[records.Share]
     ) -> None:
         """An approval and who follows it, in one moment: nobody sees a plan carried out that no share is there for. ``operation``
         is a new one; None when the shares are of one that is there already."""
         with connect.write(self._engine) as db:
-            shape.upsert(db, tables.proposals, shape.row(tables.proposals, proposal))
+            fleet.change(db, hash, how)
             if operation is not None:
                 db.execute(tables.operations.insert().values(shape.row(tables.operations, operation)))
             for share in shares:
-                shape.upsert(db, tables.shares, shape.row(tables.shares, share))
+                found = _share(db, share)
+                if found is None or found.state not in records.ENDED:
+                    shape.upsert(db, tables.shares, shape.row(tables.shares, share))
 
     def by_key(self, asked_by: str, key: str) -> records.Operation | None:
         with connect.read(self._engine) as db:
@@ -78,11 +80,26 @@ class Operations:
             (_part(row, operations, "", records.Operation), _part(row, shares, "share_", records.Share)) for row in rows
         ]
 
-    def put_share(self, share: records.Share, *, drop: Iterable[str] = ()) -> None:
-        """How far it has got; with it go the documents ``drop`` (``Kind/name``)."""
+    def change_share(
+        self, share: records.Share, how: Callable[[records.Share], records.Share], *, drop: Iterable[str] = ()
+    ) -> tuple[records.Share, records.Share]:
+        """How far it had got and has got, decided on and written in one moment; one that has ended stays as it is. With it go the
+        documents ``drop`` (``Kind/name``)."""
         with connect.write(self._engine) as db:
             documents.drop(db, drop)
-            shape.upsert(db, tables.shares, shape.row(tables.shares, share))
+            before = _share(db, share) or share
+            after = before if before.state in records.ENDED else how(before)
+            if after != before:
+                shape.upsert(db, tables.shares, shape.row(tables.shares, after))
+            return before, after
+
+
+def _share(db: sa.Connection, share: records.Share) -> records.Share | None:
+    """As it stands now."""
+    table = tables.shares
+    query = sa.select(table).where(table.c.operation == share.operation, table.c.node == share.node)
+    row = db.execute(query).mappings().first()
+    return records.Share(**row) if row else None
 
 
 def _by_key(db: sa.Connection, asked_by: str, key: str) -> records.Operation | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 RUNNING, APPLIED, FAILED, INTERRUPTED, UNDONE = "running", "applied", "failed", "interrupted", "undone"
@@ -92,7 +93,7 @@ PROPOSED, WAITING, APPROVED, REJECTED, VOID, HELD = "proposed", "waiting", "appr
 @dataclasses.dataclass(frozen=True)
 class Proposal:
     """What became of a plan. ``state`` is proposed, waiting, approved, applied, rejected, void, held or failed; an approval is
-    good for one run: the first that starts after ``approved_at``."""
+    good for one run, and the record of that run's beginning spends it."""
 
     hash: str
     node: str
@@ -105,6 +106,23 @@ class Proposal:
     approved_by: str
     approved_at: float | None
     made_at: float
+    run: str = ""
+    """The run that spent the approval."""
+    rests: int = 0
+    """How often the approval was handed on, because its run was cut off."""
+
+    @property
+    def open(self) -> bool:
+        """Approved, and no run has spent it."""
+        return self.state == APPROVED and not self.run
+
+
+@dataclasses.dataclass(frozen=True)
+class Moment:
+    """What stands in the moment in which a run begins: of its plan, and the store's single values by name."""
+
+    proposal: Proposal | None
+    meta: Mapping[str, Any]
 
 
 QUEUED, DONE = "queued", "done"
@@ -114,7 +132,7 @@ ENDED = (DONE, FAILED)
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """One node's part of an operation. ``approve``: the first plan that comes of it is approved by whoever asked."""
+    """One node's part of an operation. ``approve``: the first plan that comes of ``documents`` is approved by whoever asked."""
 
     operation: str
     node: str
@@ -124,6 +142,8 @@ class Share:
     run: str = ""
     reason: str = ""
     approve: bool = False
+    documents: str = ""
+    """Fingerprint of the node's documents as they were asked for."""
 
 
 @dataclasses.dataclass(frozen=True)

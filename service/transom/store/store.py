@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -71,9 +72,14 @@ class Store:
 
     # --- runs and their journal ---
 
-    def start_run(self, run: records.Run) -> None:
+    def start_run(self, run: records.Run, may: Callable[[records.Moment], None] = lambda _: None) -> None:
+        """Write down that it begins, which spends the approval of its plan. ``may`` raises when it must not begin after all: it is
+        given what stands, in a moment in which nobody else writes to the store."""
         row = shape.row(tables.runs, run)
         with connect.write(self._engine) as db:
+            moment = records.Moment(fleet.proposal(db, run.plan), fleet.values(db))
+            may(moment)
+            fleet.change(db, run.plan, lambda old: dataclasses.replace(old, run=run.id) if old and old.open else None)
             db.execute(tables.runs.insert().values(row | {"ledger_before": json.dumps(run.ledger_before)}))
         self.tell(run)
 

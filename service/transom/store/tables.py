@@ -110,6 +110,8 @@ proposals = sa.Table(
     sa.Column("approved_by", sa.String(253), nullable=False),
     sa.Column("approved_at", sa.Float, nullable=True),
     sa.Column("made_at", sa.Float, nullable=False),
+    sa.Column("run", sa.String(64), nullable=False, server_default=""),
+    sa.Column("rests", sa.Integer, nullable=False, server_default="0"),
 )
 
 operations = sa.Table(
@@ -136,6 +138,7 @@ shares = sa.Table(
     sa.Column("run", sa.String(64), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("approve", sa.Boolean, nullable=False),
+    sa.Column("documents", sa.String(64), nullable=False, server_default=""),
 )
 
 tokens = sa.Table(

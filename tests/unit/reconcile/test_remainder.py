@@ -10,6 +10,7 @@ from transom import model
 from transom.plan import actions as acts
 from transom.plan import result
 from transom.reconcile import remainder
+from transom.store import records
 
 WRITE = acts.WriteFile("/etc/modules-load.d/transom.conf", "vfio\n", None, None)
 CREATE = acts.CreateGuest(112, "win", {"cores": "6"}, {"args": "-x"})
@@ -31,13 +32,13 @@ def plan(*steps: acts.Action, documents: str = "d") -> result.Plan:
 
 @pytest.mark.parametrize("begin", range(len(ALL) + 1))
 def test_every_tail_is_covered(begin):
-    assert remainder.covers(plan(*ALL), plan(*ALL[begin:]))
+    assert remainder.covers(plan(*ALL), plan(*ALL[begin:]), {})
 
 
 @pytest.mark.parametrize("missing", range(len(ALL)))
 def test_what_was_not_approved_is_not_covered(missing):
     approved = (*ALL[:missing], *ALL[missing + 1 :])
-    assert not remainder.covers(plan(*approved), plan(*ALL))
+    assert not remainder.covers(plan(*approved), plan(*ALL), {})
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,7 @@ def test_what_was_not_approved_is_not_covered(missing):
     ],
 )
 def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
-    assert remainder.covers(plan(*ALL), plan(rest))
+    assert remainder.covers(plan(*ALL), plan(rest), {})
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,34 @@ def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
     ],
 )
 def test_another_content_is_another_step(rest):
-    assert not remainder.covers(plan(*ALL), plan(rest))
+    assert not remainder.covers(plan(*ALL), plan(rest), {})
 
 
 def test_other_documents_or_a_finding_that_holds_end_the_approval():
-    assert not remainder.covers(plan(*ALL), plan(documents="other"))
+    assert not remainder.covers(plan(*ALL), plan(documents="other"), {})
     held = dataclasses.replace(plan(), gates=(result.Gate("x", False, "x"),))
-    assert not remainder.covers(plan(*ALL), held)
+    assert not remainder.covers(plan(*ALL), held, {})
+
+
+OPEN = acts.CreateGuest(None, "win", {"cores": "6"}, {"args": "-x"})
+REST = acts.ChangeGuest(101, "e", {}, {"args": "-x"}, (), (), {"args": None})
+
+
+def line(phase: str, vmid: int, step: int = 1) -> records.Event:
+    return records.Event("run", 1, 0.0, step, phase, "", {"vmid": vmid})
+
+
+@pytest.mark.parametrize(
+    ("journal", "covered"),
+    [
+        ([line("before", 101)], True),
+        ([], False),
+        ([line("before", 100)], False),
+        ([line("before", 101), line("taken", 101)], False),
+        ([line("before", 100), line("taken", 100), line("before", 101)], True),
+        ([line("before", 101, step=2)], False),
+    ],
+)
+def test_a_vm_whose_id_was_open_is_the_one_that_the_run_made(journal, covered):
+    approved = plan(OPEN, WRITE)
+    assert remainder.covers(approved, plan(REST), remainder.ids(approved, journal)) is covered

@@ -163,7 +163,9 @@ def test_open_shares_come_in_the_order_in_which_they_were_asked_for(tmp_path):
     assert [operation.id for operation, _ in kept.operations.open("pve1")] == ["op-b", "op-a", "op-c"]
     assert [share.node for share in kept.operations.shares("op-a")] == ["pve2", "pve1"]
     (_, share), *_ = kept.operations.open("pve1")
-    kept.operations.put_share(records.Share(share.operation, "pve1", 2, records.DONE), drop=["Node/none"])
+    kept.operations.change_share(share, lambda now: dataclasses.replace(now, state=records.DONE), drop=["Node/none"])
+    _, left = kept.operations.change_share(share, lambda now: dataclasses.replace(now, state=records.QUEUED))
+    assert left.state == records.DONE  # what has ended stays so
     assert [operation.id for operation, _ in kept.operations.open("pve1")] == ["op-a", "op-c"]
     assert len(kept.operations.open()) == 5
     kept.close()
@@ -174,18 +176,36 @@ def test_an_approval_and_who_follows_it_are_one(kept):
         return records.Proposal("b" * 16, "pve1", "apply", state, "live", "s", "r", "", None, 1.0)
 
     kept.put_plan("b" * 16, "pve1", {}, 1.0)
-    kept.proposals.put(row(records.WAITING))
+    kept.proposals.change("b" * 16, lambda _: row(records.WAITING))
     operation = records.Operation("op-one", "approve", "b" * 16, "eve", 1.0)
     share = records.Share("op-one", "pve1", 1)
-    kept.operations.approve(row(records.APPROVED), operation, [share])
+    kept.operations.approve("b" * 16, lambda _: row(records.APPROVED), operation, [share])
     assert (kept.proposals.get("b" * 16).state, kept.operations.shares("op-one")) == (records.APPROVED, [share])
-    kept.proposals.put(row(records.WAITING))
-    with pytest.raises(errors.TransomError):
-        kept.operations.approve(row(records.APPROVED), operation, [share])  # an operation of that id is there
+    kept.proposals.change("b" * 16, lambda _: row(records.WAITING))
+    with pytest.raises(errors.TransomError):  # an operation of that id is there
+        kept.operations.approve("b" * 16, lambda _: row(records.APPROVED), operation, [share])
     assert kept.proposals.get("b" * 16).state == records.WAITING
     moved = dataclasses.replace(share, state=records.RUNNING)
-    kept.operations.approve(row(records.APPROVED), None, [moved])
+    kept.operations.approve("b" * 16, lambda _: row(records.APPROVED), None, [moved])
     assert kept.operations.shares("op-one") == [moved]
+
+
+def test_the_beginning_of_a_run_spends_the_approval_or_does_not_take_place(kept):
+    approved = records.Proposal("b" * 16, "pve1", "apply", records.APPROVED, "live", "s", "r", "eve", 1.0, 1.0)
+    kept.put_plan("b" * 16, "pve1", {}, 1.0)
+    kept.proposals.change("b" * 16, lambda _: approved)
+    kept.meta.put("paused", {"reason": "x"})
+
+    def never(moment: records.Moment) -> None:
+        assert (moment.proposal, moment.meta) == (approved, {"paused": {"reason": "x"}})
+        raise errors.Void("not now")
+
+    with pytest.raises(errors.Void):
+        kept.start_run(dataclasses.replace(_run("spends-0"), plan="b" * 16), never)
+    assert (kept.proposals.get("b" * 16), kept.run("spends-0")) == (approved, None)
+    for name in ("spends-1", "spends-2"):
+        kept.start_run(dataclasses.replace(_run(name), plan="b" * 16))
+        assert (kept.proposals.get("b" * 16).run, kept.proposals.get("b" * 16).open) == ("spends-1", False)
 
 
 def test_drift_keeps_its_since_until_it_goes(tmp_path):
