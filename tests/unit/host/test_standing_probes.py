@@ -77,7 +77,15 @@ def test_an_open_vswitch_bridge_stands_on_all_members():
     assert found.addresses == ("0000:00:1c.0", "0000:02:00.3")
 
 
-@pytest.mark.parametrize("extra", [(), ("route 192.0.2.5 dev wg0 src 10.0.0.2",), ("junk",)])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("route 192.0.2.5 dev wg0 src 10.0.0.2",),
+        ("junk",),
+        ("route local 127.0.0.1 dev lo", "addr eno1 10.9.0.1/24", "ring pve1", "ring 10.0.0.1"),
+    ],
+)
 def test_a_way_that_cannot_be_followed_is_not_known(extra):
     with pytest.raises(ValueError):
         links.parse(net(*extra))

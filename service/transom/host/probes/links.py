@@ -15,7 +15,11 @@ from transom.host import probe
 
 COMMAND = r"""
 set -- ${SSH_CONNECTION:-}
-if [ -n "${1:-}" ]; then ip -o route get "$1" | sed 's/^/route /'; else ip -o route show default | sed 's/^/route /'; fi
+case ${1:-} in
+'') ip -o route show default ;;
+*%*) ip -o route get "${1%%\%*}" dev "${1#*%}" ;; # an address of the link itself names its interface
+*) ip -o route get "$1" ;;
+esac | sed 's/^/route /'
 ip -o addr show | awk '{ print "addr " $2 " " $4 }'
 find /sys/class/net -maxdepth 1 -type l -printf 'link %f %l\n'
 find /sys/class/net/*/ -maxdepth 1 -name 'lower_*' -printf 'lower %p\n'
@@ -48,9 +52,10 @@ def parse(body: bytes) -> tuple[model.Vital, ...]:
     if not seen.routes:
         raise ValueError("no route towards Transom")
     found = [_vital("the way to Transom", dev, says, seen) for dev, says in seen.routes if dev != "lo"]
-    for dev, address in seen.addresses:
-        if address in seen.rings and dev != "lo":
-            found.append(_vital("a link of corosync", dev, f"{dev} {address}", seen))
+    rings = [(dev, address) for dev, address in seen.addresses if address in seen.rings]
+    if seen.rings and not rings:
+        raise ValueError("no address of corosync.conf is on this host")
+    found += [_vital("a link of corosync", dev, f"{dev} {address}", seen) for dev, address in rings if dev != "lo"]
     return tuple(dict.fromkeys(found))
 
 
@@ -62,7 +67,7 @@ def _read(lines: Iterable[str]) -> _Seen:
             seen.routes.append((dev.group(1), " ".join(rest.split())))
         elif kind == "addr":
             name, _, address = rest.partition(" ")
-            seen.addresses.append((name, address.partition("/")[0]))
+            seen.addresses.append((name.partition("@")[0], address.partition("/")[0]))
         elif kind == "link":
             name, _, path = rest.partition(" ")
             seen.links[name] = path
