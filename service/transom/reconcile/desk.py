@@ -52,7 +52,7 @@ class Desk:
                 return row
             if old.state in (records.REJECTED, records.APPROVED):
                 return None
-            now = records.FAILED if (old.state, state) == (records.FAILED, records.WAITING) else state
+            now = records.FAILED if old.state == records.FAILED else state  # until it is approved again
             return dataclasses.replace(row, state=now, made_at=old.made_at if old.state == now else row.made_at)
 
         self._change(plan.hash, noted)

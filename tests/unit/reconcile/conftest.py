@@ -51,7 +51,7 @@ class Node:
         self.confs: dict[int, str] = {}
         self.running: set[int] = set()
         self.packages = {"pve-qemu-kvm": "9.0.2-4", "pve-manager": "8.2.4"}
-        self.broken: errors.TransomError | None = None
+        self.broken: BaseException | None = None
         self.denied: errors.TransomError | None = None
         self.hangs: threading.Event | None = None
         self.before_update: Callable[[], None] | None = None
@@ -62,6 +62,9 @@ class Node:
         self.refuses = ""
         """What ``qm showcmd`` says against a start."""
         self.silent: errors.TransomError | None = None
+        self.on_look: Callable[[], None] | None = None
+        self.full = False
+        """Its disk has no room for another file."""
         self.looks = 0
         self.inside = 0
         self.overlaps = 0
@@ -133,6 +136,8 @@ class Host:
 
     def _observation(self, nonce: str, names: Sequence[str]) -> bytes:
         self.node.looks += 1
+        if self.node.on_look is not None:
+            self.node.on_look()
         bodies = self._bodies()
         parts = []
         for name in dict.fromkeys(names):
@@ -164,19 +169,34 @@ class Host:
         return self.node.files.get(path)
 
     def _change(self, args: Sequence[str], data: bytes) -> str:
-        operation, _, path, _, expect, _ = args[:6]
+        operation, _, path, _, expect, backup = args[:6]
         present = self._read(path)
         now = "absent" if present is None else hashlib.sha256(present).hexdigest()
         if operation == "retain":
+            line = f"{path}\tabsent\t-\t-\t-\t-\n" if present is None else f"{path}\tfile\t{now}\t640\t0:33\t1\n"
+            manifest = self.node.files.get(f"{backup}/manifest", b"").decode() + line
+            self.node.files |= {f"{backup}/manifest": manifest.encode(), f"{backup}/{now}": present or b""}
             return "kept"
         if now != expect:
             return f"changed {now}"
+        if self.node.full:
+            raise errors.Rejected("No space left on device")
         self.node.writes += 1
         if operation == "remove":
             self.node.files.pop(path, None)
             return "removed"
+        if operation == "restore":
+            return self._restore(path, backup)
         self.node.files[path] = data
         return "written"
+
+    def _restore(self, path: str, backup: str) -> str:
+        """Of VMs only."""
+        lines = (line.split("\t") for line in self.node.files[f"{backup}/manifest"].decode().splitlines())
+        (was,) = {line[2] for line in lines if line[0] == path}
+        vmid = int(pathlib.PurePath(path).stem)
+        self.node.confs[vmid] = self.node.files[f"{backup}/{was}"].decode()
+        return "restored"
 
 
 @dataclasses.dataclass(frozen=True)
