@@ -67,7 +67,7 @@ def test_an_error_carries_its_mistakes_in_parts() -> None:
         loader.parse("apiVersion: transom/v1\nkind: Rom\nmetadata: {name: a}\nspec: {file: a}", "t")
     assert caught.value.rows == (errors.Mistake("t", 4, "spec.sha256", "is missing"),)
     assert caught.value.problems == ["t:4 spec.sha256: is missing"] == str(caught.value).splitlines()
-    assert errors.SpecError(["a line alone"]).rows == ()
+    assert errors.SpecError(["a line alone"]).rows == (errors.Mistake("", 0, "", "a line alone"),)
 
 
 EXAMPLES = ["seed.yaml", "two-vms.yaml"]
