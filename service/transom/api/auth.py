@@ -27,7 +27,8 @@ class Scope(enum.IntEnum):
     VIEWER = 1
     """Look."""
     OPERATOR = 2
-    """Hand in documents, ask for scans and previews, pause: nothing of it changes a node by itself."""
+    """Hand in documents, ask for scans and previews, pause: nothing of it changes a node by itself. What of documents does
+    (policies) or shows secrets to somebody (``spec.reserved``) needs the next."""
     APPROVER = 3
     """Let changes happen: approve, reject, undo, resume, release."""
     ADMIN = 4

@@ -109,6 +109,17 @@ class Route:
         return f"{self.method.lower()}-{words}"
 
 
+def may_hand_in(call: Call, handed: Handed) -> None:
+    """Problem 403 when the documents hold what is for an approver to decide, and the caller is none."""
+    if call.caller.scope >= auth.Scope.APPROVER:
+        return
+    if found := call.backend.reserved(handed.texts):
+        raise problem.forbidden(
+            f"token {call.caller.name!r} is {call.caller.scope.word}; this needs approver: {'; '.join(found)}",
+            "approver",
+        )
+
+
 LIMIT = Query("limit", "How many at most, newest first.", number=range(1, 1001))
 NODE = Query("node", "Only this node (the name of its document).")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 from transom import errors
@@ -44,8 +45,8 @@ class Asks:
         if key and (found := self._store.operations.by_key(by, key)):
             return _same(found, content)
         own = self._papers.parse(texts)
-        refuse_relative(own)
-        before = {node.name: make.fingerprint(node) for node in self._papers.all()}
+        refuse_places(own, self._store.folder)
+        before = {node.name: _wanted(node) for node in self._papers.all()}
         nodes = resolve.resolve(self._papers.merged(own))
         operation = self._operation("provision", "", by, key or None, content)
         concerned = [node.name for node in nodes if not texts or _concerns(node, own, before)]
@@ -159,23 +160,38 @@ def _shares(
     return [records.Share(operation.id, node, at, plan=plan, approve=approve) for at, node in enumerate(nodes, 1)]
 
 
-def _concerns(node: wish.NodeWish, own: Sequence[bundle.Loaded], before: dict[str, str]) -> bool:
+def _wanted(node: wish.NodeWish) -> tuple[str, wish.PolicyWish]:
+    """All that a turn of the node goes by: what it is to be, and how it is kept so."""
+    return make.fingerprint(node), node.policy
+
+
+def _concerns(
+    node: wish.NodeWish, own: Sequence[bundle.Loaded], before: dict[str, tuple[str, wish.PolicyWish]]
+) -> bool:
     """Whether the documents name the node or one of its VMs, or change what is wanted of it."""
     titles = {item.title for item in own}
     named = titles & {node.document, *(guest.document for guest in node.guests)}
-    return bool(named) or before.get(node.name) != make.fingerprint(node)
+    return bool(named) or before.get(node.name) != _wanted(node)
 
 
-def refuse_relative(own: Sequence[bundle.Loaded]) -> None:
-    """A path that came without a folder to start from would be looked for wherever the daemon was started. SpecError."""
-    wrong = []
-    for item in own:
-        for parts, path in _paths(item.document):
-            if not path.startswith("/"):
-                reason = "is a relative path, and where from is not known here; give an absolute one"
-                wrong.append(item.problem(parts, f"{path!r} {reason}"))
+def refuse_places(own: Sequence[bundle.Loaded], state: pathlib.Path) -> None:
+    """Paths that the daemon must not follow. SpecError with all of them."""
+    found = [(item, parts, path) for item in own for parts, path in _paths(item.document)]
+    wrong = [
+        item.problem(parts, f"{path!r} {_wrong(path, state)}") for item, parts, path in found if _wrong(path, state)
+    ]
     if wrong:
         raise errors.SpecError(wrong)
+
+
+def _wrong(path: str, state: pathlib.Path) -> str:
+    """Why not; empty when nothing speaks against it. A path that came without a folder to start from would be looked for wherever
+    the daemon was started; in the state folder lie the token of the daemon's own user and everything that it keeps."""
+    if not path.startswith("/"):
+        return "is a relative path, and where from is not known here; give an absolute one"
+    if pathlib.Path(path).resolve().is_relative_to(state.resolve()):
+        return "is in the daemon's state folder, which no document reads from; keep the file elsewhere"
+    return ""
 
 
 def _paths(document: documents.Document) -> list[tuple[tuple[problems.Part, ...], str]]:

@@ -210,6 +210,9 @@ class Backend(Protocol):
         """Store the documents and see to every node that they concern; without texts, those stored once more. ``approve``: exactly
         the plans that come of it. ``key``: the Idempotency-Key, empty for none; Rejected when it came with other content before."""
 
+    def reserved(self, texts: Sequence[Text]) -> tuple[str, ...]:
+        """What in them works without a plan's approval, and so is for an approver to hand in; one line each. SpecError."""
+
     def operation(self, id: str) -> Operation: ...
     def release(self, name: str, *, by: str) -> Operation: ...
     def remove(self, name: str, *, confirm: str, by: str) -> Operation: ...

@@ -144,6 +144,9 @@ class Keeper:
     def provision(self, texts: Sequence[backend.Text], *, approve: bool, key: str, by: str) -> backend.Operation:
         return self._shown(self._asks.provision(texts, approve=approve, key=key, by=by))
 
+    def reserved(self, texts: Sequence[backend.Text]) -> tuple[str, ...]:
+        return self._papers.reserved(texts)
+
     def operation(self, id: str) -> backend.Operation:
         """Rejected when there is none."""
         found = self._store.operations.get(id)
@@ -230,7 +233,7 @@ class Keeper:
         """What would be done now, with ``texts`` laid over the stored documents and not stored. With ``take_over`` and nothing
         laid over, the plan can be approved. A node that cannot be looked at hides no other."""
         own = self._papers.parse(texts)
-        asks.refuse_relative(own)
+        asks.refuse_places(own, self._store.folder)
         wishes = resolve.resolve(self._papers.merged(own)) if own else self._papers.all()
         chosen = [one for one in wishes if node in ("", one.name)]
         if node and not chosen:

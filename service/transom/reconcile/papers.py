@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from transom import errors
 from transom.reconcile import backend
-from transom.spec import bundle, documents, loader, resolve, validate, wish
+from transom.spec import bundle, documents, loader, reserved, resolve, validate, wish
 from transom.store import store
 
 
@@ -60,6 +60,10 @@ class Papers:
         return loader.parse_together(
             ((text.text, text.name, _whereabouts(text.name)) for text in texts), stored, self._shipped
         )
+
+    def reserved(self, texts: Sequence[backend.Text]) -> tuple[str, ...]:
+        """As ``Backend.reserved``."""
+        return reserved.reserved(self.parse(texts), [bundle.from_plain(one) for one in self._store.documents()])
 
     def title(self, name: str) -> str:
         """``Kind/name`` of the stored document called so, with or without its kind. Rejected when there is none, or several."""

@@ -25,6 +25,7 @@ class Store:
 
     def __init__(self, engine: sa.Engine, folder: pathlib.Path) -> None:
         self._engine = engine
+        self.folder = folder
         self.tell: Callable[[records.Run | records.Event], None] = _to_nobody
         """Called after a run has begun or ended and after its journal has grown; it must not block."""
         self.meta = fleet.Meta(engine)

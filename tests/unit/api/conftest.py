@@ -17,7 +17,7 @@ from transom import errors, model, resources
 from transom.api import app, auth, feed, server
 from transom.plan import result
 from transom.reconcile import backend
-from transom.spec import bundle, loader
+from transom.spec import bundle, loader, reserved
 from transom.store import blobs
 
 LIFE = "testlife"
@@ -74,6 +74,9 @@ class FakeDaemon:
         operation = self._operation(shares, by)
         self.keys[by, key] = ((texts, approve), operation.id)
         return operation
+
+    def reserved(self, texts: Sequence[backend.Text]) -> tuple[str, ...]:
+        return reserved.reserved(list(self._checked(texts).values()), list(self.stored.values()))
 
     def _checked(self, texts: Sequence[backend.Text]) -> dict[str, bundle.Loaded]:
         fresh = {item.title: item for text in texts for item in loader.parse(text.text, text.name)}

@@ -15,12 +15,12 @@ YAML = {"Content-Type": "application/yaml"}
 
 
 def test_from_documents_to_a_run(api):
-    answer = api.operator.post("/v1/documents", content=MINIMAL, headers=YAML)
+    answer = api.approver.post("/v1/documents", content=MINIMAL, headers=YAML)
     assert answer.status_code == 202
     operation = answer.json()
     assert answer.headers["location"] == f"/v1/operations/{operation['id']}"
     assert operation["state"] == "waiting"
-    assert operation["asked_by"] == "operator"
+    assert operation["asked_by"] == "approver"
     plan = operation["shares"][0]["plan"]
     assert api.viewer.get(f"/v1/plans/{plan}").json()["drifts"][0]["path"] == "host/modules/vfio"
     done = api.approver.post(f"/v1/plans/{plan}/approve")
@@ -37,6 +37,19 @@ def test_approve_plan_carries_out_what_comes_of_it(api):
     assert answer.json()["state"] == "done"
     refused = api.operator.post("/v1/documents?approve=plan", content=MINIMAL, headers=YAML)
     assert (refused.status_code, refused.json()["type"]) == (403, "urn:transom:problem:insufficient-scope")
+
+
+@pytest.mark.parametrize("path", ["/v1/documents", "/v1/preview"])
+def test_an_operator_decides_neither_where_secrets_go_nor_what_is_changed_unasked(api, path):
+    refused = api.operator.post(path, content=MINIMAL, headers=YAML)
+    assert (refused.status_code, refused.json()["type"]) == (403, "urn:transom:problem:insufficient-scope")
+    assert "Cluster/home says where secrets lie and to whom they are shown" in refused.json()["detail"]
+    api.provision()
+    policy = {"apiVersion": "transom/v1", "kind": "Policy", "metadata": {"name": "all"}, "spec": {"mode": "enforce"}}
+    assert api.operator.post(path, json=policy).status_code == 403
+    assert api.operator.post(path, content=MINIMAL, headers=YAML).status_code < 300  # the same as is stored
+    assert api.operator.post(path, json={}).status_code < 300
+    assert api.approver.post(path, json=policy).status_code < 300
 
 
 def test_documents_come_back_and_are_released(api):
@@ -94,7 +107,7 @@ def test_all_mistakes_of_documents_at_once(api):
 
 def test_an_idempotency_key_is_one_operation(api):
     def post(text: str, key: str) -> httpx.Response:
-        return api.operator.post("/v1/documents", content=text, headers=YAML | {"Idempotency-Key": key})
+        return api.approver.post("/v1/documents", content=text, headers=YAML | {"Idempotency-Key": key})
 
     first, second = post(MINIMAL, "k1"), post(MINIMAL, "k1")
     assert first.json() == second.json()

@@ -16,6 +16,7 @@ def _provision(call: route.Call) -> route.Answer:
     handed: route.Handed = call.body
     if handed.approve:
         auth.require(call.caller, auth.Scope.APPROVER)
+    route.may_hand_in(call, handed)
     key = _key(call)
     operation = call.backend.provision(handed.texts, approve=handed.approve, key=key, by=call.caller.name)
     return route.accepted(operation)
@@ -67,7 +68,8 @@ ROUTES = (
         auth.Scope.OPERATOR,
         "Store documents and see to what they declare; answers with an operation to follow. With `approve: plan` (scope "
         "approver) exactly the plans that come of it are carried out, otherwise they wait or the policy decides. Without "
-        "documents, those stored are seen to once more.",
+        "documents, those stored are seen to once more. Scope approver also for what works without a plan: clusters, SSH "
+        "addresses and keys, files of the daemon's machine, policies.",
         _provision,
         backend.Operation,
         status=202,

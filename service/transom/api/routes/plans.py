@@ -33,6 +33,7 @@ def _reject(call: route.Call) -> route.Answer:
 
 def _preview(call: route.Call) -> route.Answer:
     handed: route.Handed = call.body
+    route.may_hand_in(call, handed)
     take_over = call.query.get("take_over") == "true"
     found = call.backend.preview(handed.texts, call.query.get("node", ""), take_over=take_over)
     return route.previews(found)
