@@ -127,7 +127,7 @@ def _vm_line(row: dict[str, object]) -> str:
 @_asks_daemon
 @client.given
 def approve(daemon: client.Client, hash: str, as_json: bool) -> None:
-    """Let exactly this plan be carried out, once, and follow it."""
+    """Let exactly this plan be carried out, once, and follow it. Takes back a rejection of it too."""
     with common.told(as_json=as_json):
         plan = daemon.get(f"/v1/plans/{client.quoted(hash)}")
         carry.show(carry.plan_of(plan), carry.How(as_json=as_json))
@@ -142,7 +142,7 @@ def approve(daemon: client.Client, hash: str, as_json: bool) -> None:
 @_asks_daemon
 @client.given
 def reject(daemon: client.Client, hash: str, reason: str, as_json: bool) -> None:
-    """This plan is not wanted; it is not proposed again as long as nothing changes."""
+    """This plan is not wanted: it is held as long as nothing changes. `transom approve` takes that back."""
     with common.told(as_json=as_json):
         row = daemon.post(f"/v1/plans/{client.quoted(hash)}/reject", {"reason": reason})
     if as_json:

@@ -110,7 +110,9 @@ class Asks:
         operation, shares = new, _shares(new, [found.node], plan=hash)
         if found.kind in orders.KINDS:  # what waits is an operation already, and goes on
             waiting = [asked for asked in self._desk.asked(found.node) if asked[1].plan == hash]
-            operation = waiting[0][0] if waiting else new
+            if not waiting:
+                raise errors.Rejected(f"plan {hash} is of a {found.kind} that has ended", hint="ask for it once more")
+            operation = waiting[0][0]
             # queued: who follows it must not take it for waiting still
             shares = [dataclasses.replace(share, state=records.QUEUED, reason="") for _, share in waiting]
         fresh = operation if operation is new else None

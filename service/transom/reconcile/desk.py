@@ -17,7 +17,9 @@ from transom.reconcile import hub, remainder
 from transom.store import records, store
 
 _OPEN = (records.PROPOSED, records.WAITING, records.APPROVED, records.HELD)
-_APPROVABLE = (records.PROPOSED, records.WAITING, records.FAILED)
+_REJECTABLE = (records.PROPOSED, records.WAITING, records.FAILED)
+_APPROVABLE = (*_REJECTABLE, records.REJECTED)
+"""By a person who names the plan: so a rejection is taken back."""
 RESTS = 2
 """How often the rest of a cut-off run is gone on with: what cuts off a third one is probably the run itself."""
 Asked = tuple[records.Operation, records.Share]
@@ -64,7 +66,19 @@ class Desk:
                 self.end(old.hash, records.VOID, "what was found has changed since")
 
     def approve(self, plan: result.Plan, kind: str, by: str, reason: str) -> None:
-        self._change(plan.hash, lambda _: self._approved(plan, kind, by, reason))
+        """By somebody who did not name it. A rejection stands: only who names the plan takes it back."""
+
+        def approved(old: records.Proposal | None) -> records.Proposal | None:
+            return None if old and old.state == records.REJECTED else self._approved(plan, kind, by, reason)
+
+        self._change(plan.hash, approved)
+
+    def rejected(self, hash: str) -> str:
+        """Who rejected the plan and why, and the way out; empty when nobody did."""
+        found = self._store.proposals.get(hash)
+        if found is None or found.state != records.REJECTED:
+            return ""
+        return f"{found.reason}; `transom approve {hash}` takes that back"
 
     def approve_for(
         self,
@@ -79,7 +93,9 @@ class Desk:
         rows = []
 
         def approved(old: records.Proposal | None) -> records.Proposal:
-            rows.append(self._approved(plan, _approvable(plan.hash, old).kind, by, f"approved by {by}"))
+            found = _approvable(plan.hash, old)
+            over = f", although {found.reason}" if found.state == records.REJECTED else ""
+            rows.append(self._approved(plan, found.kind, by, f"approved by {by}{over}"))
             return rows[-1]
 
         self._store.operations.approve(plan.hash, approved, operation, shares)
@@ -92,7 +108,7 @@ class Desk:
         return dataclasses.replace(row, approved_by=by, approved_at=row.made_at)
 
     def approvable(self, hash: str) -> records.Proposal:
-        """Rejected when the plan is not one that waits for anybody."""
+        """Rejected when the plan is not one that waits for anybody, or was rejected."""
         return _approvable(hash, self._store.proposals.get(hash))
 
     def reject(self, hash: str, reason: str, by: str) -> records.Proposal:
@@ -102,7 +118,7 @@ class Desk:
 
         def rejected(old: records.Proposal | None) -> records.Proposal:
             found = _there(hash, old)
-            if found.state not in (*_APPROVABLE, records.APPROVED, records.HELD):
+            if found.state not in (*_REJECTABLE, records.APPROVED, records.HELD):
                 raise errors.Rejected(f"plan {hash} is {found.state} already")
             return dataclasses.replace(found, state=records.REJECTED, reason=said)
 

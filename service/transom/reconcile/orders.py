@@ -121,6 +121,9 @@ class Orders:
             return "held", reason
         if not plan.actions and not plan.forgets:
             return self._gone(one, operation, share, "nothing on the node was ours")
+        if rejected := self._desk.rejected(plan.hash):
+            self._desk.move(share, records.HELD, plan=plan.hash, reason=rejected)
+            return "held", rejected
         if plan.actions and not self._approved(plan, operation, share):
             reason = "the plan waits for approval"
             self._desk.note(plan, operation.kind, records.WAITING, reason)

@@ -234,9 +234,9 @@ class Turns:
             return policy.Hold(f"not ours to change: {one.lease.reason}", (lease.finding(one.lease),))
         if one.not_renewed:
             return policy.Hold(one.not_renewed, (lease.not_renewed(one.not_renewed),))
+        if rejected := tools.desk.rejected(plan.hash):
+            return policy.Hold(rejected)
         known = tools.store.proposals.get(plan.hash)
-        if known and known.state == records.REJECTED:
-            return policy.Hold(known.reason)
         if isinstance(decision, policy.Carry) and plan.hash not in state.approvals:
             return self._unasked(one, decision, known)
         return decision

@@ -66,10 +66,11 @@ def dies_after(node):
 
 
 def restarted(tools, fleet, node):
+    seen = fleet.keepers[-1][0].nodes()[0].observed_at
     fleet.stop()
     node.broken = node.before_update = None
     keeper = fleet.start()
-    tools.until(lambda: keeper.nodes()[0].observed_at is not None)
+    tools.until(lambda: keeper.nodes()[0].observed_at != seen)
     quiet(tools, keeper)
     return keeper
 
@@ -419,3 +420,50 @@ def test_our_own_renewal_is_no_reason_against_our_run(tools, caplog, kind):
     tools.until(lambda: len(keeper.runs()) == 2 and keeper.runs()[0]["state"] == "applied")
     quiet(tools, keeper)
     assert [record.getMessage() for record in caplog.records] == []
+
+
+# --- rejections ------------------------------------------------------------------------------------------------------
+
+
+def rejected(tools, mode: str = "observe") -> tuple[object, object, object, str]:
+    """A fleet whose one node waits with a plan that somebody has rejected."""
+    fleet, keeper, node = converged(tools, mode)
+    text = fleet.documents(mode=mode, memory=4096)
+    asked = tools.settled(keeper, keeper.provision([text], approve=False, key="", **BY))
+    hash = asked.shares[0].plan
+    keeper.reject(hash, "not on a Friday", by="mallory")
+    return fleet, keeper, node, hash
+
+
+def test_a_rejected_plan_stays_so_when_documents_are_approved_again(tools):
+    _, keeper, node, hash = rejected(tools)
+    again = tools.settled(keeper, keeper.provision([], approve=True, key="", **BY))
+    (share,) = again.shares
+    assert (again.state, share.plan, node.get(100, "memory")) == ("held", hash, "2048")
+    assert share.reason.startswith("rejected by mallory: not on a Friday")
+    assert f"transom approve {hash}" in keeper.nodes()[0].reason
+    assert [plan.state for plan in keeper.plans() if plan.hash == hash] == ["rejected"]
+
+
+def test_who_names_a_rejected_plan_takes_the_rejection_back(tools):
+    _, keeper, node, hash = rejected(tools)
+    asked = keeper.approve(hash, **BY)
+    assert tools.settled(keeper, asked).state == "done"
+    assert node.get(100, "memory") == "4096"
+    with pytest.raises(errors.Rejected, match="applied already"):
+        keeper.reject(hash, "too late", **BY)
+
+
+def test_a_deletion_that_was_rejected_waits_for_its_plan_to_be_named(tools):
+    _, keeper, node = converged(tools, "observe")
+    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    hash = asked.shares[0].plan
+    keeper.reject(hash, "no", by="mallory")
+    with pytest.raises(errors.Rejected, match="of a release that has ended"):
+        keeper.approve(hash, **BY)
+    again = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    assert (again.state, again.shares[0].plan) == ("held", hash)
+    assert again.shares[0].reason.startswith("rejected by mallory: no")
+    keeper.approve(hash, **BY)
+    assert tools.settled(keeper, again, "done").shares[0].run
+    assert node.get(100, "tags") is None

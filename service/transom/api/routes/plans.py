@@ -54,7 +54,7 @@ ROUTES = (
         "POST",
         "/v1/plans/{hash}/approve",
         auth.Scope.APPROVER,
-        "Let exactly this plan be carried out, once.",
+        "Let exactly this plan be carried out, once; one that was rejected too.",
         _approve,
         backend.Operation,
         status=202,
