@@ -50,7 +50,7 @@ class State:
     fleet: FleetScan
     """The latest scan; one that tripped the breaker stays until a person says to go on."""
     accepted: str = ""
-    """Fingerprint of the documents (``Plan.documents``) that this node last had a plan approved of, or was as declared by."""
+    """Fingerprint of the documents (``Plan.documents``) that this node was last as declared by, with nothing undone since."""
     history: Sequence[Applied] = ()
     """This node's; what a person has since said to go on with left out. Older than a day may be missing."""
     approvals: frozenset[str] = frozenset()
@@ -139,7 +139,7 @@ def _by_mode(policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime,
 def _unasked(policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime, state: State) -> Carry | Propose:
     """A policy covers what drifts, within its limits: what documents newly ask for is approved by a person once."""
     if plan.documents != state.accepted:
-        return Propose("the documents have changed since this node was last approved or as declared")
+        return Propose("the documents have changed since this node was last as declared, or a run was undone")
     cost = impact(plan)
     limit = policy.limits.impact
     if cost is model.Impact.HUMAN:

@@ -169,7 +169,8 @@ class DriftRow:
 
 @dataclasses.dataclass(frozen=True)
 class NodeRow:
-    """One node in a list. ``state``: as-declared, drifted, held, waiting, unreachable, unknown (not looked at yet)."""
+    """One node in a list. ``state``: as-declared, drifted, held, waiting, unreachable, unknown (not looked at
+    yet, or a look came to no decision)."""
 
     name: str
     cluster: str

@@ -45,17 +45,16 @@ class Desk:
     def note(self, plan: result.Plan, kind: str, state: str, reason: str, *, unread: bool = False) -> None:
         """What a look has found about ``plan``, which takes the place of the node's earlier ones of that kind; of those that are
         approved too, unless it is ``unread``: then nobody knows yet. A rejection stands as long as the plan is the same, and so
-        does an approval."""
+        do an approval and, until the next approval, a failure."""
         self.supersede(plan.node, kind, plan.hash, [one for one in _OPEN if not (unread and one == records.APPROVED)])
         row = self._row(plan, kind, state, reason)
 
         def noted(old: records.Proposal | None) -> records.Proposal | None:
             if old is None:
                 return row
-            if old.state in (records.REJECTED, records.APPROVED):
+            if old.state in (records.REJECTED, records.APPROVED, records.FAILED):
                 return None
-            now = records.FAILED if old.state == records.FAILED else state  # until it is approved again
-            return dataclasses.replace(row, state=now, made_at=old.made_at if old.state == now else row.made_at)
+            return dataclasses.replace(row, made_at=old.made_at if old.state == state else row.made_at)
 
         self._change(plan.hash, noted)
 

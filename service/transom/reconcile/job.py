@@ -248,7 +248,7 @@ class Job:
         if plan.held:
             raise errors.Void(f"{plan.node}: {result.summary(plan)}")
         # What is taken back is not put there again before a person has said so, whoever works on this store then.
-        self.store.nodes.accept(self.node.name, "")
+        self.store.nodes.accept_nothing(self.node.name)
         undoing = self._start(plan, "undo", undoes=run.id)
         self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
         return undoing.id

@@ -337,6 +337,8 @@ class Turns:
             if one.plan.empty:
                 run = share.run or self._run_of(operation, share)
                 self._tools.desk.move(share, records.DONE, run=run, reason=f"run {run}" if run else "as declared")
+            elif operation.kind == "approve" and (failed := self._failure(share.plan)):
+                self._tools.desk.move(share, records.FAILED, run=failed.run, reason=failed.reason)
             elif operation.kind == "approve" and share.plan != one.plan.hash and not one.unread:
                 reason = f"the plan is {one.plan.hash} now, approved was {share.plan}: look at it again"
                 self._tools.desk.move(share, records.FAILED, reason=reason)
@@ -346,6 +348,11 @@ class Turns:
                 if share.approve and share.documents != one.plan.documents:
                     reason = f"the documents are not those any more that were approved with this operation; {reason}"
                 self._tools.desk.move(share, state, plan=hash, reason=reason)
+
+    def _failure(self, hash: str) -> records.Proposal | None:
+        """Of a plan that somebody approved in the middle of the turn in which it failed."""
+        found = self._tools.store.proposals.get(hash)
+        return found if found and found.state == records.FAILED else None
 
     def _run_of(self, operation: records.Operation, share: records.Share) -> str:
         """The run that carried the share's plan out in a turn that had begun before it was asked for; empty when none did."""

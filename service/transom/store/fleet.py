@@ -78,10 +78,10 @@ class Nodes:
         with connect.write(self._engine) as db:
             shape.upsert(db, tables.nodes, row | {"versions": json.dumps(node.versions)})
 
-    def accept(self, node: str, documents: str) -> None:
-        """A person lets the policy keep the node as these documents say; empty: none."""
+    def accept_nothing(self, node: str) -> None:
+        """The policy keeps the node as no documents say, before it has been as declared once more."""
         with connect.write(self._engine) as db:
-            db.execute(tables.nodes.update().where(tables.nodes.c.node == node).values(accepted=documents))
+            db.execute(tables.nodes.update().where(tables.nodes.c.node == node).values(accepted=""))
 
     def drop(self, node: str) -> None:
         """The node is nobody's any more, and nothing stands about it."""

@@ -66,7 +66,7 @@ class Node:
     documents: str = ""
     """Fingerprint of the documents that it was last compared with."""
     accepted: str = ""
-    """Fingerprint of the documents that a plan was last approved of, or that it was as declared by."""
+    """Fingerprint of the documents that it was last as declared by; empty after an undo."""
     differs: bool = False
     differs_since: float | None = None
     """When it last began to differ although its documents were the same."""

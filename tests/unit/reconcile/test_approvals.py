@@ -66,11 +66,11 @@ def dies_after(node):
 
 
 def restarted(tools, fleet, node):
-    seen = fleet.keepers[-1][0].nodes()[0].observed_at
+    seen = fleet.keepers[-1][0].nodes()[0].observed_at if fleet.keepers else None
     fleet.stop()
     node.broken = node.before_update = None
     keeper = fleet.start()
-    tools.until(lambda: keeper.nodes()[0].observed_at != seen)
+    tools.until(lambda: keeper.nodes()[0].observed_at not in (None, seen))
     quiet(tools, keeper)
     return keeper
 

@@ -299,6 +299,23 @@ def test_who_approves_in_the_middle_of_a_turn_gets_its_run(tools, one):
     assert (done.state, done.shares[0].run) == ("done", keeper.runs()[0]["id"])
 
 
+def test_who_approves_in_the_middle_of_a_turn_hears_that_it_failed(tools, one):
+    fleet, keeper, node = one
+    asked = tools.settled(keeper, keeper.provision([fleet.documents(memory=4096)], approve=False, key="", **BY))
+
+    def refuse() -> None:
+        raise errors.Rejected("parameter verification failed")
+
+    node.before_update, node.hangs = refuse, threading.Event()
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: keeper.status()["under_way"])
+    hanging, node.hangs = node.hangs, None
+    approved = keeper.approve(asked.shares[0].plan, **BY)
+    hanging.set()
+    failed = tools.settled(keeper, approved)
+    assert (failed.state, failed.shares[0].run) == ("failed", keeper.runs()[0]["id"])
+
+
 _POLICY = """apiVersion: transom/v1
 kind: Policy
 metadata: {name: other}

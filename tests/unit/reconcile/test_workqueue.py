@@ -366,6 +366,7 @@ def test_back_off_doubles_up_to_a_limit_with_jitter(error: Exception, first: flo
         errors.VerifyFailed("x"),
         errors.RomError("x"),
         errors.SandboxError("x"),
+        errors.Defect("x"),
     ],
 )
 def test_what_cannot_go_away_is_not_tried_again(error: Exception) -> None:

@@ -219,9 +219,9 @@ def test_drift_keeps_its_since_until_it_goes(tmp_path):
     ]
     kept.drift.change([rows[0]], [records.Drift("pve2", "drift", "c", 3.0, 3.0, {})])
     assert [(row.node, row.key) for row in kept.drift.all()] == [("pve1", "b"), ("pve2", "c")]
-    kept.nodes.put(records.Node("pve1", versions={"x": "1"}))
-    kept.nodes.accept("pve1", "f")
-    assert kept.nodes.get("pve1") == records.Node("pve1", accepted="f", versions={"x": "1"})
+    kept.nodes.put(records.Node("pve1", accepted="f", versions={"x": "1"}))
+    kept.nodes.accept_nothing("pve1")
+    assert kept.nodes.get("pve1") == records.Node("pve1", versions={"x": "1"})
     kept.nodes.drop("pve1")
     assert [row.node for row in kept.drift.all()] == ["pve2"]
     assert kept.nodes.get("pve1") == records.Node("pve1")
