@@ -26,19 +26,16 @@ class Claim:
     ) -> None:
         nobody = hub.Hub(now, keep=1)
         self._control = control.Control(kept, nobody, options, instance=instance, nonce=nonce, now=now)
-        self._lasts = options.lease_lasts
 
     def find(self, host: w.Host) -> lease.Found:
         """The lease on the node, as it stands to us."""
-        return lease.read(host, self._control.mine(), lasts=self._lasts, over=self._control.lives_over())
+        return lease.read(host, self._control.known())
 
     def take(self, host: w.Host) -> None:
         """Write a lease of ours. Rejected when the node is somebody else's; nothing is written then."""
         found = self.find(host)
         refuse(found)
         lease.write(host, self._control.next_mine(), found)
-        # A daemon that starts on this store while we are at work must find that its store has come further than this lease.
-        self._control.next_mine()
 
 
 def refuse(found: lease.Found) -> None:

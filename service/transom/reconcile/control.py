@@ -47,21 +47,30 @@ class Control:
         self.instance = instance
         self.life = nonce()
         self.fleet: str = kept.meta.put_first("fleet", nonce())
-        kept.meta.raise_to("generation", 1)
 
     # --- whose ---
 
     def mine(self) -> lease.Lease:
         """What a lease of ours would say now."""
-        return lease.Lease(self.fleet, self.instance, self.life, self._store.meta.get("generation"), self._now())
+        return lease.Lease(self.fleet, self.instance, self.life, self._store.meta.get("generation") or 0, self._now())
 
     def next_mine(self) -> lease.Lease:
-        """The same for a run that is about to begin: every run is a generation of its own."""
+        """The same for a run that is about to begin: every run is a generation of its own. The store knows it first."""
         self._store.meta.raise_to("generation", 1)
-        return self.mine()
+        mine = self.mine()
+        self._store.lives.writes(mine.life, mine.generation)
+        return mine
 
-    def lives_over(self) -> frozenset[str]:
-        return frozenset(self._store.meta.get(_OVER) or ())
+    def same_mine(self, held: lease.Lease) -> lease.Lease:
+        """The lease that we hold, renewed: no run begins."""
+        mine = dataclasses.replace(self.mine(), generation=held.generation)
+        self._store.lives.writes(mine.life, mine.generation)
+        return mine
+
+    def known(self) -> lease.Known:
+        """What a lease on a node is judged by."""
+        over = frozenset(self._store.meta.get(_OVER) or ())
+        return lease.Known(self.mine(), self._store.lives.all(), self._options.lease_lasts, over)
 
     def other_seen(self, found: lease.Found) -> None:
         """Our store is not the only one, or not the newest: nothing starts until a person has said who goes on."""
@@ -101,8 +110,10 @@ class Control:
         as the newest from now on."""
         paused = self.paused()
         if paused and paused.lives:
-            self._store.meta.put(_OVER, sorted({*self.lives_over(), *paused.lives}))
-            self._store.meta.raise_to("generation", paused.generation + 1)
+            self._store.meta.put(_OVER, sorted({*self.known().over, *paused.lives}))
+            self._store.meta.raise_to("generation", paused.generation)
+            for life in paused.lives:
+                self._store.lives.writes(life, paused.generation)
         self._store.meta.put(_PAUSE, None)
         self._store.meta.put(_TRIPPED, None)
         self._store.meta.put(_RESUMED, self._now())

@@ -1,6 +1,6 @@
 """Who may change a node: a file on it names the fleet, the installation and how far its store had come.
 
-A foreign fleet's lease is never touched. One of the same fleet that this store cannot know of means that the store was restored
+A foreign fleet's lease is never touched. One of the same fleet that this store has not written means that the store was restored
 from a backup, or that a copy of it is at work elsewhere: then a person has to say who goes on.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+from collections.abc import Mapping
 
 import pydantic
 
@@ -22,7 +23,7 @@ PATH = f"{eff.KEEP}/lease.json"
 
 @dataclasses.dataclass(frozen=True)
 class Lease:
-    """``life`` is new with every start of a daemon; ``generation`` of the store rises with every start and every run."""
+    """``life`` is new with every start of a daemon or command; ``generation`` of the store rises with every run."""
 
     fleet: str
     instance: str
@@ -44,6 +45,21 @@ class Standing(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
+class Known:
+    """What our store knows. ``mine.at`` is now; ``lasts`` in seconds; ``over`` are lives that a person has said to be over."""
+
+    mine: Lease
+    lives: Mapping[str, int]
+    """Life → the highest generation of a lease that it may have written."""
+    lasts: float
+    over: frozenset[str] = frozenset()
+
+    def wrote(self, found: Lease) -> bool:
+        """A number that any start raises would hide a restored store from the second start on; who wrote what cannot be made up."""
+        return found.generation <= max(self.lives.get(found.life, -1), self.lives.get("", -1))
+
+
+@dataclasses.dataclass(frozen=True)
 class Found:
     """A lease as it was judged. ``sha256`` is of the file; None when there is none."""
 
@@ -58,28 +74,27 @@ class Found:
         return self.standing in (Standing.FREE, Standing.OURS)
 
 
-def judge(
-    found: Lease | None, mine: Lease, *, lasts: float, over: frozenset[str] = frozenset()
-) -> tuple[Standing, str]:
-    """``mine.at`` is now; ``lasts`` in seconds; ``over`` are lives that a person has said to be over."""
+def judge(found: Lease | None, known: Known) -> tuple[Standing, str]:
+    """How ``found`` stands to us, and why when it is not ours."""
+    mine = known.mine
     if found is None:
         return Standing.FREE, ""
     if found.fleet != mine.fleet:
         return Standing.FOREIGN, f"fleet {found.fleet} keeps this node"
     if found.life == mine.life:
         return Standing.OURS, ""
-    if found.generation >= mine.generation:
+    if not known.wrote(found):
         return Standing.OTHER, (
-            f"the node was changed by generation {found.generation} of this fleet's store, and this is only {mine.generation}: "
-            "it was restored from a backup, or a copy of it is at work elsewhere"
+            f"the node was changed by life {found.life} (generation {found.generation}) of this fleet, of which this store knows "
+            "nothing: it was restored from a backup, or a copy of it is at work elsewhere"
         )
     age = mine.at - found.at
-    if found.instance != mine.instance and age < lasts and found.life not in over:
+    if found.instance != mine.instance and age < known.lasts and found.life not in known.over:
         return Standing.OTHER, f"another installation of this fleet ({found.instance}) was at work {age:.0f} s ago"
     return Standing.OURS, ""
 
 
-def read(host: w.Host, mine: Lease, *, lasts: float, over: frozenset[str] = frozenset()) -> Found:
+def read(host: w.Host, known: Known) -> Found:
     """The lease on the node. One that cannot be understood is somebody else's. A node without SSH has no place for one."""
     if not w.has_shell(host):
         return Found(Standing.FREE)
@@ -91,7 +106,7 @@ def read(host: w.Host, mine: Lease, *, lasts: float, over: frozenset[str] = froz
         lease = model.from_json(Lease, json.loads(data))
     except (ValueError, pydantic.ValidationError) as error:
         return Found(Standing.FOREIGN, f"{PATH} is not understood: {str(error).splitlines()[0]}", None, digest)
-    standing, reason = judge(lease, mine, lasts=lasts, over=over)
+    standing, reason = judge(lease, known)
     return Found(standing, reason, lease, digest)
 
 

@@ -160,7 +160,7 @@ class Orders:
         titles = self._papers.with_parts(operation.target)
         whole = one.wish.document in titles
         if whole:
-            lease.give_up(one.job.world.host, lease.read(one.job.world.host, self._control.mine(), lasts=0))
+            lease.give_up(one.job.world.host, lease.read(one.job.world.host, self._control.known()))
         self._desk.move(share, records.DONE, run=run, reason=reason, drop=titles)
         if whole:
             self._store.nodes.drop(one.node)

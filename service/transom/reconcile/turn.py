@@ -110,9 +110,7 @@ class Turns:
         tools = self._tools
         at = tools.now()  # before anything is read: what changes meanwhile is not in this look
         kept = job.Job(node, world, tools.store, tell=tools.events.tell)
-        found = lease.read(
-            world.host, tools.control.mine(), lasts=tools.options.lease_lasts, over=tools.control.lives_over()
-        )
+        found = lease.read(world.host, tools.control.known())
         if found.standing is lease.Standing.OTHER:
             tools.control.other_seen(found)
         if found.mine:
@@ -136,13 +134,13 @@ class Turns:
 
     def _with_lease(self, one: look.Look) -> look.Look:
         """A lease of ours is kept fresh; the look goes on with the one that stands then, or with why it could not be written."""
-        mine, held = self._tools.control.mine(), one.lease.lease
+        state, held = self._tools.control, one.lease.lease
         if held is None or one.lease.standing is not lease.Standing.OURS or one.facts.identity != one.job.world.node:
             return one
-        if mine.at - held.at <= self._tools.options.lease_lasts / 3:
+        if state.mine().at - held.at <= self._tools.options.lease_lasts / 3:
             return one
         try:
-            found = lease.write(one.job.world.host, dataclasses.replace(mine, generation=held.generation), one.lease)
+            found = lease.write(one.job.world.host, state.same_mine(held), one.lease)
         except errors.TransomError as error:
             return dataclasses.replace(one, not_renewed=str(error))
         return dataclasses.replace(one, lease=found)

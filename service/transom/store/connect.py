@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from transom import errors
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision in ``migrations/versions``; a test holds the two together."""
 BUSY_MS = 10_000
 

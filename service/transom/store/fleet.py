@@ -56,6 +56,26 @@ def _value(db: sa.Connection, name: str) -> Any:
     return json.loads(text) if text is not None else None
 
 
+class Lives:
+    """Lives of daemons and commands on this store that have written leases, and how far each has come."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def all(self) -> dict[str, int]:
+        """Life → the highest generation of a lease that it may have written. That of no name: before lives were kept."""
+        with connect.read(self._engine) as db:
+            return {row.life: row.generation for row in db.execute(sa.select(tables.lives))}
+
+    def writes(self, life: str, generation: int) -> None:
+        """A lease that is about to be written, or is known to be ours."""
+        table = tables.lives
+        with connect.write(self._engine) as db:
+            known = db.scalar(sa.select(table.c.generation).where(table.c.life == life))
+            if known is None or known < generation:
+                shape.upsert(db, table, {"life": life, "generation": generation})
+
+
 class Nodes:
     """Nodes as they were last looked at."""
 

@@ -29,6 +29,7 @@ class Store:
         self.tell: Callable[[records.Run | records.Event], None] = _to_nobody
         """Called after a run has begun or ended and after its journal has grown; it must not block."""
         self.meta = fleet.Meta(engine)
+        self.lives = fleet.Lives(engine)
         self.nodes = fleet.Nodes(engine)
         self.drift = fleet.DriftLog(engine)
         self.proposals = fleet.Proposals(engine)

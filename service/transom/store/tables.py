@@ -71,6 +71,13 @@ meta = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
+lives = sa.Table(
+    "lives",
+    metadata,
+    sa.Column("life", sa.String(64), primary_key=True),
+    sa.Column("generation", sa.Integer, nullable=False),
+)
+
 nodes = sa.Table(
     "nodes",
     metadata,

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from transom import errors
 from transom.reconcile import lease
 
 BY = {"by": "eve"}
@@ -22,6 +23,8 @@ MINE = lease.Lease("f", "here", "life-2", 7, 1000.0)
         (lease.Lease("f", "here", "life-2", 7, 990.0), lease.Standing.OURS),
         (lease.Lease("f", "here", "life-1", 6, 999.0), lease.Standing.OURS),  # killed and started again
         (lease.Lease("f", "here", "life-1", 7, 0.0), lease.Standing.OTHER),  # the store was restored in its place
+        (lease.Lease("f", "here", "life-x", 1, 0.0), lease.Standing.OTHER),  # the same, and it was started often since
+        (lease.Lease("f", "here", "older", 0, 0.0), lease.Standing.OURS),  # from before lives were kept
         (lease.Lease("f", "there", "life-1", 6, 999.0), lease.Standing.OTHER),  # a copy at work
         (lease.Lease("f", "there", "life-1", 6, 899.0), lease.Standing.OURS),  # moved here, the old one is gone
         (lease.Lease("f", "there", "over", 6, 999.0), lease.Standing.OURS),  # a person has said so
@@ -29,7 +32,8 @@ MINE = lease.Lease("f", "here", "life-2", 7, 1000.0)
     ],
 )
 def test_what_a_lease_means(found, standing):
-    assert lease.judge(found, MINE, lasts=100, over=frozenset({"over"}))[0] is standing
+    lives = {"": 0, "life-1": 6, "over": 6}
+    assert lease.judge(found, lease.Known(MINE, lives, 100, frozenset({"over"})))[0] is standing
 
 
 def enforced(tools, *names: str, **options):
@@ -90,6 +94,11 @@ def test_a_restored_store_starts_paused_until_a_person_says_so(tools):
     shutil.rmtree(fleet.folder / "state")
     shutil.move(fleet.folder / "backup", fleet.folder / "state")
     node.set(100, memory="512")
+    node.broken = errors.Unreachable("the network is not up yet")
+    for _ in range(3):  # each start once made the store seem newer
+        fleet.start()
+        fleet.stop()
+    node.broken = None
     keeper = fleet.start()
     tools.until(lambda: keeper.status()["paused"])
     assert "restored from a backup" in keeper.status()["paused"]["reason"]
