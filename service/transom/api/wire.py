@@ -61,9 +61,10 @@ class Name(_In):
 
 
 class Removal(Name):
-    """``confirm`` is the name once more."""
+    """``confirm`` is the name once more; ``plan`` the hash of the plan that was shown: another one waits."""
 
     confirm: str = pydantic.Field(max_length=253)
+    plan: str = pydantic.Field(default="", max_length=64)
 
 
 Device = Annotated[str, pydantic.Field(pattern="^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$")]

@@ -214,10 +214,12 @@ def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, dry_run
     with common.told(as_json=as_json):
         if dry_run:
             _dry(carry.preview_parting(daemon, "remove", name), name, how)
-        if confirm is None:
-            confirm, shown = _typed(daemon, name)
-            how = dataclasses.replace(how, shown=shown)
-        operation = daemon.post("/v1/remove", {"name": name, "confirm": confirm})
+        if confirm is None and not sys.stdin.isatty():
+            raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
+        shown = _shown(daemon, name)
+        confirm = confirm or click.prompt(f"This deletes {name} and its disks. Type its name", err=True)
+        how = dataclasses.replace(how, shown=shown)
+        operation = daemon.post("/v1/remove", {"name": name, "confirm": confirm, "plan": shown})
         outcomes = carry.see_through(daemon, operation["id"], how)
     _finish(outcomes, as_json)
 
@@ -228,17 +230,14 @@ def _dry(looks: Sequence[look.Look], name: str, how: carry.How) -> NoReturn:
     carry.dry(looks, how)
 
 
-def _typed(daemon: client.Client, name: str) -> tuple[str, str]:
-    """The name as its user types it after having seen what goes, and the hash of the plan that was shown."""
-    if not sys.stdin.isatty():
-        raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
+def _shown(daemon: client.Client, name: str) -> str:
+    """The hash of the plan that says what goes, once its user has seen it; only that is approved by the name."""
     plans = [one.need() for one in carry.preview_parting(daemon, "remove", name)]
     for plan in plans:
         click.echo(plan_text.text(plan), nl=False, err=True)
         if plan.held:
             raise SystemExit(common.HELD)
-    typed: str = click.prompt(f"This deletes {name} and its disks. Type its name", err=True)
-    return typed, plans[0].hash if plans else ""
+    return plans[0].hash if plans else ""
 
 
 def _finish(outcomes: list[carry.Outcome], as_json: bool) -> None:

@@ -41,6 +41,8 @@ class FleetScan:
 
     nodes: int
     newly_drifted: frozenset[str] = frozenset()
+    tripped: int | None = None
+    """The limit in percent that was passed, when the breaker has tripped already: it holds every node, whatever its own limit."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +162,10 @@ def impact(plan: result.Plan) -> model.Impact:
     return max(costs, key=model.COST.__getitem__)
 
 
+def cheaper_than_a_reboot(plan: result.Plan) -> bool:
+    return model.COST[impact(plan)] < model.COST[model.Impact.HOST_REBOOT]
+
+
 def _named(policy: wish.PolicyWish) -> str:
     return policy.document or "the default policy"
 
@@ -212,12 +218,13 @@ def _rewritten(path: str, document: str, recent: Sequence[Applied], seen: tuple[
 def fleet_drift(limits: wish.Limits, fleet: FleetScan) -> tuple[model.Finding, ...]:
     """The finding that holds every node when too many newly differ at once; empty when they do not."""
     new = sorted(fleet.newly_drifted)
-    if len(new) < _FEWEST_NODES or len(new) * 100 <= limits.fleet_drift_percent * fleet.nodes:
+    percent = limits.fleet_drift_percent if fleet.tripped is None else fleet.tripped
+    if fleet.tripped is None and (len(new) < _FEWEST_NODES or len(new) * 100 <= percent * fleet.nodes):
         return ()
     finding = model.Finding(
         id="fleet-drift",
         subject="fleet",
-        summary=f"{len(new)} of {fleet.nodes} nodes newly differ in one scan, more than {limits.fleet_drift_percent} %: "
+        summary=f"{len(new)} of {fleet.nodes} nodes newly differ in one scan, more than {percent} %: "
         "that looks like a mistake in Transom or in a document, so nothing is changed anywhere",
         remedy="Look at what differs on some of them. When it is real, `transom resume` goes on.",
         who=model.Who.REPORT,

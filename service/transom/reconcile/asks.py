@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 from transom import errors
-from transom.plan import make
+from transom.plan import make, policy, result
 from transom.reconcile import backend, desk, orders, papers
 from transom.spec import bundle, documents, problems, resolve, wish, within
 from transom.store import records, store
@@ -64,11 +64,22 @@ class Asks:
     def release(self, name: str, by: str) -> records.Operation:
         return self._part("release", *self.leaving("release", name), by)
 
-    def remove(self, name: str, confirm: str, by: str) -> records.Operation:
+    def remove(self, name: str, confirm: str, plan: str, by: str) -> records.Operation:
+        """``plan``: what was shown; only that is approved by the name then. Empty: the first that comes of it."""
         title = self._papers.title(name)
         if confirm != title.partition("/")[2]:
             raise errors.Rejected(f"the name to confirm is {title.partition('/')[2]!r}, not {confirm!r}")
-        return self._part("remove", *self.leaving("remove", name), by)
+        title, node = self.leaving("remove", name)
+        if plan:
+            self._named(self._desk.plan(plan), node, by)
+        return self._part("remove", title, node, by, approve=not plan)
+
+    def _named(self, shown: result.Plan, node: str | None, by: str) -> None:
+        """The name was typed under this very plan. That does not cover a reboot of the node."""
+        if shown.node != node:
+            raise errors.Rejected(f"plan {shown.hash} is not of node {node}")
+        if shown.actions and not shown.held and policy.cheaper_than_a_reboot(shown):
+            self._desk.approve(shown, "remove", by, "the name was typed under this plan")
 
     def leaving(self, kind: str, name: str) -> tuple[str, str | None]:
         """The document's ``Kind/name``, and the node that it has something on. Rejected when it is none that can go this way,
@@ -79,7 +90,7 @@ class Asks:
         self._papers.merged(without=self._papers.with_parts(title))
         return title, self._node_of(title)
 
-    def _part(self, kind: str, title: str, node: str | None, by: str) -> records.Operation:
+    def _part(self, kind: str, title: str, node: str | None, by: str, *, approve: bool = False) -> records.Operation:
         """The documents that go with it; at once when they have nothing on any node."""
         for operation, _ in self._store.operations.open():
             if operation.kind in orders.KINDS and operation.target == title:
@@ -90,7 +101,7 @@ class Asks:
             self._followed()
             self._ring_all([one.name for one in self._papers.all()], "documents")
             return operation
-        self._store.operations.ask(operation, _shares(operation, [node], approve=kind == "remove"))
+        self._store.operations.ask(operation, _shares(operation, [node], approve=approve))
         self._ring(node, kind)
         return operation
 

@@ -216,7 +216,9 @@ class Backend(Protocol):
 
     def operation(self, id: str) -> Operation: ...
     def release(self, name: str, *, by: str) -> Operation: ...
-    def remove(self, name: str, *, confirm: str, by: str) -> Operation: ...
+    def remove(self, name: str, *, confirm: str, plan: str = "", by: str) -> Operation:
+        """``plan``: the hash of the one that was shown; only that is approved by the name. Empty: the first that comes of it."""
+
     def preview_parting(self, kind: str, name: str) -> list[Preview]:
         """Of ``release`` or ``remove``; empty when the document has nothing on any node."""
 

@@ -15,6 +15,8 @@ from transom.store import records, store
 
 _PAUSE, _TRIPPED, _RESUMED, _OVER = "paused", "fleet-drift", "resumed-at", "lives-over"
 
+_TOO_MANY = "fleet-drift: too many nodes newly differ at once; when that is right, transom resume goes on"
+
 
 @dataclasses.dataclass(frozen=True)
 class Pause:
@@ -91,11 +93,19 @@ class Control:
         it was decided on."""
         if paused := _pause(moment.meta.get(_PAUSE)):
             raise errors.Void(f"paused: {paused.reason}")
+        if moment.meta.get(_TRIPPED):
+            raise errors.Void(_TOO_MANY)
         stands = moment.proposal
         if stands is not None and stands.state == records.REJECTED:
             raise errors.Void(stands.reason)
         if asked and not (stands and stands.open):
             raise errors.Void("it is not approved any more")
+
+    def stopped(self) -> str:
+        """Why nothing may start anywhere; empty when it may."""
+        if paused := self.paused():
+            return f"paused: {paused.reason}"
+        return _TOO_MANY if self.tripped() else ""
 
     def paused(self) -> Pause | None:
         return _pause(self._store.meta.get(_PAUSE))
@@ -138,14 +148,16 @@ class Control:
         new = frozenset(one.node for one in nodes if one.differs_since is not None and one.differs_since >= begin)
         found = policy.FleetScan(count, new)
         if policy.fleet_drift(limits, found):
-            data = {"nodes": count, "newly_drifted": sorted(new)}
+            data = {"nodes": count, "newly_drifted": sorted(new), "percent": limits.fleet_drift_percent}
             self._store.meta.put(_TRIPPED, data)
             self._events.tell("fleet.held", data=data)
         return found
 
     def tripped(self) -> policy.FleetScan | None:
         data = self._store.meta.get(_TRIPPED)
-        return policy.FleetScan(data["nodes"], frozenset(data["newly_drifted"])) if data else None
+        return (
+            policy.FleetScan(data["nodes"], frozenset(data["newly_drifted"]), data.get("percent", 0)) if data else None
+        )
 
 
 def _pause(data: Any) -> Pause | None:

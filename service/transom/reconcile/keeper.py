@@ -159,9 +159,10 @@ class Keeper:
         approval. SpecError when other documents refer to it."""
         return self._shown(self._asks.release(name, by))
 
-    def remove(self, name: str, *, confirm: str, by: str) -> backend.Operation:
-        """Delete a stopped VM that Transom made, with its disks, and release it. ``confirm`` is its name, typed once more."""
-        return self._shown(self._asks.remove(name, confirm, by))
+    def remove(self, name: str, *, confirm: str, plan: str = "", by: str) -> backend.Operation:
+        """Delete a stopped VM that Transom made, with its disks, and release it. ``confirm`` is its name, typed once more,
+        ``plan`` what was shown."""
+        return self._shown(self._asks.remove(name, confirm, plan, by))
 
     def preview_parting(self, kind: str, name: str) -> list[backend.Preview]:
         """What ``release`` or ``remove`` (``kind``) would do; empty when the document has nothing on any node. Stores and changes
@@ -247,7 +248,10 @@ class Keeper:
                 plan = job.Job(node, world, self._store).propose(take_over=take_over)
         except errors.TransomError as error:
             return backend.Preview(node.name, error=error)
-        if take_over and stored and plan.actions:
+        known = self._store.proposals.get(
+            plan.hash
+        )  # a plan that takes nothing over is the ordinary one, and stays what it was
+        if take_over and stored and plan.actions and (known is None or known.kind == "adopt"):
             self._desk.note(plan, "adopt", records.PROPOSED, "takes over what contradicts the documents")
         return backend.Preview(node.name, plan_data(plan))
 

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from transom import errors, model
+from transom import errors
 from transom.plan import policy, result
 from transom.reconcile import control, defect, desk, lease, look, papers, parting, remainder, right_node
 from transom.store import records, store
@@ -67,8 +67,7 @@ class Orders:
             return f"not ours to change: {one.lease.reason}"
         if one.not_renewed:
             return lease.not_renewed(one.not_renewed).summary
-        paused = self._control.paused()
-        return f"paused: {paused.reason}" if paused else ""
+        return self._control.stopped()
 
     def _fail(self, one: look.Look, share: records.Share, error: errors.TransomError) -> None:
         now = next((kept for _, kept in self._desk.asked(one.node) if kept.operation == share.operation), None)
@@ -139,8 +138,7 @@ class Orders:
     def _approved(self, plan: result.Plan, operation: records.Operation, share: records.Share) -> bool:
         """By a person, for this plan; or for the whole of which a cut-off run has left this; or with the name typed, which does not
         cover a reboot of the node."""
-        cheap = model.COST[policy.impact(plan)] < model.COST[model.Impact.HOST_REBOOT]
-        if share.approve and not share.plan and cheap:
+        if share.approve and not share.plan and policy.cheaper_than_a_reboot(plan):
             self._desk.approve(
                 plan, operation.kind, operation.asked_by, f"the name was typed (operation {operation.id})"
             )

@@ -117,7 +117,8 @@ class FakeDaemon:
         del self.stored[name]
         return self._operation([], by)
 
-    def remove(self, name: str, *, confirm: str, by: str) -> backend.Operation:
+    def remove(self, name: str, *, confirm: str, plan: str = "", by: str) -> backend.Operation:
+        assert not plan or plan == result.Plan("pve1", "preview", drifts=(drift(),)).hash, "only what was shown"
         if confirm != name:
             raise errors.Rejected(f"confirm says {confirm!r}, not {name!r}")
         return self.release(name, by=by)

@@ -209,6 +209,11 @@ def test_too_much_of_the_fleet_at_once(nodes: int, new: int, percent: int, trips
         assert [one.source for one in found[0].evidence] == sorted(scan.newly_drifted)
 
 
+def test_a_breaker_that_tripped_holds_whatever_the_nodes_own_limit() -> None:
+    tripped = policy.FleetScan(4, frozenset({"a"}), tripped=20)
+    assert policy.fleet_drift(wish.Limits(fleet_drift_percent=100), tripped)
+
+
 def test_a_node_that_somebody_keeps_rewriting_is_put_right_twice_and_then_held(desk) -> None:
     (want,) = resolve.resolve(loader.load([pathlib.Path(resources.examples_dir() / "seed.yaml")]))
     rules = ruled("enforce", impact=model.Impact.HOST_REBOOT)

@@ -170,3 +170,19 @@ def test_a_document_without_a_node_goes_at_once_unless_others_refer_to_it(one):
         keeper.release("Cluster/home", **BY)
     with pytest.raises(errors.Rejected, match="no document"):
         keeper.release("nothing", **BY)
+
+
+def test_a_removal_deletes_what_was_shown_and_nothing_else(tools, one):
+    _, keeper, node = one
+    (shown,) = keeper.preview_parting("remove", "vm-pve1")
+    node.set(100, scsi1="local-lvm:vm-100-disk-9,size=2T")
+    asked = keeper.remove("vm-pve1", confirm="vm-pve1", plan=shown.plan["hash"], **BY)
+    asked = tools.settled(keeper, asked)
+    assert (asked.state, 100 in node.confs) == ("waiting", True)
+    keeper.reject(asked.shares[0].plan, "that disk is needed", **BY)
+    node.confs[100] = node.confs[100].replace("scsi1: local-lvm:vm-100-disk-9,size=2T\n", "")
+    tools.until(lambda: not keeper.status()["under_way"])
+    (shown,) = keeper.preview_parting("remove", "vm-pve1")
+    asked = keeper.remove("vm-pve1", confirm="vm-pve1", plan=shown.plan["hash"], **BY)
+    tools.settled(keeper, asked, "done")
+    assert node.confs == {}

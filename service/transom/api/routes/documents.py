@@ -40,7 +40,9 @@ def _release(call: route.Call) -> route.Answer:
 
 
 def _remove(call: route.Call) -> route.Answer:
-    return route.accepted(call.backend.remove(call.body.name, confirm=call.body.confirm, by=call.caller.name))
+    asked: wire.Removal = call.body
+    found = call.backend.remove(asked.name, confirm=asked.confirm, plan=asked.plan, by=call.caller.name)
+    return route.accepted(found)
 
 
 def _preview_release(call: route.Call) -> route.Answer:
@@ -132,7 +134,8 @@ ROUTES = (
         "POST",
         "/v1/remove",
         auth.Scope.ADMIN,
-        "Forget a document and delete what Transom made for it. `confirm` is the name once more.",
+        "Forget a document and delete what Transom made for it. `confirm` is the name once more, `plan` the hash of the "
+        "plan that the preview showed: when another one comes of it, that waits for approval.",
         _remove,
         backend.Operation,
         status=202,

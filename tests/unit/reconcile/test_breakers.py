@@ -1,0 +1,59 @@
+"""Breakers hold every write, whoever asks for it, and nothing but a person's word lifts them."""
+
+from __future__ import annotations
+
+from transom import errors
+
+BY = {"by": "eve"}
+
+
+def kept(tools, *names: str, **documents):
+    fleet = tools.fleet(*names)
+    keeper = fleet.start()
+    asked = keeper.provision([fleet.documents(**documents)], approve=True, key="", **BY)
+    assert tools.settled(keeper, asked).state == "done"
+    return fleet, keeper
+
+
+def trip(fleet) -> None:
+    """As a look leaves it that was judged by another node's limit."""
+    data = {"nodes": 4, "newly_drifted": ["a", "b", "c"], "percent": 20}
+    fleet.keepers[-1][1].meta.put("fleet-drift", data)
+
+
+def test_a_fleet_that_tripped_holds_nodes_whose_own_limit_is_wider(tools):
+    fleet, keeper = kept(tools, mode="enforce", percent=100)
+    trip(fleet)
+    node = fleet.nodes["pve1"]
+    node.set(100, memory="512")
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: keeper.nodes()[0].state == "held")
+    assert "more than 20 %" in keeper.nodes()[0].reason
+    keeper.resume(**BY)
+    tools.until(lambda: node.get(100, "memory") == "2048")
+
+
+def test_a_fleet_that_tripped_holds_undo_and_release_too(tools):
+    fleet, keeper = kept(tools)
+    trip(fleet)
+    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    assert (asked.state, "fleet-drift" in asked.shares[0].reason) == ("held", True)
+    assert len(keeper.runs()) == 1
+    keeper.resume(**BY)
+    tools.settled(keeper, asked, "waiting")
+
+
+def test_a_preview_that_takes_nothing_over_leaves_the_failed_plan_failed(tools):
+    fleet, keeper = kept(tools, mode="enforce")
+    node = fleet.nodes["pve1"]
+
+    def refuse() -> None:
+        raise errors.Rejected("PVE refused")
+
+    node.before_update = refuse
+    node.set(100, memory="512")
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: [plan.state for plan in keeper.plans()][:1] == ["failed"])
+    before = keeper.plans()[0]
+    keeper.preview((), "pve1", take_over=True)
+    assert keeper.plans()[0] == before
