@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from transom.guest import registry
+from transom.guest import absent, registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +20,11 @@ class Difference:
 def differences(wanted: Mapping[str, str], observed: Mapping[str, str]) -> tuple[Difference, ...]:
     """The differences in the keys that ``wanted`` names, in order of the keys; what only ``observed`` has is nobody's business."""
     return tuple(
-        Difference(key, wanted[key], observed.get(key))
-        for key in sorted(wanted)
-        if not _same(key, wanted[key], observed)
+        Difference(key, wanted[key], observed.get(key)) for key in sorted(wanted) if not _same(key, wanted, observed)
     )
 
 
-def _same(key: str, value: str, observed: Mapping[str, str]) -> bool:
-    there = observed.get(key, registry.DEFAULTS.get(key))
-    return there is not None and registry.field_for(key).same(value, there)
+def _same(key: str, wanted: Mapping[str, str], observed: Mapping[str, str]) -> bool:
+    # What an absent key means may hang on others, which are about to be as wanted.
+    there = observed[key] if key in observed else absent.meaning(key, {**observed, **wanted})
+    return there is not None and registry.field_for(key).same(wanted[key], there)

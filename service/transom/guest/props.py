@@ -9,12 +9,16 @@ from __future__ import annotations
 import dataclasses
 import decimal
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 
 Normal = Callable[[str], str]
 
 _TRUE = re.compile(r"1|on|yes|true", re.IGNORECASE)
 _FALSE = re.compile(r"0|off|no|false", re.IGNORECASE)
+# As in PVE's JSONSchema; an exponent beyond two digits is no number of a VM, and would only cost memory.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+_RANGE = re.compile(r"\s*(\d{1,5})(?:-(\d{1,5}))?\s*", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)(?:([KMGT])(?:iB)?)?")
 _UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
 
@@ -41,10 +45,11 @@ def integer(value: str) -> str:
 
 
 def number(value: str) -> str:
-    """A decimal number in its shortest form; ValueError otherwise."""
-    if not re.fullmatch(r"[+-]?\d+(\.\d+)?", value, re.ASCII):
+    """A number (``1.50``, ``.5``, ``1e3``) in its shortest decimal form; ValueError otherwise."""
+    if not _NUMBER.fullmatch(value):
         raise ValueError(f"{value!r} is not a number")
-    return f"{decimal.Decimal(value).normalize():f}"
+    short = decimal.Decimal(value).normalize()
+    return f"{short:f}" if short else "0"
 
 
 def size(value: str) -> str:
@@ -61,6 +66,26 @@ def lower(value: str) -> str:
 
 def upper(value: str) -> str:
     return value.upper()
+
+
+def urlencoded(value: str) -> str:
+    """The text behind ``%20`` and the like: ``%2f`` is ``%2F``."""
+    return urllib.parse.unquote(value, errors="surrogateescape")
+
+
+def ranges(separator: str) -> Normal:
+    """A normaliser of a set of numbers: ``0;1;2;5`` is ``0-2;5``, in any order."""
+
+    def normal(value: str) -> str:
+        members: set[int] = set()
+        for part in value.split(separator):
+            match = _RANGE.fullmatch(part)
+            if match is None or int(match[2] or match[1]) < int(match[1]):
+                raise ValueError(f"{part!r} is neither a number nor a range such as 0-3")
+            members.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        return separator.join(map(str, sorted(members)))
+
+    return normal
 
 
 def one_of(*words: str) -> Normal:
@@ -85,16 +110,27 @@ class Prop:
 
 @dataclasses.dataclass(frozen=True)
 class Schema:
-    """The properties of one kind of value. ``aliases`` maps other names; ``needs`` names those of which one must be given."""
+    """The properties of one kind of value. ``aliases`` maps other names; ``needs`` names those of which one must be given.
+
+    ``finish`` sees the complete values, for what one property means for another.
+    """
 
     props: Mapping[str, Prop]
     default_key: str = ""
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    finish: Callable[[dict[str, str]], dict[str, str]] = dict
 
     @property
     def made(self) -> frozenset[str]:
         return frozenset(name for name, prop in self.props.items() if prop.made)
+
+    def foreign(self, key: str, wanted: Mapping[str, str]) -> bool:
+        """Whether ``key`` of an observed value is none of the document's business.
+
+        That is what the server makes or a newer PVE knows, when ``wanted`` does not name it.
+        """
+        return key not in wanted and (key not in self.props or self.props[key].made)
 
 
 def split(schema: Schema, value: str) -> dict[str, str]:
@@ -140,24 +176,28 @@ def complete(schema: Schema, found: Mapping[str, str]) -> dict[str, str]:
             values[key] = schema.props[key].normal(given) if key in schema.props else given
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from error
-    return dict(sorted(values.items()))
+    return dict(sorted(schema.finish(values).items()))
 
 
 def same(schema: Schema, wanted: str, observed: str) -> bool:
-    """Whether both mean the same; a property that the server makes counts only when ``wanted`` names it."""
+    """Whether both mean the same; a foreign property of ``observed`` counts only when ``wanted`` names it."""
     try:
         want, got = split(schema, wanted), split(schema, observed)
-        left = schema.made - want.keys()
-        return complete(schema, want) == complete(schema, {key: got[key] for key in got if key not in left})
+        return complete(schema, want) == complete(schema, counted(schema, want, got))
     except ValueError:
         return wanted == observed
 
 
+def counted(schema: Schema, want: Mapping[str, str], got: Mapping[str, str]) -> dict[str, str]:
+    """``got`` without its foreign properties."""
+    return {key: value for key, value in got.items() if not schema.foreign(key, want)}
+
+
 def merge(schema: Schema, wanted: str, observed: str) -> str:
-    """``wanted`` with the server-made properties of ``observed`` that it leaves out."""
+    """``wanted`` with the foreign properties of ``observed``."""
     try:
         want, got = split(schema, wanted), split(schema, observed)
     except ValueError:
         return wanted
-    kept = [f"{key}={got[key]}" for key in sorted(schema.made - want.keys()) if key in got]
+    kept = [f"{key}={got[key]}" for key in sorted(got) if schema.foreign(key, want)]
     return ",".join([part for part in (wanted.strip(), *kept) if part]) if kept else wanted

@@ -14,10 +14,7 @@ from transom.guest.fields import making
 
 # Keys without a field of their own that a token may write; PVE refuses every key that it does not list to all but root
 # (qemu-server 9.2.6, check_vm_modify_config_perm: "new options will be checked here").
-_TOKEN_KEYS = frozenset(
-    {"keyboard", "startdate", "vmstatestorage"}
-    | {"cicustom", "cipassword", "citype", "ciuser", "nameserver", "searchdomain", "sshkeys"}
-)
+_TOKEN_KEYS = frozenset({"keyboard", "vmstatestorage", "cipassword", "citype", "ciuser", "searchdomain"})
 
 
 def _modules() -> tuple[ModuleType, ...]:
@@ -35,7 +32,7 @@ def _defaults() -> dict[str, str]:
 
 FIELDS: tuple[field.VmField, ...] = _fields()
 DEFAULTS: Mapping[str, str] = _defaults()
-"""What PVE takes a key for that is not in the configuration, for the keys where that is fixed."""
+"""What PVE takes a key for that is not in the configuration, for the keys where that is fixed; ``absent`` knows the others."""
 
 
 @functools.lru_cache(maxsize=1024)

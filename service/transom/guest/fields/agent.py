@@ -13,14 +13,10 @@ SCHEMA = props.Schema(
         "type": props.Prop(props.one_of("virtio", "isa"), "virtio"),
     },
     default_key="enabled",
+    finish=lambda found: found if found.get("enabled") == "1" else {"enabled": "0"},
     aliases={"freeze-fs-on-backup": "freeze-fs", "guest-fsfreeze": "freeze-fs"},
 )
 
 
-def _normal(value: str) -> dict[str, str]:
-    found = props.parse(SCHEMA, value)
-    return found if found["enabled"] == "1" else {"enabled": "0"}
-
-
-FIELDS = (making.plain("agent", "agent", _normal),)
+FIELDS = (making.property_string("agent", "agent", SCHEMA),)
 DEFAULTS = {"agent": "0"}

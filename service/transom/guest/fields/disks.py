@@ -15,15 +15,18 @@ from transom.guest.fields import making
 
 _NEW = re.compile(r"([^/:\s,]+):(?:(\d+(?:\.\d+)?)|cloudinit)")
 _CLOUDINIT = re.compile(r"[^:]+:(?:.*/)?vm-\d+-cloudinit(?:\.\w+)?")
+_NO_VOLUME = frozenset({"none", "cdrom"})  # an empty drive and the node's own: PVE writes media=cdrom behind them
 _GIB = 1 << 30
 # Only said when a disk is made; PVE does not keep them.
 _CREATION_ONLY = frozenset({"format", "import-from"})
 
 _LIMITS = {
     **dict.fromkeys(("bps", "bps_rd", "bps_wr"), props.Prop(props.integer)),
-    **dict.fromkeys(("mbps", "mbps_rd", "mbps_wr", "mbps_max", "mbps_rd_max", "mbps_wr_max"), props.Prop(props.number)),
     **dict.fromkeys(
-        ("iops", "iops_rd", "iops_wr", "iops_max", "iops_rd_max", "iops_wr_max"), props.Prop(props.integer)
+        ("mbps", "mbps_rd", "mbps_wr", "mbps_max", "mbps_rd_max", "mbps_wr_max"), props.Prop(props.number, "0")
+    ),
+    **dict.fromkeys(
+        ("iops", "iops_rd", "iops_wr", "iops_max", "iops_rd_max", "iops_wr_max"), props.Prop(props.integer, "0")
     ),
     **dict.fromkeys(
         (f"{unit}{way}_max_length" for unit in ("bps", "iops") for way in ("", "_rd", "_wr")), props.Prop(props.integer)
@@ -44,15 +47,15 @@ DRIVE = props.Schema(
         "cache": props.Prop(),
         "backup": props.Prop(props.boolean, "1"),
         "replicate": props.Prop(props.boolean, "1"),
-        "rerror": props.Prop(),
-        "werror": props.Prop(),
+        "rerror": props.Prop(default="report"),
+        "werror": props.Prop(default="enospc"),
         "aio": props.Prop(),
         "discard": props.Prop(props.one_of("ignore", "on"), "ignore"),
         "detect_zeroes": props.Prop(props.boolean, "1"),
-        "serial": props.Prop(),
+        "serial": props.Prop(props.urlencoded),
         "shared": props.Prop(props.boolean, "0"),
         "iothread": props.Prop(props.boolean, "0"),
-        "model": props.Prop(),
+        "model": props.Prop(props.urlencoded),
         "product": props.Prop(),
         "vendor": props.Prop(),
         "queues": props.Prop(props.integer),
@@ -103,7 +106,7 @@ def _read(schema: props.Schema, value: str) -> Disk:
     if "file" not in found:
         raise ValueError("no volume is named")
     new = _NEW.fullmatch(found["file"])
-    if new and new[2] is None:
+    if (new and new[2] is None) or found["file"] in _NO_VOLUME:
         found = {**found, "media": "cdrom"}
     options = props.complete(schema, {key: given for key, given in found.items() if key not in {"file", "size"}})
     return Disk(
@@ -116,9 +119,12 @@ def _read(schema: props.Schema, value: str) -> Disk:
 
 
 def _options(schema: props.Schema, disk: Disk, wanted: Disk) -> dict[str, str]:
-    ignored = {key for key in schema.made if key not in wanted.options}
+    ignored = {key for key in disk.options if schema.foreign(key, wanted.options)}
     if wanted.new_bytes is not None:
         ignored |= _CREATION_ONLY
+    if wanted.storage:
+        # The storage knows the format of its volumes; another one here only fails at start (qemu-server, get_path_and_format).
+        ignored.add("format")
     return {key: value for key, value in disk.options.items() if key not in ignored}
 
 
@@ -177,10 +183,10 @@ def _keep_volume(schema: props.Schema, want: dict[str, str], got: dict[str, str]
         return wanted
     dropped = {"file", "size", *_CREATION_ONLY} if asks_for_new else {"file"}
     options = {key: value for key, value in want.items() if key not in dropped}
-    made = ("size", *schema.made, *(("media",) if file.endswith(":cloudinit") else ()))
-    for key in made:
-        if key in got:
-            options.setdefault(key, got[key])
+    kept = {"size", *(("media",) if file.endswith(":cloudinit") else ())}
+    for key, value in got.items():
+        if key in kept or schema.foreign(key, want):
+            options.setdefault(key, value)
     return ",".join([there, *(f"{key}={options[key]}" for key in sorted(options))])
 
 

@@ -10,9 +10,15 @@ from collections.abc import Callable
 from transom.guest import field, props
 from transom.guest.fields import making
 
+
+def _type(value: str) -> str:
+    # qemu-server 9.2.6, extract_version_parts: the old ".pxe" and the revision "+pve0" say nothing.
+    return value.removesuffix(".pxe").removesuffix("+pve0")
+
+
 MACHINE = props.Schema(
     props={
-        "type": props.Prop(),
+        "type": props.Prop(_type, "pc"),
         "viommu": props.Prop(props.one_of("intel", "virtio")),
         "aw-bits": props.Prop(props.number),
         "enable-s3": props.Prop(props.boolean),
@@ -31,18 +37,23 @@ def _pinned(wanted: str, observed: str) -> str:
         want, got = props.split(MACHINE, wanted), props.split(MACHINE, observed)
     except ValueError:
         return wanted
-    kind, there = want.get("type", ""), got.get("type", "")
+    kind, there = want.get("type", "pc"), got.get("type", "")
     if kind not in _UNPINNED or not there.startswith(_UNPINNED[kind]):
         return wanted
-    return ",".join(f"{key}={value}" if key != "type" else value for key, value in {**want, "type": there}.items())
+    rest = (f"{key}={value}" for key, value in want.items() if key != "type")
+    return ",".join([there, *rest])
 
 
 def _same_machine(wanted: str, observed: str) -> bool:
     return props.same(MACHINE, _pinned(wanted, observed), observed)
 
 
+def _merge_machine(wanted: str, observed: str) -> str:
+    return props.merge(MACHINE, _pinned(wanted, observed), observed)
+
+
 def _flags(value: str) -> str:
-    return ";".join(sorted(part for part in value.split(";") if part))
+    return ";".join(sorted({part for part in value.split(";") if part}))
 
 
 CPU = props.Schema(
@@ -83,7 +94,7 @@ def _plain_text(values: dict[str, str]) -> dict[str, str]:
     """The SMBIOS texts without their Base64 clothes. ValueError when they are not Base64."""
     if values.get("base64") != "1":
         return values
-    coded = {key for key in values if key not in {"uuid", "base64"}}
+    coded = values.keys() & SMBIOS.props.keys() - {"uuid", "base64"}
     try:
         plain = {key: base64.b64decode(values[key], validate=True).decode() for key in coded}
     except (binascii.Error, UnicodeDecodeError) as error:
@@ -95,8 +106,8 @@ def _parse_smbios(value: str) -> dict[str, str]:
     return _plain_text(props.parse(SMBIOS, value))
 
 
-def _comparable(value: str) -> dict[str, str]:
-    found = props.complete(SMBIOS, props.split(SMBIOS, value))
+def _comparable(values: dict[str, str]) -> dict[str, str]:
+    found = props.complete(SMBIOS, values)
     try:
         return _plain_text(found)
     except ValueError:
@@ -105,12 +116,10 @@ def _comparable(value: str) -> dict[str, str]:
 
 def _same_smbios(wanted: str, observed: str) -> bool:
     try:
-        want, got = _comparable(wanted), _comparable(observed)
+        want, got = props.split(SMBIOS, wanted), props.split(SMBIOS, observed)
+        return _comparable(want) == _comparable(props.counted(SMBIOS, want, got))
     except ValueError:
         return wanted == observed
-    if "uuid" not in want:
-        got.pop("uuid", None)
-    return want == got
 
 
 def _field(name: str, schema: props.Schema, same: Callable[[str, str], bool] | None = None) -> field.VmField:
@@ -120,7 +129,12 @@ def _field(name: str, schema: props.Schema, same: Callable[[str, str], bool] | N
 
 FIELDS = (
     field.VmField(
-        "machine", re.compile("machine"), lambda value: props.parse(MACHINE, value), _same_machine, _pinned, making.api
+        "machine",
+        re.compile("machine"),
+        lambda value: props.parse(MACHINE, value),
+        _same_machine,
+        _merge_machine,
+        making.api,
     ),
     _field("cpu", CPU),
     _field("vga", VGA, _same_vga),
@@ -137,4 +151,4 @@ FIELDS = (
     making.plain("scsihw", "scsihw", props.text),
     making.plain("ostype", "ostype", props.text),
 )
-DEFAULTS = {"bios": "seabios", "scsihw": "lsi", "ostype": "other", "vga": "std"}
+DEFAULTS = {"bios": "seabios", "scsihw": "lsi", "ostype": "other", "memory": "512"}

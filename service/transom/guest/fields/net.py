@@ -20,15 +20,20 @@ def _mac(value: str) -> str:
     return raised
 
 
+def _queues(value: str) -> str:
+    # 0 and 1 are what a card has without the property (qemu-server 9.2.6, print_netdevice_full).
+    return str(max(1, int(props.integer(value))))
+
+
 SCHEMA = props.Schema(
     props={
         "model": props.Prop(props.one_of(*sorted(_MODELS))),
         "macaddr": props.Prop(_mac, made=True),
         "bridge": props.Prop(),
-        "queues": props.Prop(props.integer),
-        "rate": props.Prop(props.number),
+        "queues": props.Prop(_queues, "1"),
+        "rate": props.Prop(props.number, "0"),
         "tag": props.Prop(props.integer),
-        "trunks": props.Prop(),
+        "trunks": props.Prop(props.ranges(";")),
         "firewall": props.Prop(props.boolean, "0"),
         "link_down": props.Prop(props.boolean, "0"),
         "mtu": props.Prop(props.integer),
@@ -61,10 +66,12 @@ def _merge(wanted: str, observed: str) -> str:
         want, got = props.split(SCHEMA, long(wanted)), props.split(SCHEMA, long(observed))
     except ValueError:
         return wanted
-    if "macaddr" in want or "macaddr" not in got or "model" not in want:
+    kept = {key: value for key, value in got.items() if SCHEMA.foreign(key, want)}
+    mac = kept.pop("macaddr", "") if "model" in want else ""
+    if not mac and not kept:
         return wanted
-    rest = (f"{key}={value}" for key, value in want.items() if key != "model")
-    return ",".join([f"{want['model']}={got['macaddr']}", *rest])
+    head = [f"{want.pop('model')}={mac}"] if mac else []
+    return ",".join([*head, *(f"{key}={value}" for key, value in {**want, **dict(sorted(kept.items()))}.items())])
 
 
 FIELDS = (field.VmField("net", re.compile(r"net\d+"), _parse, _same, _merge, making.api),)
