@@ -44,22 +44,26 @@ class Asks:
         content = _fingerprint(texts, approve)
         if key and (found := self._store.operations.by_key(by, key)):
             return _same(found, content)
-        own = self._papers.parse(texts)
-        refuse_places(own, self._store.folder)
-        before = {node.name: _wanted(node) for node in self._papers.all()}
-        nodes = resolve.resolve(self._papers.merged(own))
         operation = self._operation("provision", "", by, key or None, content)
-        concerned = [node.name for node in nodes if not texts or _concerns(node, own, before)]
-        plain = [bundle.dump(item) for item in own]
-        wanted = {node.name: make.fingerprint(node) for node in nodes}
-        shares = [
-            dataclasses.replace(share, documents=wanted[share.node])
-            for share in _shares(operation, concerned, approve=approve)
-        ]
-        answer = self._store.operations.ask(operation, shares, plain)
+        with self._papers.changing:
+            own = self._papers.parse(texts)
+            refuse_places(own, self._store.folder)
+            shares = self._provisioned(operation, own, approve=approve)
+            answer = self._store.operations.ask(operation, shares, [bundle.dump(item) for item in own])
         self._followed()
-        self._ring_all(concerned, "documents")
+        self._ring_all([share.node for share in shares], "documents")
         return _same(answer, content)
+
+    def _provisioned(
+        self, operation: records.Operation, own: Sequence[bundle.Loaded], *, approve: bool
+    ) -> list[records.Share]:
+        """Of the nodes that ``own`` concern; of all when there are none, or when those stored did not fit together before."""
+        before = {} if self._papers.misfit() else {node.name: _wanted(node) for node in self._papers.all()}
+        nodes = resolve.resolve(self._papers.merged(own))
+        concerned = [node.name for node in nodes if not own or _concerns(node, own, before)]
+        wanted = {node.name: make.fingerprint(node) for node in nodes}
+        shares = _shares(operation, concerned, approve=approve)
+        return [dataclasses.replace(share, documents=wanted[share.node]) for share in shares]
 
     def release(self, name: str, by: str) -> records.Operation:
         return self._part("release", *self.leaving("release", name), by)
@@ -97,7 +101,10 @@ class Asks:
                 raise errors.Rejected(f"{operation.kind} of {title} is under way already: operation {operation.id}")
         operation = self._operation(kind, title, by)
         if node is None:
-            self._store.operations.ask(operation, (), drop=self._papers.with_parts(title))
+            with self._papers.changing:
+                titles = self._papers.with_parts(title)
+                self._papers.merged(without=titles)  # once more: others may have been laid down since it was asked
+                self._store.operations.ask(operation, (), drop=titles)
             self._followed()
             self._ring_all([one.name for one in self._papers.all()], "documents")
             return operation

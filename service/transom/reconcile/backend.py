@@ -260,7 +260,7 @@ class Backend(Protocol):
     def resume(self, *, by: str) -> None: ...
     def status(self) -> dict[str, Any]: ...
     def ready(self) -> dict[str, str]:
-        """Part (``store``, ``scheduler``) → ``ok``, or why it is not. Never asks a node."""
+        """Part (``store``, ``documents``, ``scheduler``) → ``ok``, or why it is not. Never asks a node."""
 
     def events(self, after: int = 0) -> Iterator[Event | None]:
         """Events with ``seq`` above ``after``, those that are still kept first, then as they come. None at least once a second

@@ -107,7 +107,7 @@ class Keeper:
         self._roms.start(self._options.rom_workers)
         self._follow()
         self._schedule.start()
-        declared = {node.name for node in self._papers.all()}
+        declared = set() if self._papers.misfit() else {node.name for node in self._papers.all()}
         for node in declared | {share.node for _, share in self._store.operations.open() if share.node}:
             self._ring(node, "start")
 
@@ -124,6 +124,8 @@ class Keeper:
             self._queue.ring(node, reason)
 
     def _follow(self) -> None:
+        if self._papers.misfit():
+            return  # told by ``ready``; what mends them comes here again
         self._schedule.follow(node.name for node in self._papers.all())
         self._roms.want()
 
@@ -351,7 +353,17 @@ class Keeper:
         }
 
     def ready(self) -> dict[str, str]:
-        return {"store": self._store_ready(), "scheduler": self._scheduler_ready()}
+        return {
+            "store": self._store_ready(),
+            "documents": self._documents_ready(),
+            "scheduler": self._scheduler_ready(),
+        }
+
+    def _documents_ready(self) -> str:
+        try:
+            return self._papers.misfit() or "ok"
+        except errors.TransomError as error:
+            return str(error)
 
     def _store_ready(self) -> str:
         try:

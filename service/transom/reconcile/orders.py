@@ -159,7 +159,9 @@ class Orders:
         whole = one.wish.document in titles
         if whole:
             lease.give_up(one.job.world.host, lease.read(one.job.world.host, self._control.known()))
-        self._desk.move(share, records.DONE, run=run, reason=reason, drop=titles)
+        with self._papers.changing:
+            self._papers.merged(without=titles)  # others may have been laid down since it was planned
+            self._desk.move(share, records.DONE, run=run, reason=reason, drop=titles)
         if whole:
             self._store.nodes.drop(one.node)
         self._followed()

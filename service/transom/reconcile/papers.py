@@ -19,6 +19,8 @@ class Papers:
         self._store = kept
         self._shipped = loader.shipped_recipes()
         self._lock = threading.Lock()
+        self.changing = threading.RLock()
+        """Held from the check to the writing, by everybody who changes documents: what was checked apart might not fit together."""
         self._known: tuple[object, tuple[wish.NodeWish, ...]] = (None, ())
 
     def all(self) -> tuple[wish.NodeWish, ...]:
@@ -31,6 +33,14 @@ class Papers:
         with self._lock:
             self._known = (stamp, found)
         return found
+
+    def misfit(self) -> str:
+        """Why the stored documents do not fit together; empty when they do. Nothing is planned from them until they do."""
+        try:
+            self.all()
+        except errors.SpecError as error:
+            return str(error)
+        return ""
 
     def roms(self) -> tuple[wish.RomWish, ...]:
         """Every ROM that is declared."""
