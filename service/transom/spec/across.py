@@ -12,7 +12,14 @@ Broken = frozenset[tuple[str, str]]
 
 def check(docs: bundle.Bundle, broken: Broken = frozenset()) -> list[problems.Problem]:
     """Every mistake between the documents of ``docs``; those with gaps are judged by what is left of them."""
-    found = [*_named_twice(docs), *_references(docs, broken), *_hosts_twice(docs), *_vmids(docs), *_devices(docs)]
+    found = [
+        *_named_twice(docs),
+        *_references(docs, broken),
+        *_hosts_twice(docs),
+        *_machines_twice(docs),
+        *_vmids(docs),
+        *_devices(docs),
+    ]
     found += _rom_names(docs)
     for item, vm in docs.of(documents.VirtualMachine).values():
         found += _recipe(_vm(item, vm.spec, docs), docs)
@@ -134,6 +141,32 @@ def _hosts_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
         for item, node in docs.of(documents.Node).values()
         if not any(item.hides(*path) for path in (("spec", "cluster"), ("spec", "pve_node"), ("metadata", "name")))
     )
+
+
+def _machines_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
+    """One machine under two names of clusters: each would have turns, a lease and a lock of its own."""
+    clusters = docs.of(documents.Cluster)
+    nodes = [
+        (item, node.spec, *clusters[node.spec.cluster])
+        for item, node in docs.of(documents.Node).values()
+        if node.spec.cluster in clusters and not item.hides("spec", "cluster")
+    ]
+    yield from _claimed_twice(
+        ((node.ssh.address, port), item, ("spec", "ssh", "address"), f"{node.ssh.address} port {port} is the SSH of")
+        for item, node, _, cluster in nodes
+        if node.ssh and not item.touched("spec", "ssh")
+        for port in (node.ssh.port or (cluster.spec.ssh.port if cluster.spec.ssh else 22),)
+    )
+    first: dict[tuple[str, str], tuple[bundle.Loaded, str]] = {}
+    for item, node, at, cluster in nodes:
+        if at.touched("spec", "api", "endpoints") or item.hides("spec", "pve_node") or item.hides("metadata", "name"):
+            continue
+        for endpoint in cluster.spec.api.endpoints:
+            holder, whose = first.setdefault((endpoint, node.pve_node or item.name), (item, node.cluster))
+            if whose != node.cluster:  # within one cluster it is told by itself
+                same = f"Cluster {problems.shown(whose)} has the same endpoint {endpoint}"
+                yield item.problem(("spec", "cluster"), f"{same}, and there this PVE node is {holder.title} already")
+                break
 
 
 def _vmids(docs: bundle.Bundle) -> Iterator[problems.Problem]:

@@ -449,7 +449,7 @@ metadata: {{name: {name}}}
 spec:
   cluster: home
   ssh:
-    address: 192.0.2.11
+    address: {name}.example.net
     host_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEV4YW1wbGUga2V5OiBwdXQgeW91ciBob3N0J3Mga2V5
 ---
 """

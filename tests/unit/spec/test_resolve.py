@@ -226,7 +226,7 @@ def test_the_narrowest_policy_holds(wished: Wished) -> None:
 def test_nodes_and_vms_keep_the_order_of_the_documents(
     bundled: Callable[..., bundle.Bundle], document: Document, base: str
 ) -> None:
-    second = base.split("---\n")[1].replace("name: pve1", "name: alpha")
+    second = base.split("---\n")[1].replace("name: pve1", "name: alpha").replace("192.0.2.11", "192.0.2.12")
     vms = [document("VirtualMachine", name, "{node: alpha}") for name in ("z", "b", "m")]
     first, other = resolve.resolve(bundled(*vms, second))
     assert (first.name, other.name) == ("pve1", "alpha")
