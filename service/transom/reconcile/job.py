@@ -61,6 +61,10 @@ class Job:
         self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
         return plan
 
+    def preview(self, *, take_over: bool = False) -> result.Plan:
+        """Observe and plan; stored nowhere."""
+        return self.plan(self._look(), take_over=take_over)
+
     def plan(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """What ``facts`` lack of the wish."""
         ledger = self.store.ledger(self.node.name)

@@ -12,6 +12,7 @@ import dataclasses
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -21,11 +22,13 @@ from transom.plan import result
 from transom.reconcile import (
     asks,
     backend,
+    claim,
     control,
     desk,
     driftlog,
     hub,
     job,
+    lease,
     library,
     observe,
     orders,
@@ -45,6 +48,9 @@ _LOOK = 10.0
 """Seconds that a look at a node may be waited for."""
 _BUILD = 20.0
 """Seconds that ROMs may be waited for, before a plan is shown that says they are not built yet."""
+
+_AT_ONCE = 16
+"""Nodes that one preview looks at."""
 
 
 class Keeper:
@@ -242,12 +248,15 @@ class Keeper:
         if node and not chosen:
             raise errors.Rejected(f"no document declares node {node!r}")
         self._roms.builder.settle((guest.rom for one in chosen for guest in one.guests if guest.rom), _BUILD)
-        return [self._preview(one, take_over=take_over, stored=not own) for one in chosen]
+        with futures.ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="preview") as threads:
+            return list(threads.map(lambda one: self._preview(one, take_over=take_over, stored=not own), chosen))
 
     def _preview(self, node: wish.NodeWish, *, take_over: bool, stored: bool) -> backend.Preview:
         try:
             with self._reach(node) as world:
-                plan = job.Job(node, world, self._store).propose(take_over=take_over)
+                one = job.Job(node, world, self._store)
+                # kept only where it can be approved
+                plan = (one.propose if stored else one.preview)(take_over=take_over)
         except errors.TransomError as error:
             return backend.Preview(node.name, error=error)
         known = self._store.proposals.get(
@@ -288,6 +297,7 @@ class Keeper:
         found = self._run(run)
         node = self._papers.need(found.node)
         with self._lock_soon(node.name), self._reach(node) as world:
+            claim.refuse(lease.read(world.host, self._control.known()))  # runs that were cut off are closed on the node
             return plan_data(job.Job(node, world, self._store).propose_undo(found))
 
     def _lock_soon(self, node: str) -> AbstractContextManager[object]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from transom import model
 from transom.api import accept, auth, problem, route, wire
+from transom.guest import hidden
 from transom.reconcile import backend
 from transom.report import drift_text
 
@@ -14,7 +17,15 @@ def _nodes(call: route.Call) -> route.Answer:
 
 def _facts(call: route.Call) -> route.Answer:
     name = _declared(call)
-    return route.Answer(model.to_json(call.backend.facts(name)))
+    facts = call.backend.facts(name)
+    if not isinstance(facts.guests, model.Unknown):
+        facts = dataclasses.replace(facts, guests={vmid: _covered(file) for vmid, file in facts.guests.items()})
+    return route.Answer(model.to_json(facts))
+
+
+def _covered(file: model.GuestFile) -> model.GuestFile:
+    """Whoever may look need not know the passwords of VMs, least of all of those that nobody declares."""
+    return file if isinstance(file.text, model.Unknown) else dataclasses.replace(file, text=hidden.text(file.text))
 
 
 def _scan(call: route.Call) -> route.Answer:
@@ -61,7 +72,7 @@ ROUTES = (
         "GET",
         "/v1/nodes/{name}/facts",
         auth.Scope.VIEWER,
-        "Everything that is known of a node.",
+        "Everything that is known of a node; passwords in configurations of VMs are covered.",
         _facts,
         model.Facts,
         slow=True,
