@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import mmap
+import os
 import re
 import signal
 import subprocess
@@ -11,22 +14,30 @@ import pytest
 from transom.guest import conf
 
 STEPS = 8
+pytestmark = pytest.mark.timeout(360)
+"""Each is three or four runs with their reboots: two minutes are not enough on a busy machine."""
 
 
 def killed_at(bench, mark: str, *words: str) -> None:
-    """Run ``apply``, or ``words``, and kill it, without warning, as soon as its journal says ``mark``."""
+    """Run ``apply``, or ``words``, and kill it, without warning, as soon as its journal says ``mark``.
+
+    What it says goes through a pipe with room for one line: however late the kill comes on a busy machine, it has not got past the
+    next thing to say.
+    """
     command = bench.command(*(words or ("apply", "-f", str(bench.seed), "--yes")))
-    with subprocess.Popen(
-        command, env=bench.env, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith(mark):
-                process.send_signal(signal.SIGKILL)
-                break
-        else:
-            pytest.fail(f"{mark} was never said")
-    assert process.returncode == -signal.SIGKILL
+    reader, writer = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)  # each write a packet of its own
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)  # of which one fits
+    with os.fdopen(reader, encoding="utf-8") as said:
+        process = subprocess.Popen(command, env=bench.env, stderr=writer, stdout=subprocess.DEVNULL)
+        os.close(writer)
+        with process:
+            for line in said:
+                if line.startswith(mark):
+                    process.send_signal(signal.SIGKILL)
+                    break
+            else:
+                pytest.fail(f"{mark} was never said")
+    assert process.returncode in (-signal.SIGKILL, 0 if mark.startswith(f"[{STEPS}/{STEPS}] ✓") else None)
 
 
 @pytest.mark.parametrize("sign", ["…", "✓"], ids=["begun", "done"])
@@ -61,7 +72,9 @@ def test_an_undo_that_was_killed_is_ended_by_the_next(bench, step, sign):
     while step == STEPS and done.returncode == 69 and bench.node.boots < 4:
         bench.node.wait_boot(bench.node.boots - 1)
         done = bench.transom("undo", run, "--yes")
-    assert done.returncode == 0, done.stdout + done.stderr
+    # after the last step it says no more, and may have come to its end before it was killed
+    ended = (step, sign) == (STEPS, "✓") and "has been undone already" in done.stderr
+    assert done.returncode == 0 or ended, done.stdout + done.stderr
     assert bench.files() == before
     assert bench.driver() == "i915"
     assert "intel_iommu" not in bench.node.ssh("cat /proc/cmdline")
