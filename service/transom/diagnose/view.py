@@ -10,7 +10,7 @@ import functools
 from collections.abc import Mapping
 
 from transom import model
-from transom.guest import conf, identity, registry
+from transom.guest import conf, identity, props, registry
 from transom.guest import hostpci as guest_hostpci
 from transom.guest.fields import hostpci
 from transom.host import devices, kernel_args, versions
@@ -252,6 +252,35 @@ def given(config: Mapping[str, str]) -> tuple[Given, ...]:
         except ValueError:
             continue
     return tuple(parsed)
+
+
+def mapped(one: Given, host: Host) -> tuple[str, ...] | model.Unknown:
+    """The addresses that ``hostpciN`` stands for on this host, also behind a mapping.
+
+    Of a mapping with several entries for the node PVE takes the first free one: none of them is certain. Nor is one that is not
+    there: what PVE says of it is another matter.
+    """
+    facts = host.facts
+    pci = () if isinstance(facts.pci, model.Unknown) else facts.pci
+    if not one.value.mapping:
+        return one.functions(pci)
+    if isinstance(facts.mappings, model.Unknown):
+        return model.Unknown(f"PCI mappings: {facts.mappings.unknown}")
+    mapping = facts.mappings.get(one.value.mapping)
+    entries = [_entry(text) for text in mapping.entries] if mapping else []
+    paths = [entry.get("path", "") for entry in entries if entry.get("node") == host.wish.pve_node]
+    try:
+        value = hostpci.read(paths[0]) if len(paths) == 1 else None
+    except ValueError:
+        value = None
+    return dataclasses.replace(one, value=value).functions(pci) if value else ()
+
+
+def _entry(text: str) -> dict[str, str]:
+    try:
+        return props.split(props.Schema({}), text)
+    except ValueError:
+        return {}
 
 
 def is_q35(machine: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from transom import model
 from transom.diagnose import rule, view
@@ -11,7 +12,7 @@ from transom.guest import conf
 RULE = rule.Rule(
     id="device-in-use-other-vm",
     scope=rule.Scope.GUEST,
-    needs=("qemu-server/*.conf", "state of the other VMs", "/sys/bus/pci/devices"),
+    needs=("qemu-server/*.conf", "state of the other VMs", "/sys/bus/pci/devices", "PCI mappings"),
     who=model.Who.REPORT,
     remedy="{remedy}",
 )
@@ -37,21 +38,40 @@ def judge(guest: view.Guest) -> rule.Verdict:
         return rule.cannot_tell(f"PCI devices: {pci.unknown}")
     if isinstance(files, model.Unknown):
         return rule.cannot_tell(f"other VMs: {files.unknown}")
-    mine = frozenset(address for one in given if not one.value.mdev for address in one.functions(pci))
+    mine = _functions(given, guest.host)
+    if isinstance(mine, model.Unknown):
+        return rule.cannot_tell(mine.unknown)
     others = [file for vmid, file in sorted(files.items()) if vmid != guest.vmid]
-    uses = [use for file in others if isinstance(file.text, str) for use in _uses(file.vmid, file.text, mine, pci)]
-    if uses:
+    texts = [(file.vmid, file.text) for file in others if isinstance(file.text, str)]
+    judged = [one for vmid, text in texts for one in _uses(vmid, text, mine, guest.host)]
+    if uses := [one for one in judged if isinstance(one, _Use)]:
         return _verdict(guest.host.facts.states, uses)
-    unread = [file for file in others if isinstance(file.text, model.Unknown)]
-    return rule.cannot_tell(f"configuration of VM {unread[0].vmid} was not read") if unread else rule.clear()
+    unknown = [
+        f"configuration of VM {file.vmid} was not read" for file in others if isinstance(file.text, model.Unknown)
+    ]
+    unknown += [one.unknown for one in judged if isinstance(one, model.Unknown)]
+    return rule.cannot_tell(unknown[0]) if unknown and mine else rule.clear()
 
 
-def _uses(vmid: int, text: str, mine: frozenset[str], pci: tuple[model.PciDevice, ...]) -> list[_Use]:
-    parsed, found = conf.parse(text), {}
+def _functions(given: Iterable[view.Given], host: view.Host) -> frozenset[str] | model.Unknown:
+    """What is given as a whole: mediated devices share their parent."""
+    found: set[str] = set()
+    for one in given:
+        addresses = () if one.value.mdev else view.mapped(one, host)
+        if isinstance(addresses, model.Unknown):
+            return addresses
+        found |= set(addresses)
+    return frozenset(found)
+
+
+def _uses(vmid: int, text: str, mine: frozenset[str], host: view.Host) -> list[_Use | model.Unknown]:
+    parsed, found = conf.parse(text), dict[str, _Use | model.Unknown]()
     for config, now in ((parsed.persisted(), False), (parsed.current(), True)):
         for one in view.given(config):
-            shared = mine & set(one.functions(pci))
-            if shared and not one.value.mdev:
+            theirs = _functions([one], host)
+            if isinstance(theirs, model.Unknown):
+                found[one.key] = theirs
+            elif shared := mine & theirs:
                 found[one.key] = _Use(vmid, f"{one.key}: {one.text}", min(shared), now)
     return [found[key] for key in sorted(found)]
 

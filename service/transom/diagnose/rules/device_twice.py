@@ -25,11 +25,14 @@ def judge(guest: view.Guest) -> rule.Verdict:
     if isinstance(pci, model.Unknown):
         return rule.cannot_tell(f"PCI devices: {pci.unknown}")
     # Mediated devices share their parent.
-    counted = collections.Counter(address for one in given if not one.value.mdev for address in one.functions(pci))
+    functions = {one.key: () if one.value.mdev else view.mapped(one, guest.host) for one in given}
+    known = {key: addresses for key, addresses in functions.items() if not isinstance(addresses, model.Unknown)}
+    counted = collections.Counter(address for addresses in known.values() for address in addresses)
     twice = [address for address, count in counted.items() if count > 1]
     if not twice:
-        return rule.clear()
-    both = [one for one in given if twice[0] in one.functions(pci)]
+        unknown = [addresses.unknown for addresses in functions.values() if isinstance(addresses, model.Unknown)]
+        return rule.cannot_tell(unknown[0]) if unknown else rule.clear()
+    both = [one for one in given if twice[0] in known.get(one.key, ())]
     return rule.found(
         f"VM start fails with `device '{twice[0]}' assigned more than once`",
         [guest.evidence(one.key) for one in both],
