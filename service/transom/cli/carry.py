@@ -19,7 +19,7 @@ from transom.report import plan_text
 from transom.spec import loader
 
 NOTHING = "Nothing was changed."
-_CODES = {"done": 0, "waiting": 0, "held": common.HELD, "failed": 1}
+CODES = {"done": 0, "waiting": 0, "held": common.HELD, "failed": 1}
 _SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻"}
 
 
@@ -175,7 +175,7 @@ def _decide(daemon: client.Client, share: Mapping[str, Any], how: How, watch: se
     if plan is None or share["state"] != "waiting":
         return share, plan
     if how.approve and how.approve != plan["hash"]:
-        raise click.UsageError(f"the plan is {plan['hash']} now, not {how.approve}: look at it and approve that one")
+        raise errors.Void(f"the plan is {plan['hash']} now, not {how.approve}", hint="look at it, and approve that one")
     question = how.question.format(hash=plan["hash"], node=plan["node"])
     if not common.confirmed(question, yes=how.yes or bool(how.approve)):
         return share, plan
@@ -192,7 +192,7 @@ def _end(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any
     """How it ended; one that was approved is waited for."""
     if "operation" in share:
         share = daemon.settle(share["operation"], [share["node"]])["shares"][0]
-    code = _CODES.get(share["state"], common.EXITS[errors.Unreachable])
+    code = CODES.get(share["state"], common.EXITS[errors.Unreachable])
     outcome = Outcome(share["node"], share["state"], share["reason"], plan, share["run"] or None, code)
     _say(outcome)
     return outcome
@@ -206,6 +206,13 @@ def _say(outcome: Outcome) -> None:
         "failed": f"{outcome.node}: failed: {outcome.reason}",
     }
     common.progress(said.get(outcome.state, f"{outcome.node}: {outcome.reason}; the daemon tries again by itself"))
+
+
+def finish(outcomes: Sequence[Outcome], *, as_json: bool) -> NoReturn:
+    """End with what became of it."""
+    if as_json:
+        common.show_json([outcome.data for outcome in outcomes])
+    raise SystemExit(max((outcome.code for outcome in outcomes), default=0))
 
 
 # --- progress --------------------------------------------------------------------------------------------------------

@@ -48,6 +48,13 @@ state_option = click.option(
 server_option = click.option(
     "--server", envvar="TRANSOM_SERVER", help="URL of a daemon; by default the one that works on the state folder."
 )
+
+
+def asks_daemon(command: F) -> F:
+    """Options of the commands that need a daemon."""
+    return server_option(state_option(command))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 files_option = click.option(
     "-f",

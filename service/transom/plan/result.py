@@ -65,7 +65,14 @@ def summary(plan: Plan) -> str:
         return f"{plan.node}: held by {', '.join(sorted({gate.name for gate in plan.gates if not gate.open}))}"
     if plan.empty:
         return f"{plan.node}: as declared"
-    return f"{plan.node}: {_count(plan.drifts, 'difference')}, {_count(plan.actions, 'action')}, impact {plan.impact}"
+    counts = f"{_count(plan.drifts, 'difference')}, {_count(plan.actions, 'action')}, impact {plan.impact}"
+    return f"{plan.node}: {_deleted(plan)}{counts}"
+
+
+def _deleted(plan: Plan) -> str:
+    """What nothing brings back, first; empty when nothing goes."""
+    gone = [f"{step.vmid} ({step.name})" for step in plan.actions if isinstance(step, acts.DestroyGuest)]
+    return f"DELETES VM {', '.join(gone)} WITH ITS DISKS; " if gone else ""
 
 
 def _count(things: Sized, name: str) -> str:

@@ -85,6 +85,22 @@ class Asks:
         if shown.actions and not shown.held and policy.cheaper_than_a_reboot(shown):
             self._desk.approve(shown, "remove", by, "the name was typed under this plan")
 
+    def cancel(self, id: str, by: str) -> records.Operation:
+        """Withdraw what has not begun. Rejected when it has ended or is none that can be withdrawn, Busy when it has begun."""
+        found = self._store.operations.get(id)
+        if found is None:
+            raise errors.Rejected(f"there is no operation {id!r}", hint="transom status lists those that are open")
+        if found.kind not in orders.KINDS:
+            said = f"operation {id} is none that can be withdrawn: {found.kind} of {found.target or 'documents'}"
+            raise errors.Rejected(said, hint="transom reject PLAN takes an approval back")
+        rest = [share for share in self._store.operations.shares(id) if share.state not in records.ENDED]
+        if not rest:
+            raise errors.Rejected(f"operation {id} has ended already")
+        for share in rest:
+            self._desk.withdraw(share, found.kind, by)
+            self._ring(share.node, f"{id} was withdrawn")
+        return found
+
     def leaving(self, kind: str, name: str) -> tuple[str, str | None]:
         """The document's ``Kind/name``, and the node that it has something on. Rejected when it is none that can go this way,
         SpecError when others refer to it."""
@@ -98,7 +114,10 @@ class Asks:
         """The documents that go with it; at once when they have nothing on any node."""
         for operation, _ in self._store.operations.open():
             if operation.kind in orders.KINDS and operation.target == title:
-                raise errors.Rejected(f"{operation.kind} of {title} is under way already: operation {operation.id}")
+                raise errors.Rejected(
+                    f"{operation.kind} of {title} is under way already: operation {operation.id}",
+                    hint=f"transom cancel {operation.id} withdraws it, before it has begun",
+                )
         operation = self._operation(kind, title, by)
         if node is None:
             with self._papers.changing:

@@ -46,6 +46,10 @@ class Operation:
     at: float
     rom: str = ""
     """Of a push: the SHA-256 of the ROM that came of it, or of the file that was only kept; its one share has no node."""
+    kind: str = ""
+    """provision, approve, undo, release, remove or rom."""
+    target: str = ""
+    """The document, plan or run that it is about; empty for documents handed in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,6 +222,12 @@ class Backend(Protocol):
     def release(self, name: str, *, by: str) -> Operation: ...
     def remove(self, name: str, *, confirm: str, plan: str = "", by: str) -> Operation:
         """``plan``: the hash of the one that was shown; only that is approved by the name. Empty: the first that comes of it."""
+
+    def operations(self) -> list[Operation]:
+        """Those that are open, oldest first."""
+
+    def cancel(self, id: str, *, by: str) -> Operation:
+        """Withdraw a release, removal or undo that has not begun."""
 
     def preview_parting(self, kind: str, name: str) -> list[Preview]:
         """Of ``release`` or ``remove``; empty when the document has nothing on any node."""

@@ -235,11 +235,12 @@ class Desk:
         plan: str | None = None,
         run: str | None = None,
         reason: str = "",
+        approve: bool | None = None,
         drop: Iterable[str] = (),
     ) -> records.Share:
         """How far the share has got, what is not given staying as it is; one that has ended meanwhile stays so. With its end go the
         documents ``drop``."""
-        given: dict[str, Any] = {"state": state, "plan": plan, "run": run, "reason": reason}
+        given: dict[str, Any] = {"state": state, "plan": plan, "run": run, "reason": reason, "approve": approve}
         changed = {name: value for name, value in given.items() if value is not None}
         old, new = self._store.operations.change_share(
             share, lambda now: dataclasses.replace(now, **changed), drop=drop
@@ -247,6 +248,25 @@ class Desk:
         if new != old:
             self._tell_share(new)
         return new
+
+    def withdraw(self, share: records.Share, kind: str, by: str) -> None:
+        """The share ends before anything is done for it, and plans of its operation's ``kind`` are void. Busy when it is being
+        carried out."""
+        said = f"withdrawn by {by}"
+
+        def withdrawn(now: records.Share) -> records.Share:
+            if now.state == records.RUNNING:
+                raise errors.Busy(
+                    f"operation {now.operation} is being carried out on {now.node}",
+                    hint="undo its run when it has ended",
+                )
+            return dataclasses.replace(now, state=records.FAILED, reason=said)
+
+        _, new = self._store.operations.change_share(share, withdrawn)
+        self._tell_share(new)
+        for plan in self._store.proposals.all(share.node, _OPEN):
+            if plan.kind == kind:
+                self.end(plan.hash, records.VOID, said)
 
     def _tell_share(self, new: records.Share) -> None:
         data = {"operation": new.operation, "state": new.state, "plan": new.plan, "run": new.run, "reason": new.reason}

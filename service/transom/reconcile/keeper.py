@@ -172,6 +172,13 @@ class Keeper:
         ``plan`` what was shown."""
         return self._shown(self._asks.remove(name, confirm, plan, by))
 
+    def operations(self) -> list[backend.Operation]:
+        found = {operation.id: operation for operation, _ in self._store.operations.open()}
+        return [self._shown(operation) for operation in found.values()]
+
+    def cancel(self, id: str, *, by: str) -> backend.Operation:
+        return self._shown(self._asks.cancel(id, by))
+
     def preview_parting(self, kind: str, name: str) -> list[backend.Preview]:
         """What ``release`` or ``remove`` (``kind``) would do; empty when the document has nothing on any node. Stores and changes
         nothing."""
@@ -194,8 +201,9 @@ class Keeper:
         if found.kind == romdesk.KIND:  # what came of it is no run
             rom = "".join(share.run for share in shares)
             shares = tuple(dataclasses.replace(share, run="") for share in shares)
-            return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at, rom)
-        return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at)
+            return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at, rom, found.kind)
+        what = {"kind": found.kind, "target": found.target}
+        return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at, **what)
 
     # --- what is true ---
 

@@ -115,25 +115,31 @@ class Orders:
         plan = leaving.propose_from(one.facts)
         if plan.held:
             reason = "; ".join(gate.reason for gate in plan.gates if not gate.open)
-            self._desk.note(plan, operation.kind, records.HELD, reason)
-            self._desk.move(share, records.HELD, plan=plan.hash, reason=reason)
-            return "held", reason
+            return self._wait(plan, operation, share, records.HELD, reason)
         if not plan.actions and not plan.forgets:
             return self._gone(one, operation, share, "nothing on the node was ours")
         if rejected := self._desk.rejected(plan.hash):
-            self._desk.move(share, records.HELD, plan=plan.hash, reason=rejected)
+            self._desk.move(share, records.HELD, plan=plan.hash, reason=rejected, approve=False)
             return "held", rejected
         if plan.actions and not self._approved(plan, operation, share):
-            reason = "the plan waits for approval"
-            self._desk.note(plan, operation.kind, records.WAITING, reason)
-            self._desk.move(share, records.WAITING, plan=plan.hash, reason=reason)
-            return "waiting", reason
+            return self._wait(plan, operation, share, records.WAITING, "the plan waits for approval")
         leaving.may_start = functools.partial(self._control.may_start, asked=bool(plan.actions))
         share = self._begin(one, share, plan.hash)
         run = leaving.apply(plan.hash)
         if self._store.proposals.get(plan.hash):
             self._desk.end(plan.hash, records.APPLIED, f"run {run}")
         return self._gone(one, operation, share, f"run {run}", run=run)
+
+    def _wait(
+        self, plan: result.Plan, operation: records.Operation, share: records.Share, state: str, reason: str
+    ) -> tuple[str, str]:
+        """For a person, or for what holds it. A name that was typed was good for the first plan that came."""
+        self._desk.note(plan, operation.kind, state, reason)
+        moved = self._desk.move(share, state, plan=plan.hash, reason=reason, approve=False)
+        if moved.state in records.ENDED:  # withdrawn meanwhile
+            self._desk.end(plan.hash, records.VOID, moved.reason)
+            return "drifted", moved.reason
+        return state, reason
 
     def _approved(self, plan: result.Plan, operation: records.Operation, share: records.Share) -> bool:
         """By a person, for this plan; or for the whole of which a cut-off run has left this; or with the name typed, which does not
@@ -173,7 +179,10 @@ class Orders:
     def _begin(self, one: look.Look, share: records.Share, hash: str) -> records.Share:
         right_node.check(one.job.world)
         lease.write(one.job.world.host, self._control.next_mine(), one.lease)
-        return self._desk.move(share, records.RUNNING, plan=hash)
+        begun = self._desk.move(share, records.RUNNING, plan=hash, approve=False)
+        if begun.state in records.ENDED:
+            raise errors.Void(begun.reason)
+        return begun
 
     def _look_again(self, one: look.Look) -> None:
         self._ring(one.node, "what an operation left")

@@ -42,6 +42,8 @@ class FakeDaemon:
         self.made: dict[str, tuple[result.Plan, str]] = {}
         self.done: dict[str, dict[str, Any]] = {}
         self.paused = ""
+        self.goes: result.Plan | None = None
+        """What letting go previews."""
         self.away: dict[str, errors.TransomError] = {}
         """Nodes that cannot be looked at."""
         self.log: list[tuple[str, str]] = []
@@ -118,14 +120,29 @@ class FakeDaemon:
         return self._operation([], by)
 
     def remove(self, name: str, *, confirm: str, plan: str = "", by: str) -> backend.Operation:
-        assert not plan or plan == result.Plan("pve1", "preview", drifts=(drift(),)).hash, "only what was shown"
+        assert not plan or plan == result.Plan("pve1", "preview", drifts=(drift(),)).hash or self.goes, (
+            "only what was shown"
+        )
         if confirm != name:
             raise errors.Rejected(f"confirm says {confirm!r}, not {name!r}")
+        self.log.append((f"remove by {plan}", by))
         return self.release(name, by=by)
+
+    def operations(self) -> list[backend.Operation]:
+        return [one for one in self.ops.values() if one.state == "waiting"]
+
+    def cancel(self, id: str, *, by: str) -> backend.Operation:
+        found = _named(self.ops, id, "operation")
+        self.log.append((f"cancel {id}", by))
+        shares = tuple(dataclasses.replace(one, state="failed", reason=f"withdrawn by {by}") for one in found.shares)
+        self.ops[id] = dataclasses.replace(found, state="failed", shares=shares)
+        return self.ops[id]
 
     def preview_parting(self, kind: str, name: str) -> list[backend.Preview]:
         self.log.append((f"preview {kind}", ""))
         item = _named(self.stored, name, "document")
+        if self.goes and "pve1" not in self.away:
+            return [backend.Preview("pve1", as_data(self.goes))]
         return [self._preview("pve1", take_over=False)] if item.kind in ("Node", "VirtualMachine") else []
 
     # --- what is true ---

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import click.testing
 import pytest
 
-from transom import errors, resources
+from transom import errors, model, resources
 from transom.api import auth
 from transom.cli import main
+from transom.plan import actions as acts
+from transom.plan import result
+from transom.reconcile import backend
 
 NODES = """
 ---
@@ -108,3 +112,65 @@ def test_nothing_to_apply_and_nobodys_node_are_told(api, command):
     api.provision()
     done = command("apply", "--node", "pve7", "--yes")
     assert (done.exit_code, "there are: pve1" in done.stderr) == (1, True)
+
+
+def going(*, impact: model.Impact) -> result.Plan:
+    drift = model.Drift("qemu/101", None, "there", model.Level.PERSISTED, impact, "", "let go")
+    return result.Plan("pve1", "d", drifts=(drift,), actions=(acts.DestroyGuest(101, "desktop", "digest"),))
+
+
+def test_nothing_is_opened_before_the_question_is_answered(api, command):
+    api.provision()
+    api.daemon.goes = going(impact=model.Impact.HOST_REBOOT)
+    before = len(api.daemon.log)
+    for words in (
+        ("rm", "VirtualMachine/desktop"),
+        ("rm", "VirtualMachine/desktop", "--confirm", "VirtualMachine/desktop"),
+        ("release", "Node/pve1"),
+    ):
+        done = command(*words)
+        assert "nobody to ask" in done.stderr
+        assert done.exit_code != 0
+    assert {said for said, _ in api.daemon.log[before:]} == {"preview remove", "preview release"}
+    api.daemon.goes = dataclasses.replace(api.daemon.goes, gates=(result.Gate("vm-running", False, "it is running"),))
+    done = command("rm", "VirtualMachine/desktop", "--confirm", "VirtualMachine/desktop", "--yes")
+    assert (done.exit_code, "Nothing was changed" in done.stderr) == (3, True)
+    assert "VirtualMachine/desktop" in api.daemon.stored
+
+
+def test_the_name_approves_the_plan_that_was_shown_and_no_other(api, command):
+    api.provision()
+    api.daemon.goes = going(impact=model.Impact.LIVE)
+    done = command("rm", "VirtualMachine/desktop", "--confirm", "VirtualMachine/desktop")
+    assert (done.exit_code, "DELETES VM 101 (desktop)" in done.stderr) == (0, True), done.stderr
+    assert (f"remove by {api.daemon.goes.hash}", "admin") in api.daemon.log
+
+
+def test_what_is_open_stands_in_status_and_can_be_withdrawn(api, command):
+    share = backend.Share("pve1", "waiting", "", "", "the plan waits for approval")
+    api.daemon.ops["op-7"] = backend.Operation("op-7", "waiting", (share,), "eve", 1.0, kind="remove", target="V/a")
+    line = (
+        "operation op-7 is open: remove of V/a, waiting: the plan waits for approval; `transom cancel op-7` withdraws"
+    )
+    assert line in command("status").stdout
+    assert json.loads(command("status", "--json").stdout)["operations"][0]["id"] == "op-7"
+    assert api.operator.post("/v1/operations/op-7/cancel").status_code == 403
+    assert api.viewer.post("/v1/operations/op-7/cancel").status_code == 403
+    assert "is withdrawn: remove of V/a" in command("cancel", "op-7").stdout
+    assert command("cancel", "op-8").exit_code == 1
+    assert "op-7" not in command("status").stdout
+    api.daemon.ops["op-9"] = backend.Operation("op-9", "waiting", (share,), "operator", 1.0)
+    assert api.operator.post("/v1/operations/op-9/cancel").status_code == 200
+
+
+def test_a_release_of_a_node_that_is_down_says_that_it_is_open(api, command, monkeypatch):
+    api.provision()
+    api.daemon.away["pve1"] = errors.Unreachable("no route")
+    share = backend.Share("pve1", "queued", "", "", "no route")
+    asked = backend.Operation("op-7", "running", (share,), "admin", 1.0)
+    api.daemon.ops["op-7"] = asked
+    monkeypatch.setattr(api.daemon, "release", lambda _, **__: asked)
+    done = command("release", "Node/pve1", "--yes")
+    assert done.exit_code == 69
+    assert "operation op-7 is open" in done.stderr
+    assert "`transom cancel op-7` withdraws it" in done.stderr

@@ -186,3 +186,73 @@ def test_a_removal_deletes_what_was_shown_and_nothing_else(tools, one):
     asked = keeper.remove("vm-pve1", confirm="vm-pve1", plan=shown.plan["hash"], **BY)
     tools.settled(keeper, asked, "done")
     assert node.confs == {}
+
+
+def test_what_has_not_begun_can_be_withdrawn(tools, one):
+    _, keeper, node = one
+    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    (shown,) = keeper.operations()
+    assert (shown.id, shown.kind, shown.target) == (asked.id, "release", "VirtualMachine/vm-pve1")
+    plan = asked.shares[0].plan
+    gone = keeper.cancel(asked.id, by="bob")
+    assert (gone.state, gone.shares[0].reason) == ("failed", "withdrawn by bob")
+    assert [row.state for row in keeper.plans() if row.hash == plan] == ["void"]
+    with pytest.raises(errors.Rejected, match="void"):
+        keeper.approve(plan, **BY)
+    with pytest.raises(errors.Rejected, match="has ended already"):
+        keeper.cancel(asked.id, **BY)
+    with pytest.raises(errors.Rejected, match="no operation"):
+        keeper.cancel("op-0", **BY)
+    assert (keeper.operations(), node.get(100, "tags")) == ([], "transom")
+    assert tools.settled(keeper, keeper.release("vm-pve1", **BY)).state == "waiting"
+
+
+def test_of_a_node_that_is_down_too(tools, one):
+    _, keeper, node = one
+    node.broken = errors.Unreachable("no route")
+    asked = keeper.release("pve1", **BY)
+    tools.until(lambda: keeper.operation(asked.id).shares[0].reason)
+    with pytest.raises(errors.Rejected, match=f"transom cancel {asked.id}"):
+        keeper.release("pve1", **BY)
+    assert keeper.cancel(asked.id, **BY).state == "failed"
+    node.broken = None
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: keeper.nodes()[0].state == "as-declared")
+    assert "Node/pve1" in names(keeper)
+
+
+def test_what_is_being_carried_out_cannot_be_withdrawn_nor_what_is_none(tools, one):
+    fleet, keeper, node = one
+    refused = []
+
+    def cancel() -> None:
+        with pytest.raises(errors.Busy, match="being carried out") as caught:
+            keeper.cancel(keeper.operations()[0].id, **BY)
+        refused.append(caught.value)
+
+    node.before_update = cancel
+    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY))
+    keeper.approve(asked.shares[0].plan, **BY)
+    assert tools.settled(keeper, asked, "done", "failed").state == "done"
+    assert len(refused) == 1
+    documents = keeper.provision([fleet.documents(memory=512)], approve=False, key="", **BY)
+    with pytest.raises(errors.Rejected, match="none that can be withdrawn"):
+        keeper.cancel(documents.id, **BY)
+
+
+def test_the_typed_name_is_good_for_the_plan_that_was_shown(tools, one):
+    _, keeper, node = one
+    (shown,) = keeper.preview_parting("remove", "vm-pve1")
+    node.set(100, scsi0="local-lvm:vm-100-disk-9,size=4G")
+    asked = keeper.remove("vm-pve1", confirm="vm-pve1", plan=shown.plan["hash"], **BY)
+    asked = tools.settled(keeper, asked)
+    assert (asked.state, 100 in node.confs) == ("waiting", True)
+    (row,) = keeper.plans(state="waiting")
+    assert "DELETES VM 100 (vm-pve1) WITH ITS DISKS" in row.summary
+    keeper.scan("pve1", **BY)  # nor is it in the next turn
+    tools.until(lambda: not keeper.status()["under_way"])
+    assert (keeper.operation(asked.id).state, 100 in node.confs) == ("waiting", True)
+    keeper.cancel(asked.id, **BY)
+    (shown,) = keeper.preview_parting("remove", "vm-pve1")
+    asked = keeper.remove("vm-pve1", confirm="vm-pve1", plan=shown.plan["hash"], **BY)
+    assert tools.settled(keeper, asked).state == "done"

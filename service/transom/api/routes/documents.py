@@ -45,6 +45,17 @@ def _remove(call: route.Call) -> route.Answer:
     return route.accepted(found)
 
 
+def _operations(call: route.Call) -> route.Answer:
+    return route.Answer(route.every(call.backend.operations()))
+
+
+def _cancel(call: route.Call) -> route.Answer:
+    found: backend.Operation = route.look_up(call.backend.operation, call.path["id"])
+    if found.asked_by != call.caller.name:
+        auth.require(call.caller, auth.Scope.APPROVER)
+    return route.Answer(call.backend.cancel(found.id, by=call.caller.name))
+
+
 def _preview_release(call: route.Call) -> route.Answer:
     return route.previews(call.backend.preview_parting("release", call.body.name))
 
@@ -95,6 +106,23 @@ ROUTES = (
         "How far an operation is, node by node.",
         _operation,
         backend.Operation,
+    ),
+    route.Route(
+        "GET",
+        "/v1/operations",
+        auth.Scope.VIEWER,
+        "The operations that are open, oldest first.",
+        _operations,
+        wire.Items[backend.Operation],
+    ),
+    route.Route(
+        "POST",
+        "/v1/operations/{id}/cancel",
+        auth.Scope.OPERATOR,
+        "Withdraw a release, a removal or an undo that has not begun: one's own, or with scope approver anybody's.",
+        _cancel,
+        backend.Operation,
+        also={409: "it is being carried out, has ended, or is none that can be withdrawn"},
     ),
     route.Route(
         "POST",
