@@ -67,6 +67,16 @@ def entries_of(node: str, mapping: model.PciMapping | None) -> tuple[tuple[str, 
     return mine, tuple(entry for entry in every if entry not in mine)
 
 
+def exact(node: wish.NodeWish, function: model.PciDevice, facts: model.Facts) -> tuple[str, ...]:
+    """The mappings whose one entry for the node is this function, with nothing to put right; sorted."""
+    maps = facts.mappings
+    if isinstance(maps, model.Unknown) or _too_old(facts, {}):
+        return ()
+    entry = _entry(node.pve_node, function)
+    mine = {name: entries_of(node.pve_node, maps[name])[0] for name in sorted(maps) if not maps[name].checks}
+    return tuple(name for name, entries in mine.items() if len(entries) == 1 and same(entries[0], entry))
+
+
 def same(one: str, other: str) -> bool:
     """Whether two entries mean the same device."""
     return {**_parts(one), "description": ""} == {**_parts(other), "description": ""}

@@ -104,6 +104,58 @@ def test_passthrough_made_by_hand(desk):
     assert "8086:9bc8:1849:9bc8  # 0000:00:02.0, class 030000, driver vfio-pci" in yaml
 
 
+MAPPED = "node=pve1,path=0000:00:02.0,id=8086:9bc8,subsystem-id=1849:9bc8"
+OTHERS = "node=pve2,path=0000:05:00.0,id=8086:9bc8"
+
+
+def mapped_facts(desk, *entries: str, checks: tuple[str, ...] = ()) -> model.Facts:
+    by_hand(desk.node)
+    desk.node.guests = {105: "hostpci0: mapping=igpu,pcie=1,romfile=hand.rom\nmachine: q35\nname: a\n"}
+    maps = {"igpu": model.PciMapping("igpu", entries, "d1", checks), "zz": model.PciMapping("zz", entries, "d1")}
+    facts = desk.node.facts()
+    return dataclasses.replace(facts, mappings=maps, packages={"pve-manager": "9.0.3", "pve-qemu-kvm": "10.0.2-1"})
+
+
+def test_a_mapping_goes_into_the_nodes_devices(desk):
+    facts = mapped_facts(desk, OTHERS, MAPPED)
+    settled = adopt(facts)
+    (device,) = [one for one in settled.sheet.devices if one.address == "0000:00:02.0"]
+    assert device.spec == {"id": "8086:9bc8:1849:9bc8", "mapping": "igpu"}
+    (vm,) = settled.sheet.kept
+    spec = settled.sheet.vm_spec(vm)[0]
+    assert (spec["device"], spec["hostpci"], spec["rom"]) == ("igpu", {"pcie": "1"}, "hand")
+    assert "raw" not in spec
+    assert planned(written(settled), facts).empty
+
+
+@pytest.mark.parametrize(
+    ("entries", "checks"),
+    [
+        ((OTHERS,), ()),  # it has no entry for this node
+        ((MAPPED, MAPPED.replace("02.0", "1f.3")), ()),  # a pool
+        ((MAPPED.replace("8086:9bc8", "8086:3e92"),), ()),  # it is another device's
+        ((MAPPED,), ("invalid",)),  # PVE has something against it
+    ],
+)
+def test_a_mapping_that_a_device_could_not_say_stays_raw(desk, entries, checks):
+    facts = mapped_facts(desk, *entries, checks=checks)
+    settled = adopt(facts)
+    assert all(not one.mapping for one in settled.sheet.devices)
+    (vm,) = settled.sheet.kept
+    assert settled.sheet.vm_spec(vm)[0].get("raw", {}).get("hostpci0") == "mapping=igpu,pcie=1,romfile=hand.rom"
+    assert planned(written(settled), facts).empty
+
+
+def test_one_vm_by_mapping_and_one_by_address(desk):
+    facts = mapped_facts(desk, MAPPED)
+    desk.node.guests[106] = "hostpci0: 0000:00:02.0\nname: b\n"
+    facts = dataclasses.replace(facts, guests=desk.node.facts().guests, states=desk.node.facts().states)
+    settled = adopt(facts)
+    one, other = settled.sheet.kept
+    assert (one.device, other.device) == ("igpu", "")
+    assert planned(written(settled), facts).empty
+
+
 def test_it_is_the_same_text_each_time(desk):
     by_hand(desk.node)
     desk.node.guests |= {105: "name: a\ntags: x\n", 106: "name: a\nnet0: virtio,bridge=vmbr0\n"}

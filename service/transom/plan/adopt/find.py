@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from transom import errors, model
 from transom.diagnose import view
 from transom.guest import conf, identity, words
+from transom.guest import hostpci as render
 from transom.guest import props as properties
 from transom.guest.fields import hostpci
 from transom.host import registry
+from transom.plan import mapping
 from transom.plan.adopt import sheet as sheets
 from transom.spec import bundle, documents, fields, layers, wish
 
@@ -116,17 +118,27 @@ def _devices(
     given = {address for one in guests for value in view.given(one.persisted()) for address in value.functions(pci)}
     ids = {item.value for item in items if item.setting == "vfio_ids"}
     names = set(wanted.devices)
+    named = {value.value.mapping for one in guests for value in view.given(one.persisted()) if value.key == "hostpci0"}
     found = []
     for one in pci:
-        if not (one.address in given or one.id in ids or one.class_code.startswith("03") or one.address in known):
+        name = known.get(one.address, "")
+        maps = (
+            [wanted.devices[name].mapping]
+            if name
+            else [other for other in mapping.exact(wanted, one, facts) if other in named]
+        )
+        if not (
+            maps or one.address in given or one.id in ids or one.class_code.startswith("03") or one.address in known
+        ):
             continue
-        name = known.get(one.address) or _unique(_device_name(one), names, one.address)
+        name = name or _unique(_device_name(one), names, one.address)
         names.add(name)
         twins = [dev for dev in pci if (dev.id, dev.subsystem) == (one.id, one.subsystem)]
         full = f"{one.id}:{one.subsystem}" if one.subsystem else one.id
         group = f"IOMMU group {one.iommu_group}" if one.iommu_group is not None else "no IOMMU group"
         says = f"{one.address}, class {one.class_code}, driver {one.driver or 'none'}, {group}"
-        found.append(sheets.Device(name, full, one.address, len(twins) > 1, says, one.address in known))
+        by = maps[0] if maps else ""
+        found.append(sheets.Device(name, full, one.address, len(twins) > 1, says, one.address in known, by))
     return tuple(found)
 
 
@@ -225,19 +237,29 @@ def _passed(
         value, given = hostpci.read(text), properties.split(hostpci.SCHEMA, text)
     except ValueError:
         return vm
-    at = {one.address: one for one in devices}
-    options = {key: part for key, part in given.items() if key not in ("host", "romfile")}
-    device = at.get(value.addresses[0]) if len(value.addresses) == 1 and not value.mapping else None
+    options = {key: part for key, part in given.items() if key not in ("host", "mapping", "romfile")}
+    device = next((one for one in devices if _is_given(one, value)), None)
     rom = next((one for one in roms if one.filename == value.romfile), None)
     if device is None or device.name in used or (value.romfile and rom is None) or not _takes(options):
         return vm
-    rendered = hostpci.render(device.address, options, value.romfile)
+    rendered = (
+        render.render_mapped(device.mapping, options, value.romfile)
+        if device.mapping
+        else hostpci.render(device.address, options, value.romfile)
+    )
     if not hostpci.FIELDS[0].same(rendered, text) or (rom and not _may_be_called(rom.filename)):
         return vm
     rest = {key: part for key, part in vm.values.items() if key != "hostpci0"}
     return sheets.Vm(
         vm.vmid, vm.name, vm.identity, rest, vm.notes, device.name, options, rom.name if rom else "", vm.recipe
     )
+
+
+def _is_given(device: sheets.Device, value: hostpci.HostPci) -> bool:
+    """Whether the value is how VMs get the device: by its mapping when it has one, else by its address."""
+    if device.mapping or value.mapping:
+        return device.mapping == value.mapping and not value.addresses
+    return value.addresses == (device.address,)
 
 
 def _takes(options: Mapping[str, str]) -> bool:

@@ -38,6 +38,13 @@ class Device:
     needs_address: bool
     says: str
     known: bool = False
+    mapping: str = ""
+    """The cluster's resource mapping by which VMs get it."""
+
+    @property
+    def spec(self) -> Plain:
+        address = {"address": self.address} if self.needs_address else {}
+        return {"id": self.id} | address | ({"mapping": self.mapping} if self.mapping else {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +132,7 @@ class Sheet:
         devices = dict(spec.get("devices", {}))
         for one in self.devices:
             if not one.known:
-                devices[one.name] = {"id": one.id} | ({"address": one.address} if one.needs_address else {})
+                devices[one.name] = one.spec
         return spec | ({"host": host} if host else {}) | ({"devices": devices} if devices else {})
 
     def vm_spec(self, vm: Vm) -> tuple[Plain, Mapping[str, str]]:
