@@ -267,13 +267,18 @@ def mapped(one: Given, host: Host) -> tuple[str, ...] | model.Unknown:
     if isinstance(facts.mappings, model.Unknown):
         return model.Unknown(f"PCI mappings: {facts.mappings.unknown}")
     mapping = facts.mappings.get(one.value.mapping)
-    entries = [_entry(text) for text in mapping.entries] if mapping else []
-    paths = [entry.get("path", "") for entry in entries if entry.get("node") == host.wish.pve_node]
+    paths = [entry.get("path", "") for entry in entries(host, mapping)] if mapping else []
     try:
         value = hostpci.read(paths[0]) if len(paths) == 1 else None
     except ValueError:
         value = None
     return dataclasses.replace(one, value=value).functions(pci) if value else ()
+
+
+def entries(host: Host, mapping: model.PciMapping) -> tuple[dict[str, str], ...]:
+    """The mapping's entries for this node, as properties."""
+    every = (_entry(text) for text in mapping.entries)
+    return tuple(entry for entry in every if entry.get("node") == host.wish.pve_node)
 
 
 def _entry(text: str) -> dict[str, str]:

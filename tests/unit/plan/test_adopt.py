@@ -131,7 +131,6 @@ def test_a_mapping_goes_into_the_nodes_devices(desk):
 @pytest.mark.parametrize(
     ("entries", "checks"),
     [
-        ((OTHERS,), ()),  # it has no entry for this node
         ((MAPPED, MAPPED.replace("02.0", "1f.3")), ()),  # a pool
         ((MAPPED.replace("8086:9bc8", "8086:3e92"),), ()),  # it is another device's
         ((MAPPED,), ("invalid",)),  # PVE has something against it
@@ -143,6 +142,13 @@ def test_a_mapping_that_a_device_could_not_say_stays_raw(desk, entries, checks):
     assert all(not one.mapping for one in settled.sheet.devices)
     (vm,) = settled.sheet.kept
     assert settled.sheet.vm_spec(vm)[0].get("raw", {}).get("hostpci0") == "mapping=igpu,pcie=1,romfile=hand.rom"
+    assert planned(written(settled), facts).empty
+
+
+def test_a_mapping_without_an_entry_for_the_node_is_left_out_with_the_reason(desk):
+    facts = mapped_facts(desk, OTHERS)
+    settled = adopt(facts)
+    assert "mapping-not-here" in settled.sheet.left["qemu/105/hostpci0"]
     assert planned(written(settled), facts).empty
 
 
