@@ -31,6 +31,11 @@ class Log:
         self._tell(gone, "gone")
         self._tell([row for row in seen if (row.kind, row.key) not in stood], "appeared")
 
+    def forget(self, node: str, now: float) -> None:
+        """The node is nobody's any more: what stood about it has gone."""
+        self.record(node, {}, now)
+        self._store.nodes.drop(node)
+
     def out_of_reach(self, node: str, error: errors.TransomError, now: float) -> None:
         """What stood still stands, as far as anybody knows; that nobody can look stands too."""
         finding = model.Finding(

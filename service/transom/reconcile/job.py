@@ -72,8 +72,7 @@ class Job:
 
     def _with_note(self, plan: result.Plan, facts: model.Facts, ledger: Mapping[str, model.Entry]) -> result.Plan:
         """A run under way writes the ledger first and its copy last: only between runs must the two be the same."""
-        under_way = any(run.state == records.RUNNING for run in self.store.runs(self.node.name))
-        if under_way or isinstance(facts.keeping, model.Unknown):
+        if self.store.runs(self.node.name, state=records.RUNNING) or isinstance(facts.keeping, model.Unknown):
             return plan
         note = mirror.differs(facts.keeping, ledger)
         return dataclasses.replace(plan, findings=(*plan.findings, note)) if note else plan
@@ -197,12 +196,11 @@ class Job:
     def close_interrupted(self) -> None:
         """Runs that were cut off (the node's lock is ours, so nobody is at them) are marked so, and the ledger's mirror is brought
         up to date; planning again goes on from what is there. Busy or Unreachable while a PVE task of the last may still run."""
-        runs = self.store.runs(self.node.name)
-        cut = [run for run in runs if run.state == records.RUNNING]
+        cut, newest = self.store.runs(self.node.name, state=records.RUNNING), self.store.newest_run(self.node.name)
         if cut:
             right_node.check(self.world)
-        if runs:
-            self._settle_task(runs[0])
+        if newest:
+            self._settle_task(newest)
         for run in cut:
             self.store.end_run(run.id, records.INTERRUPTED, self.world.now(), "cut off before its end")
             self.world.say(f"run {run.id} was cut off before its end; going on from what is there")

@@ -81,7 +81,8 @@ class Keeper:
         self._asks = asks.Asks(
             kept, self._papers, self._desk, now=now, nonce=nonce, ring=self._ring, followed=self._follow
         )
-        others = orders.Orders(kept, self._papers, self._control, self._desk, self._follow, self._ring)
+        drift = driftlog.Log(kept, self._events)
+        others = orders.Orders(kept, self._papers, self._control, self._desk, drift, self._follow, self._ring)
         self._roms = romdesk.RomDesk(
             kept, self._papers, self._desk, self._events, shelf, now=now, nonce=nonce, ring=self._ring
         )
@@ -90,7 +91,7 @@ class Keeper:
             papers=self._papers,
             control=self._control,
             desk=self._desk,
-            drift=driftlog.Log(kept, self._events),
+            drift=drift,
             events=self._events,
             options=options,
             reach=reach,

@@ -93,7 +93,7 @@ UNASKED = "enforce"
 
 
 def unasked(kept: store.Store, node: str, *, since: float) -> list[records.Run]:
-    return [run for run in kept.runs(node) if run.kind == UNASKED and run.started_at > since]
+    return kept.runs(node, kind=UNASKED, since=since)
 
 
 def rewriters(facts: model.Facts, paths: Sequence[str]) -> dict[str, tuple[model.Evidence, ...]]:

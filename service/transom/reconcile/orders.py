@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from transom import errors
 from transom.plan import policy, result
-from transom.reconcile import control, defect, desk, lease, look, papers, parting, remainder, right_node
+from transom.reconcile import control, defect, desk, driftlog, lease, look, papers, parting, remainder, right_node
 from transom.store import records, store
 
 KINDS = ("undo", "release", "remove")
@@ -27,6 +27,7 @@ class Orders:
         sheets: papers.Papers,
         state: control.Control,
         table: desk.Desk,
+        drift: driftlog.Log,
         followed: Callable[[], None],
         ring: Callable[[str, str], None],
     ) -> None:
@@ -34,6 +35,7 @@ class Orders:
         self._papers = sheets
         self._control = state
         self._desk = table
+        self._drift = drift
         self._followed = followed
         self._ring = ring
 
@@ -169,7 +171,7 @@ class Orders:
             self._papers.merged(without=titles)  # others may have been laid down since it was planned
             self._desk.move(share, records.DONE, run=run, reason=reason, drop=titles)
         if whole:
-            self._store.nodes.drop(one.node)
+            self._drift.forget(one.node, one.job.world.now())
         self._followed()
         self._look_again(one)
         return ("", reason) if whole else ("drifted", reason)

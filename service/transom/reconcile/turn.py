@@ -170,7 +170,7 @@ class Turns:
     def _undeclared(self, node: str) -> None:
         for _, share in self._tools.desk.asked(node):
             self._tools.desk.move(share, records.FAILED, reason="no document declares this node any more")
-        self._tools.store.nodes.drop(node)
+        self._tools.drift.forget(node, self._tools.now())
         self.facts.pop(node, None)
 
     def _state(self, node: str, state: str, reason: str) -> None:
@@ -354,9 +354,8 @@ class Turns:
 
     def _run_of(self, operation: records.Operation, share: records.Share) -> str:
         """The run that carried the share's plan out in a turn that had begun before it was asked for; empty when none did."""
-        runs = self._tools.store.runs(share.node)
-        found = (run for run in runs if run.plan == share.plan and run.started_at >= operation.at)
-        return next((run.id for run in found if run.state == records.APPLIED), "")
+        runs = self._tools.store.runs(share.node, plan=share.plan, state=records.APPLIED)
+        return next((run.id for run in runs if share.plan and run.started_at >= operation.at), "")
 
 
 def _kind(one: look.Look) -> str:

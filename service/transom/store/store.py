@@ -103,12 +103,22 @@ class Store:
             row = db.execute(sa.select(tables.runs).where(tables.runs.c.id == run)).mappings().first()
         return _run(row) if row else None
 
-    def runs(self, node: str | None = None) -> list[records.Run]:
-        """Newest first; of one node, or of all."""
-        query = sa.select(tables.runs).order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
+    def runs(
+        self, node: str | None = None, *, state: str = "", kind: str = "", plan: str = "", since: float | None = None
+    ) -> list[records.Run]:
+        """Newest first; of one node, or of all; only those of a state, kind or plan, or that began after ``since``."""
+        table = tables.runs
+        wanted = {table.c.node: node, table.c.state: state, table.c.kind: kind, table.c.plan: plan}
+        query = sa.select(table).where(*(column == value for column, value in wanted.items() if value))
+        return self._runs(query if since is None else query.where(table.c.started_at > since))
+
+    def newest_run(self, node: str) -> records.Run | None:
+        return next(iter(self._runs(sa.select(tables.runs).where(tables.runs.c.node == node).limit(1))), None)
+
+    def _runs(self, query: sa.Select[Any]) -> list[records.Run]:
+        ordered = query.order_by(tables.runs.c.started_at.desc(), tables.runs.c.id.desc())
         with connect.read(self._engine) as db:
-            rows = db.execute(query.where(tables.runs.c.node == node) if node else query).mappings().all()
-        return [_run(row) for row in rows]
+            return [_run(row) for row in db.execute(ordered).mappings()]
 
     def append(self, run: str, step: int, phase: str, text: str, data: Any, at: float) -> None:
         """One more line of the run's journal."""

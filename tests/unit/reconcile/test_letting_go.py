@@ -256,3 +256,19 @@ def test_the_typed_name_is_good_for_the_plan_that_was_shown(tools, one):
     (shown,) = keeper.preview_parting("remove", "vm-pve1")
     asked = keeper.remove("vm-pve1", confirm="vm-pve1", plan=shown.plan["hash"], **BY)
     assert tools.settled(keeper, asked).state == "done"
+
+
+def test_what_stood_about_a_node_goes_with_it(tools, one):
+    _, keeper, node = one
+    node.set(100, memory="512")
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: keeper.drift())
+    stood = {row.key for row in keeper.drift()}
+    asked = tools.settled(keeper, keeper.release("pve1", **BY), "waiting")
+    keeper.approve(asked.shares[0].plan, **BY)
+    tools.settled(keeper, asked, "done")
+    tools.until(lambda: not keeper.status()["under_way"])
+    keeper._events.close()
+    gone = {event.data["key"] for event in keeper.events() if event and event.kind == "drift.gone"}
+    assert stood <= gone
+    assert keeper.drift() == []
