@@ -102,6 +102,11 @@ def test_runs_come_newest_first_and_by_node(tmp_path):
         kept.start_run(_run(f"r{number}", node=node, started_at=float(number)))
     assert [run.id for run in kept.runs()] == ["r2", "r1", "r0"]
     assert [run.id for run in kept.runs("pve1")] == ["r2", "r0"]
+    assert [run.id for run in kept.runs("pve1", since=0.0)] == ["r2"]
+    assert [run.id for run in kept.runs(plan=PLAN, state="running")] == ["r2", "r1", "r0"]
+    assert kept.runs("pve1", state="failed") == kept.runs(kind="none") == kept.runs(plan="none") == []
+    newest = kept.newest_run("pve1")
+    assert (newest and newest.id, kept.newest_run("pve9")) == ("r2", None)
     assert kept.run("none") is None
     kept.close()
 
