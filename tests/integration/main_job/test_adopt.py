@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import socket
+
+import pytest
 
 CONF = """#notes of mine
 args: -set device.hostpci0.addr=02.0
@@ -18,6 +22,13 @@ vga: none
 vmgenid: 0f5e6a52-0000-4000-8000-000000000001
 """
 ROM = b"U\xaa" + b"x" * 1000
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
 
 
 def by_hand(bench) -> None:
@@ -48,6 +59,26 @@ def test_a_node_set_up_by_hand_becomes_documents(bench):
     assert "nothing is overwritten" in again.stderr
     assert out.read_text() == text
     reused(bench, out)
+
+
+def test_a_cluster_with_a_node_that_is_down(bench, closed_port):
+    """What can be looked at is written, the other node is named, and nothing of it is guessed."""
+    by_hand(bench)
+    cluster, node = (part.split("  host:\n")[0] for part in bench.seed.read_text().split("---\n")[:2])
+    down = re.sub(r"port: \d+", f"port: {closed_port}", node).replace("pve1", "pve2")
+    assert down.count(str(closed_port)) == 1
+    base, out = bench.folder / "base.yaml", bench.folder / "found.yaml"
+    base.write_text("---\n".join([cluster, node, down]))
+    name = re.search(r"cluster: (\S+)", node)
+    assert name
+    done = bench.transom("adopt", f"Cluster/{name[1]}", "-f", str(base), "-o", str(out))
+    text = out.read_text()
+    assert "pve2" in done.stdout + done.stderr
+    assert "node pve2 could not be looked at" in text
+    assert "name: pve2" not in text
+    assert "vmid: 105" in text
+    plan = bench.transom("plan", "-f", str(out), "--detailed-exitcode")
+    assert plan.returncode == 0, plan.stdout
 
 
 def reused(bench, out) -> None:
