@@ -308,11 +308,31 @@ def load_settings(folder: pathlib.Path, environment: Mapping[str, str] = os.envi
     found |= {name: environment[variable] for name, variable in names.items() if variable in environment}
     if unknown := sorted(set(found) - set(names)):
         raise errors.SpecError([f"{name} is no setting; there are {', '.join(names)}" for name in unknown])
+    given = {name: variable for name, variable in names.items() if variable in environment}
+    if "scan_jitter" not in {*_yaml(folder / SETTINGS), *given}:
+        found["scan_jitter"] = _jitter(found)
     try:
         return pydantic.TypeAdapter(settings.Settings).validate_python(found)
     except pydantic.ValidationError as error:
-        wrong = [f"{SETTINGS}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        wrong = [_setting_problem(one["loc"], one["msg"], given) for one in error.errors()]
         raise errors.SpecError(wrong) from error
+
+
+def _jitter(found: Mapping[str, object]) -> object:
+    """The shipped one, cut to ``scan_every`` where that is shorter: who shortens the one need not know the other."""
+    try:
+        return min(float(str(found["scan_jitter"])), float(str(found["scan_every"])))
+    except ValueError:
+        return found["scan_jitter"]  # what is no number is told with the rest
+
+
+def _setting_problem(place: tuple[str | int, ...], message: str, given: Mapping[str, str]) -> str:
+    """With where the values came from: the variables that are set, or the file."""
+    named = [given[str(name)] for name in place if name in given] or [
+        variable for name, variable in given.items() if name in message
+    ]
+    where = ", ".join(named) or SETTINGS
+    return f"{where}: {'.'.join(map(str, place))}{': ' if place else ''}{message.removeprefix('Value error, ')}"
 
 
 def _yaml(path: pathlib.Path) -> dict[str, object]:

@@ -72,7 +72,8 @@ class _Server:
         caller = await self._caller(asked, request)
         query = queries.parse(asked, request.query_params.multi_items())
         if asked.stream:
-            return sse.respond(self._service.feed, request.headers.get("last-event-id"), query.get("node", ""))
+            last_id, node = request.headers.get("last-event-id"), query.get("node", "")
+            return sse.respond(self._service.feed, last_id, node, allowed=lambda: self._allowed(asked, request))
         call = route.Call(
             backend=self._service.backend,
             caller=caller,
@@ -116,6 +117,14 @@ class _Server:
         caller: auth.Caller = await self._thread(self._quick, self._service.gate.caller, header)
         auth.require(caller, asked.scope)
         return caller
+
+    async def _allowed(self, asked: route.Route, request: requests.Request) -> bool:
+        """Whether the token of a stream that goes on still may."""
+        try:
+            await self._caller(asked, request)
+        except problem.Problem as refused:
+            return refused.status not in (401, 403)
+        return True
 
     async def _thread(self, limiter: anyio.CapacityLimiter, do: Callable[[Any], Any], argument: Any) -> Any:
         if limiter.statistics().tasks_waiting >= QUEUE:

@@ -7,6 +7,7 @@ gets the event ``reset``.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pydantic_core
@@ -21,14 +22,22 @@ RETRY_MS = 3000
 _ID = re.compile(r"([0-9a-z]{1,32})-([0-9]{1,15})")
 
 
-def respond(source: feed.Feed, last_id: str | None, node: str, *, heartbeat: float = HEARTBEAT) -> responses.Response:
-    """The stream from ``last_id`` on, of one node or (empty) of all. Problem 503 when there are too many."""
+CHECK = 1.0
+"""Seconds for which a caller that was allowed is not asked about again."""
+Allowed = Callable[[], Awaitable[bool]]
+
+
+def respond(
+    source: feed.Feed, last_id: str | None, node: str, *, allowed: Allowed, heartbeat: float = HEARTBEAT
+) -> responses.Response:
+    """The stream from ``last_id`` on, of one node or (empty) of all, as long as the caller is ``allowed``: asked before each event
+    and heartbeat. Problem 503 when there are too many."""
     after, foreign = _resume(source.life, last_id)
     try:
         listener, lost = source.listen(after)
     except feed.Full:
         raise problem.overloaded(f"{feed.LISTENERS} event streams are open") from None
-    return _Stream(source, listener, node, reset=foreign or lost, heartbeat=heartbeat)
+    return _Stream(source, listener, node, reset=foreign or lost, heartbeat=heartbeat, allowed=allowed)
 
 
 def _resume(life: str, last_id: str | None) -> tuple[int | None, bool]:
@@ -44,11 +53,14 @@ class _Stream(responses.Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, source: feed.Feed, listener: feed.Listener, node: str, *, reset: bool, heartbeat: float) -> None:
+    def __init__(
+        self, source: feed.Feed, listener: feed.Listener, node: str, *, reset: bool, heartbeat: float, allowed: Allowed
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._source, self._listener = source, listener
         self._node, self._reset, self._heartbeat = node, reset, heartbeat
+        self._allowed, self._checked = allowed, 0.0
 
     async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
         try:
@@ -69,8 +81,18 @@ class _Stream(responses.Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         await _chunk(send, f"retry: {RETRY_MS}\n\n" + (self._reset_line() if self._reset else ""))
         while not self._listener.ended:
-            await _chunk(send, await self._next())
+            said = await self._next()
+            if not await self._still_allowed():
+                break
+            await _chunk(send, said)
         await send({"type": "http.response.body", "body": b""})
+
+    async def _still_allowed(self) -> bool:
+        now = anyio.current_time()
+        if now - self._checked < CHECK:
+            return True
+        self._checked = now
+        return await self._allowed()
 
     async def _next(self) -> str:
         """What has come since, or a heartbeat when nothing did."""

@@ -60,6 +60,8 @@ class State:
     paused: bool = False
     rewriters: Mapping[str, tuple[model.Evidence, ...]] = dataclasses.field(default_factory=dict)
     """Path → who was seen rewriting it."""
+    taken_back: str = ""
+    """The run that a person has undone since the node was last as declared."""
 
 
 # --- what comes of it ------------------------------------------------------------------------------------------------
@@ -141,7 +143,9 @@ def _by_mode(policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime,
 def _unasked(policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime, state: State) -> Carry | Propose:
     """A policy covers what drifts, within its limits: what documents newly ask for is approved by a person once."""
     if plan.documents != state.accepted:
-        return Propose("the documents have changed since this node was last as declared, or a run was undone")
+        if state.taken_back:
+            return Propose(f"run {state.taken_back} was taken back by a person; it is not put there again unasked")
+        return Propose("the documents have changed since this node was last as declared")
     cost = impact(plan)
     limit = policy.limits.impact
     if cost is model.Impact.HUMAN:

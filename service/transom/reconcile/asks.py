@@ -107,8 +107,15 @@ class Asks:
         title = self._papers.title(name)
         if kind == "remove" and not title.startswith("VirtualMachine/"):
             raise errors.Rejected(f"{title} is no VM; there is nothing to delete", hint=f"transom release {name}")
-        self._papers.merged(without=self._papers.with_parts(title))
+        self._unneeded(title)
         return title, self._node_of(title)
+
+    def _unneeded(self, title: str) -> None:
+        """SpecError, with who they are, while other documents refer to it."""
+        if users := self._papers.users(title):
+            refer, them = ("refers", "it") if len(users) == 1 else ("refer", "them")
+            raise errors.SpecError([f"{' and '.join(users)} {refer} to {title}: release {them} first"])
+        self._papers.merged(without=self._papers.with_parts(title))
 
     def _part(self, kind: str, title: str, node: str | None, by: str, *, approve: bool = False) -> records.Operation:
         """The documents that go with it; at once when they have nothing on any node."""

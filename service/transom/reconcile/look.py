@@ -114,3 +114,9 @@ def _file(path: str) -> str:
     key = rest.partition("/")[0]
     found = [setting.path for setting in registry.SETTINGS if kind == "host" and setting.key == key]
     return found[0] if found else ""
+
+
+def taken_back(kept: store.Store, node: str) -> str:
+    """The run that the node's newest one undid; empty when that was no undo."""
+    newest = kept.newest_run(node)
+    return newest.undoes if newest and newest.kind == "undo" and newest.state == records.APPLIED else ""

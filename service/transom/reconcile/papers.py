@@ -87,6 +87,12 @@ class Papers:
             raise errors.Rejected(f"{name!r} is {' and '.join(found)}", hint="give the kind too")
         return found[0]
 
+    def users(self, title: str) -> list[str]:
+        """``Kind/name`` of the stored documents that refer to this one and would not go with it."""
+        gone = self.with_parts(title)
+        items = map(bundle.from_plain, self._store.documents())
+        return [item.title for item in items if item.title not in gone and title in _refers(item.document)]
+
     def with_parts(self, title: str) -> tuple[str, ...]:
         """The document and those that make no sense without it: the VMs of a node."""
         kind, _, name = title.partition("/")
@@ -94,6 +100,19 @@ class Papers:
             return (title,)
         vms = self.merged().of(documents.VirtualMachine).values()
         return (title, *(item.title for item, vm in vms if vm.spec.node == name))
+
+
+def _refers(document: documents.Document) -> set[str]:
+    """``Kind/name`` of what a document cannot do without."""
+    match document:
+        case documents.Node(spec=node):
+            return {f"Cluster/{node.cluster}"}
+        case documents.VirtualMachine(spec=vm):
+            return {f"Node/{vm.node}", f"Rom/{vm.rom}", f"Recipe/{vm.recipe}"}
+        case documents.Policy(spec=policy):
+            return {f"Node/{name}" for name in policy.selector.nodes}
+        case _:
+            return set()
 
 
 def _whereabouts(name: str) -> validate.Whereabouts | None:

@@ -244,7 +244,8 @@ class Turns:
         since = max(one.at - _DAY, tools.control.resumed_at())
         return policy.State(
             fleet=tools.control.scan(len(tools.papers.all()), one.wish.policy.limits),
-            accepted=tools.store.nodes.get(one.node).accepted,
+            accepted=(accepted := tools.store.nodes.get(one.node).accepted),
+            taken_back="" if accepted else look.taken_back(tools.store, one.node),
             history=look.history(tools.store, one.node, since=since),
             approvals=tools.desk.approvals(one.node),
             paused=tools.control.paused() is not None,

@@ -146,13 +146,32 @@ def _settable(key: str) -> str:
     return key
 
 
+_ANY_DAY = datetime.datetime(2000, 1, 1)
+
+
 def _cron(text: str) -> str:
     """A time that never comes is refused too: a window that denies would never deny."""
     try:
-        cronsim.CronSim(text, datetime.datetime(2000, 1, 1))
+        cronsim.CronSim(text, _ANY_DAY)
     except cronsim.CronSimError as error:
+        if _in_any_month(text):
+            raise ValueError("names a date that never comes: none of its months has such a day") from error
         raise ValueError(f"has a {str(error).lower()}; the fields are {_CRON_FIELDS}") from error
     return text
+
+
+def _in_any_month(text: str) -> bool:
+    """Whether day and month of a cron are right by themselves, so that only both together never come."""
+    parts = text.split()
+    if len(parts) != 5:
+        return False
+    minute, hour, day, month, weekday = parts
+    try:
+        cronsim.CronSim(f"{minute} {hour} {day} 1 {weekday}", _ANY_DAY)
+        cronsim.CronSim(f"{minute} {hour} 1 {month} {weekday}", _ANY_DAY)
+    except cronsim.CronSimError:
+        return False
+    return True
 
 
 def _option(text: str) -> str:

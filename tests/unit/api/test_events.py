@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from transom.api import feed, sse
+from transom.api import auth, feed, sse
 from transom.reconcile import backend
 
 
@@ -183,3 +183,35 @@ def test_no_event_between_backlog_and_what_follows():
             assert seen == list(range(number + 1, total + 1))
 
     asyncio.run(main())
+
+
+def test_a_stream_ends_with_its_token(api, monkeypatch):
+    monkeypatch.setattr(sse, "CHECK", 0.0)
+    gone = auth.Gate(lambda _: None)
+    with stream(api) as lines:
+        api.daemon.tell("run.step")
+        assert len(take(lines, 1)) == 1
+        monkeypatch.setattr(auth.Gate, "caller", gone.caller)
+        api.daemon.tell("run.step", data={"text": "secret"})
+        assert "secret" not in "".join(lines)  # it has ended
+
+
+def test_a_silent_stream_ends_too():
+    async def whole() -> list[bytes]:
+        sent: list[bytes] = []
+
+        async def send(message) -> None:
+            sent.append(message.get("body", b""))
+
+        async def receive():
+            await asyncio.sleep(60)
+
+        async def allowed() -> bool:
+            return False
+
+        source = feed.Feed(lambda: iter(()), "life")
+        made = sse.respond(source, None, "", allowed=allowed, heartbeat=0.01)
+        await asyncio.wait_for(made({"type": "http"}, receive, send), 10)
+        return sent
+
+    assert asyncio.run(whole())[1:] == [b"retry: 3000\n\n", b""]

@@ -39,3 +39,11 @@ def test_mistakes_are_told(tmp_path, text):
     (tmp_path / daemon.SETTINGS).write_text(text)
     with pytest.raises(errors.SpecError):
         daemon.load_settings(tmp_path, {})
+
+
+def test_the_default_jitter_gives_way_and_a_given_one_is_told_by_its_name(tmp_path):
+    assert daemon.load_settings(tmp_path, {"TRANSOM_SCAN_EVERY": "15"}).scan_jitter == 15
+    with pytest.raises(errors.SpecError, match="TRANSOM_SCAN_EVERY, TRANSOM_SCAN_JITTER: scan_jitter must not"):
+        daemon.load_settings(tmp_path, {"TRANSOM_SCAN_EVERY": "15", "TRANSOM_SCAN_JITTER": "20"})
+    with pytest.raises(errors.SpecError, match="TRANSOM_WORKERS: workers: "):
+        daemon.load_settings(tmp_path, {"TRANSOM_WORKERS": "many"})

@@ -314,3 +314,10 @@ def test_carried_out_only_when_no_reason_stands_against_it(
     decision = policy.decide(rules, plan, now, state)
     assert isinstance(decision, policy.Carry) == (not against(rules, plan, state, now))
     assert decision.reason
+
+
+def test_what_was_taken_back_is_said_to_be():
+    state = dataclasses.replace(CALM, accepted="", taken_back="run-7")
+    decision = policy.decide(ruled("enforce"), PLAN, NOW, state)
+    assert isinstance(decision, policy.Propose)
+    assert decision.reason == "run run-7 was taken back by a person; it is not put there again unasked"

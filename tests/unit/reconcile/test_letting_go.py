@@ -166,7 +166,8 @@ def test_a_document_without_a_node_goes_at_once_unless_others_refer_to_it(one):
     _, keeper, _ = one
     assert keeper.release("Policy/all", **BY).state == "done"
     assert "Policy/all" not in names(keeper)
-    with pytest.raises(errors.SpecError):
+    said = "Node/pve1 and Node/pve2 refer to Cluster/home: release them first"
+    with pytest.raises(errors.SpecError, match=said):
         keeper.release("Cluster/home", **BY)
     with pytest.raises(errors.Rejected, match="no document"):
         keeper.release("nothing", **BY)
@@ -272,3 +273,17 @@ def test_what_stood_about_a_node_goes_with_it(tools, one):
     gone = {event.data["key"] for event in keeper.events() if event and event.kind == "drift.gone"}
     assert stood <= gone
     assert keeper.drift() == []
+
+
+def test_after_an_undo_the_reason_names_it(tools):
+    fleet = tools.fleet()
+    keeper = fleet.start()
+    tools.settled(keeper, keeper.provision([fleet.documents(mode="enforce")], approve=True, key="", **BY))
+    asked = keeper.provision([fleet.documents(mode="enforce", memory=4096)], approve=True, key="", **BY)
+    run = tools.settled(keeper, asked, "done").shares[0].run
+    way = keeper.preview_undo(run)
+    tools.settled(keeper, keeper.undo(run, approved=way["hash"], **BY), "done")
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: keeper.nodes()[0].state == "waiting")
+    assert keeper.nodes()[0].reason == f"run {run} was taken back by a person; it is not put there again unasked"
+    assert fleet.nodes["pve1"].get(100, "memory") == "2048"

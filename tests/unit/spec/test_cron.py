@@ -31,10 +31,17 @@ def test_an_expression_is_refused_with_a_reason_or_comes(text: str) -> None:
     else:
         said = ""
     comes = not said and next(cronsim.CronSim(text, datetime.datetime(2026, 1, 1)), None) is not None
-    assert comes or "has a bad " in said
+    assert comes or "has a bad " in said or "never comes" in said
 
 
 @pytest.mark.parametrize("text", ["0 3 * *", "@daily", "0 0 3 * * *", "0 3 * * mon#1", "0 3 * * ;"])
 def test_other_forms_are_refused(text: str) -> None:
     with pytest.raises(pydantic.ValidationError, match="is not five fields of cron"):
         CRON.validate_python(text)
+
+
+def test_a_date_that_never_comes_is_said_to_be_that() -> None:
+    with pytest.raises(pydantic.ValidationError, match="names a date that never comes"):
+        CRON.validate_python("0 3 31 2 *")
+    with pytest.raises(pydantic.ValidationError, match="has a bad day-of-month"):
+        CRON.validate_python("0 3 32 2 *")
