@@ -216,15 +216,16 @@ class Library:
         say(Told(f"reading {path.name}"))
         try:
             self.room_for(path.stat().st_size)
-            sha256 = self._store.inputs.copy(path, INPUT_LIMIT)
+            with self._store.inputs.receive(INPUT_LIMIT) as incoming:
+                incoming.copy(path)
+                if one.sha256 and incoming.sha256 != one.sha256:
+                    raise errors.Rejected(
+                        f"{one.file} has sha256 {incoming.sha256}, the document says {one.sha256}",
+                        hint="put the right file there, or the right hash into the document",
+                    )
+                sha256 = incoming.keep()
         except OSError as error:
             raise _unreadable(one.file, error) from error
-        if one.sha256 and sha256 != one.sha256:
-            self._store.inputs.drop(sha256)
-            raise errors.Rejected(
-                f"{one.file} has sha256 {sha256}, the document says {one.sha256}",
-                hint="put the right file there, or the right hash into the document",
-            )
         return self.note_input(sha256, path.name, origin)
 
     def _fetched(self, one: wish.RomInput, origin: str, say: Say) -> records.RomInput:

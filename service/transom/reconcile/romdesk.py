@@ -117,11 +117,9 @@ class RomDesk:
         if not received.size:
             raise errors.RomError("the file is empty")
         self._library.room_for(received.size)
+        if ask.sha256 and ask.sha256 != received.sha256:
+            raise errors.RomError(f"what came has sha256 {received.sha256}, not {ask.sha256}", hint="send it again")
         sha256 = received.keep()
-        if ask.sha256 and ask.sha256 != sha256:
-            if self._store.roms.input(sha256) is None:
-                self._store.inputs.drop(sha256)
-            raise errors.RomError(f"what came has sha256 {sha256}, not {ask.sha256}", hint="send it again")
         self._library.note_input(sha256, ask.name or sha256[:12], f"upload by {by}")
         return sha256
 

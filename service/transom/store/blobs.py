@@ -63,13 +63,6 @@ class Blobs:
             incoming.write(data)
             return incoming.keep()
 
-    def copy(self, source: pathlib.Path, limit: int) -> str:
-        """Keep a copy of a file; its hash. RomError when it is larger than ``limit`` bytes; OSError."""
-        with source.open("rb") as stream, self.receive(limit) as incoming:
-            while chunk := stream.read(_CHUNK):
-                incoming.write(chunk)
-            return incoming.keep()
-
     @contextlib.contextmanager
     def receive(self, limit: int) -> Iterator[Incoming]:
         """A file that is about to come; what was not kept by the end of the block is gone."""
@@ -136,12 +129,22 @@ class Incoming:
         self._hash.update(chunk)
         self._stream.write(chunk)
 
+    def copy(self, source: pathlib.Path) -> None:
+        """Write a whole file. RomError, OSError."""
+        with source.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                self.write(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Of what has come so far."""
+        return self._hash.hexdigest()
+
     def keep(self) -> str:
         """It is whole; its hash."""
         self._stream.close()
-        sha256 = self._hash.hexdigest()
-        self._blobs.adopt(self._partial, sha256)
-        return sha256
+        self._blobs.adopt(self._partial, self.sha256)
+        return self.sha256
 
     def drop(self) -> None:
         self._stream.close()

@@ -1,0 +1,67 @@
+"""The library itself: whose bytes are whose, and what a fault beside it does to them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import pytest
+
+from transom import errors
+from transom.reconcile import library
+from transom.spec import wish
+from transom.store import store
+
+BYTES = b"a BIOS that somebody handed in"
+SHA = hashlib.sha256(BYTES).hexdigest()
+
+
+class Answer:
+    result = {"good": True}
+    payload = b"ROM"
+
+
+@pytest.fixture
+def kept(tmp_path):
+    found = store.open_store(tmp_path / "state")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def shelf(kept):
+    return library.Library(kept, lambda *_: Answer, tool="test", now=time.time)
+
+
+def rom(name: str, **given: str) -> wish.RomWish:
+    one = wish.RomInput("source", **given)
+    build = wish.RomBuild(
+        inputs=(one,),
+        devices=("8086:9bc8",),
+        driver="",
+        compress=False,
+        pci23=False,
+        class_code=0,
+        revision=0,
+        board="",
+    )
+    return wish.RomWish(name, "", "", f"Rom/{name}", build=build)
+
+
+def test_a_wrong_hash_in_a_document_leaves_the_upload_with_those_bytes(kept, shelf, tmp_path):
+    kept.inputs.put(BYTES)
+    shelf.note_input(SHA, "bios.bin", "upload by ann")
+    path = tmp_path / "bios.bin"
+    path.write_bytes(BYTES)
+    with pytest.raises(errors.Rejected, match=f"has sha256 {SHA}, the document says aaaa"):
+        shelf.build(rom("x", file=str(path), sha256="a" * 64), "Rom/x")
+    assert shelf.build(rom("y", sha256=SHA), "Rom/y").state == "built"
+
+
+def test_a_file_with_a_wrong_hash_is_not_kept(kept, shelf, tmp_path):
+    path = tmp_path / "bios.bin"
+    path.write_bytes(BYTES)
+    with pytest.raises(errors.Rejected):
+        shelf.build(rom("x", file=str(path), sha256="a" * 64), "Rom/x")
+    assert kept.inputs.names() == []
+    assert not list(kept.inputs.partial("x").parent.iterdir())
