@@ -5,14 +5,15 @@ Building is slow (a download, the sandbox) and belongs to ``builder``; asking wh
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from transom import errors, model
-from transom.reconcile import fetch
+from transom.reconcile import defect, fetch
 from transom.rom import order
 from transom.spec import wish
 from transom.store import blobs, records, store
@@ -136,7 +137,7 @@ class Library:
 
     def build(self, rom: wish.RomWish, origin: str, say: Say = lambda _: None) -> records.Rom:
         """Get the inputs, build in the sandbox, keep the result. A ROM that is there is only looked up. RomError (kept as the
-        answer for these very inputs), SandboxError, Unreachable, Rejected."""
+        answer for these very inputs), SandboxError, Unreachable, Rejected, Defect."""
         build = rom.build
         assert build is not None
 
@@ -146,7 +147,8 @@ class Library:
             say(one)
 
         try:
-            done = self._build(build, origin, told)
+            with self._faults(origin):
+                done = self._build(build, origin, told)
             with self._lock:
                 self._failures.pop(build, None)
             return done
@@ -196,7 +198,14 @@ class Library:
 
     def keep(self, build: wish.RomBuild, origin: str, say: Say) -> records.RomInput:
         """Only get the first input, for a document to come."""
-        return self._get(build.inputs[0], origin, say)[0]
+        with self._faults(origin):
+            return self._get(build.inputs[0], origin, say)[0]
+
+    @contextlib.contextmanager
+    def _faults(self, origin: str) -> Iterator[None]:
+        """A full disk, or a mistake of ours, ends the build with its reason: nobody would ever be told otherwise."""
+        with defect.told(origin), blobs.writing(self._store.built.path("")):
+            yield
 
     def _get(self, one: wish.RomInput, origin: str, say: Say) -> tuple[records.RomInput, wish.RomInput]:
         """The input with its bytes in the library."""

@@ -73,9 +73,9 @@ class Blobs:
             incoming.drop()
 
     def begin(self, limit: int) -> Incoming:
-        """As ``receive``, for who must end it by hand."""
-        partial = self.partial(secrets.token_hex(8))
-        return Incoming(self, partial, limit)
+        """As ``receive``, for who must end it by hand. Rejected when it cannot be written."""
+        with writing(self._folder):
+            return Incoming(self, self.partial(secrets.token_hex(8)), limit)
 
     def partial(self, name: str) -> pathlib.Path:
         """Where an unfinished file may grow."""
@@ -122,12 +122,13 @@ class Incoming:
         self._stream = open(partial, "wb", opener=_private)  # noqa: SIM115 - ends with keep or drop
 
     def write(self, chunk: bytes) -> None:
-        """RomError when there is more than the limit."""
+        """RomError when there is more than the limit; Rejected when it cannot be written."""
         self.size += len(chunk)
         if self.size > self.limit:
             raise errors.RomError(f"larger than {self.limit} bytes")
         self._hash.update(chunk)
-        self._stream.write(chunk)
+        with writing(self._partial):
+            self._stream.write(chunk)
 
     def copy(self, source: pathlib.Path) -> None:
         """Write a whole file. RomError, OSError."""
@@ -141,14 +142,28 @@ class Incoming:
         return self._hash.hexdigest()
 
     def keep(self) -> str:
-        """It is whole; its hash."""
-        self._stream.close()
-        self._blobs.adopt(self._partial, self.sha256)
+        """It is whole; its hash. Rejected when it cannot be written."""
+        with writing(self._partial):
+            self._stream.close()
+            self._blobs.adopt(self._partial, self.sha256)
         return self.sha256
 
     def drop(self) -> None:
-        self._stream.close()
+        with contextlib.suppress(OSError):  # what a full disk has not taken is written once more by a close
+            self._stream.close()
         self._partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: pathlib.Path) -> Iterator[None]:
+    """Rejected instead of OSError: a full or read-only disk, a folder that is not ours."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.Rejected(
+            f"cannot read or write {error.filename or path}: {error.strerror or error}",
+            hint="make room where the state folder is; `transom rom gc` drops what nothing needs",
+        ) from error
 
 
 def _private(path: str, flags: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 from transom import errors
 from transom.reconcile import library
 from transom.spec import wish
-from transom.store import store
+from transom.store import blobs, store
 
 BYTES = b"a BIOS that somebody handed in"
 SHA = hashlib.sha256(BYTES).hexdigest()
@@ -65,3 +65,34 @@ def test_a_file_with_a_wrong_hash_is_not_kept(kept, shelf, tmp_path):
         shelf.build(rom("x", file=str(path), sha256="a" * 64), "Rom/x")
     assert kept.inputs.names() == []
     assert not list(kept.inputs.partial("x").parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "says"),
+    [
+        (OSError(28, "No space left on device"), errors.Rejected, "No space left on device.*transom rom gc"),
+        (KeyError("parts"), errors.Defect, "KeyError at test_library.py"),
+    ],
+)
+def test_a_full_disk_or_a_mistake_of_ours_ends_the_build_with_its_reason(kept, fault, kind, says):
+    def sandbox(*_):
+        raise fault
+
+    kept.inputs.put(BYTES)
+    shelf = library.Library(kept, sandbox, tool="test", now=time.time)
+    one = rom("y", sha256=SHA)
+    with pytest.raises(kind, match=says):
+        shelf.build(one, "Rom/y")
+    assert shelf.result(one).state == "failed"
+    assert shelf.failed_at(one) is not None
+
+
+def test_a_full_disk_is_told_to_who_hands_a_file_in(kept, tmp_path):
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    incoming = blobs.Incoming(kept.inputs, full, 100)
+    incoming.write(BYTES)
+    with pytest.raises(errors.Rejected, match="No space left on device"):
+        incoming.keep()
+    incoming.drop()
+    assert not full.is_symlink()

@@ -102,6 +102,18 @@ def test_an_upload_is_followed_to_its_end(tools):
     assert (one.rom(kept.rom).kind, one.rom_content(kept.rom)) == ("input", b"bios 7")
 
 
+def test_an_upload_that_meets_a_full_disk_ends_with_the_reason(tools):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    fleet = tools.fleet()
+    one = fleet.start()
+    fleet.built = full
+    done = tools.settled(one, push(one, b"bios 9"))
+    assert (done.state, "No space left on device" in done.shares[0].reason) == ("failed", True)
+    assert "rom.failed" in events(one)
+
+
 @pytest.mark.parametrize(
     ("data", "ask", "says"),
     [(b"", ASK, "empty"), (b"x", backend.RomAsk(sha256="0" * 64), "not 0000")],
