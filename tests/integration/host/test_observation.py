@@ -33,6 +33,11 @@ TEXTS = {
     f"etc/pve/nodes/{NODE}/qemu-server/notes.conf": "x\n",
     "etc/pve/nodes/other/qemu-server/200.conf": "cores: 1\n",
     "usr-share-kvm/igd.rom": "rom\n",
+    "usr-share-kvm/vbios_uhd630.bin": "a ROM that no configuration names\n",
+    "run/qemu-server/112.pid": "4711\n",
+    "run/qemu-server/113.pid": "4712\n",
+    "proc/4711/cmdline": "/usr/bin/kvm\0-id\000112\0-device\0vfio-pci,host=0000:00:02.0,romfile=/usr/share/kvm/vbios_uhd630.bin,"
+    "id=hostpci0\0-device\0virtio-net-pci,romfile=,id=net0\0-option-rom\0/usr/share/kvm/old.rom\0",
     "var/lib/transom/dirty/initramfs": "",
     "var/lib/transom/reboot-from": "boot-1\n",
     "var/lib/transom/ledger.json": "{}\n",
@@ -106,7 +111,7 @@ def observe_in(root: Path, script: str) -> bytes:
     walls += ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib64"):
         walls += ["--symlink", f"usr/{name}", f"/{name}"]
-    for name in ("etc", "boot", "var", "sys", "proc"):
+    for name in ("etc", "boot", "var", "sys", "proc", "run"):
         walls += ["--ro-bind", str(root / name), f"/{name}"]
     walls += ["--tmpfs", "/usr/share", "--ro-bind", str(root / "usr-share-kvm"), "/usr/share/kvm", "--dev", "/dev"]
     shell = shutil.which("dash") or "sh"
@@ -140,7 +145,11 @@ def test_the_recorded_host_says_what_its_files_say():
     )
     assert seen.guests == {112: model.GuestFile(112, "cores: 6\n", hashlib.sha1(b"cores: 6\n").hexdigest())}
     assert seen.packages == {"pve-manager": "7.3-3", "pve-kernel-5.15.74-1-pve": "5.15.74-1"}
-    assert seen.roms == {"igd.rom": hashlib.sha256(b"rom\n").hexdigest()}
+    assert seen.roms == {
+        name: hashlib.sha256(TEXTS[f"usr-share-kvm/{name}"].encode()).hexdigest()
+        for name in ("igd.rom", "vbios_uhd630.bin")
+    }
+    assert seen.rom_users == {"old.rom": (112,), "vbios_uhd630.bin": (112,)}
     assert seen.keeping == model.Keeping((model.Step.INITRAMFS,), "boot-1", hashlib.sha256(b"{}\n").hexdigest())
     assert seen.boot.loader == "grub"
     assert seen.identity == NODE
@@ -150,7 +159,7 @@ def test_the_recorded_host_says_what_its_files_say():
 
 @pytest.mark.skipif(BWRAP is None, reason="bubblewrap is not installed")
 def test_folders_that_are_missing_leave_unknowns_and_no_more(root):
-    for name in ("sys/bus", "etc/pve", "usr-share-kvm/igd.rom"):
+    for name in ("sys/bus", "etc/pve", "usr-share-kvm/igd.rom", "usr-share-kvm/vbios_uhd630.bin"):
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     answer = observe_in(root, stream.assemble(probes.all_probes(NODE), NONCE))

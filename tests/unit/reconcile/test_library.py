@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
+from collections.abc import Mapping
 
 import pytest
 
@@ -16,9 +18,10 @@ BYTES = b"a BIOS that somebody handed in"
 SHA = hashlib.sha256(BYTES).hexdigest()
 
 
+@dataclasses.dataclass(frozen=True)
 class Answer:
-    result = {"good": True}
-    payload = b"ROM"
+    result: Mapping[str, object]
+    payload: bytes
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def kept(tmp_path):
 
 @pytest.fixture
 def shelf(kept):
-    return library.Library(kept, lambda *_: Answer, tool="test", now=time.time)
+    return library.Library(kept, lambda *_: Answer({"good": True}, b"ROM"), tool="test", now=time.time)
 
 
 def rom(name: str, **given: str) -> wish.RomWish:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from transom.host import probe
 
+# ``romfile=`` whatever the file is called, and names in ``.rom`` that a VM's ``args`` give otherwise (``-option-rom``, JSON).
 # PVE keeps a QEMU's process id there (qemu-server, PVE::QemuServer::Helpers::pidfile_name). A file whose process is gone is stale.
 COMMAND = r"""
 for path in /run/qemu-server/[0-9]*.pid; do
@@ -17,7 +19,7 @@ for path in /run/qemu-server/[0-9]*.pid; do
 done
 echo
 [ "$#" -eq 0 ] && exit 0
-grep -zHZaoE '[^/,="]+\.rom' -- "$@"
+grep -zHZaoE 'romfile=[^,"]+|[^/,="]+\.rom' -- "$@"
 [ "$?" -le 1 ]
 """
 _PATH = re.compile(r"/proc/(\d+)/cmdline")
@@ -35,7 +37,7 @@ def parse(body: bytes) -> dict[str, tuple[int, ...]]:
         matched = _PATH.fullmatch(path)
         if matched is None or int(matched[1]) not in vmids:
             raise ValueError(f"{path[:80]!r} is no process of a VM")
-        found.setdefault(name, set()).add(vmids[int(matched[1])])
+        found.setdefault(posixpath.basename(name.removeprefix("romfile=")), set()).add(vmids[int(matched[1])])
     return {name: tuple(sorted(users)) for name, users in sorted(found.items())}
 
 
