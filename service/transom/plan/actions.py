@@ -202,19 +202,28 @@ class ChangeGuest:
     before: Mapping[str, str | None]
     revert: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     """Keys whose pending change is taken back, with the value that stands then; None for none."""
+    follows: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    """What PVE changes by itself with that; it is not sent."""
+    then: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    """What is sent in a request of its own after the rest, since PVE would overwrite it: ``boot`` when a CD drive comes."""
     kind: Literal["change-guest"] = "change-guest"
 
     @property
     def wanted(self) -> dict[str, str | None]:
         """Every key that is changed, with its new value; None for deleted."""
-        return {**self.api, **self.root, **dict.fromkeys((*self.api_delete, *self.root_delete)), **self.revert}
+        deleted = dict.fromkeys((*self.api_delete, *self.root_delete))
+        return {**self.api, **self.root, **deleted, **self.revert, **self.follows, **self.then}
 
     def describe(self) -> str:
         return f"change VM {self.vmid}: {', '.join(sorted(self.wanted))}"
 
     def shell(self) -> tuple[str, ...]:
         deleted = (*self.api_delete, *self.root_delete)
-        return guest_shell.change(self.vmid, {**self.api, **self.root}, deleted, revert=self.revert)
+        last = {key: value for key, value in self.then.items() if value is not None}
+        return (
+            *guest_shell.change(self.vmid, {**self.api, **self.root}, deleted, revert=self.revert),
+            *guest_shell.change(self.vmid, last, tuple(key for key in self.then if key not in last)),
+        )
 
     def undo_shell(self) -> tuple[str, ...]:
         back = {key: value for key, value in self.before.items() if value is not None}

@@ -272,7 +272,9 @@ def _wanted_changes(vm: Present, draft: Draft) -> Iterator[tuple[str, str]]:
             yield diff.key, want
             continue
         value = field.merge(want, diff.observed)
-        obstacle = disks.obstacle(want, diff.observed, sized=field.name == "disk") if field.holds_data else ""
+        # What runs has the wanted disk already when only a pending change is to be taken back.
+        reverted = field.same(want, vm.conf.current().get(diff.key, ""))
+        obstacle = disks.obstacle(want, diff.observed, name=field.name) if field.holds_data and not reverted else ""
         if obstacle or value == diff.observed:
             draft.findings.append(_cannot_converge(vm.vmid, diff.key, want, diff.observed, obstacle))
         else:
@@ -353,7 +355,7 @@ def _cannot_converge(vmid: int, key: str, want: str, observed: str, obstacle: st
         id="vm-cannot-converge",
         subject=f"VM {vmid} {key}",
         summary=f"{key} is {observed!r} and should be {want!r}: {obstacle or 'writing it changes nothing'}",
-        remedy="Resize or move the disk yourself, or change the document.",
+        remedy="Resize, move or detach the disk yourself, or change the document.",
         who=model.Who.REPORT,
         evidence=(model.Evidence(f"/etc/pve/qemu-server/{vmid}.conf", f"{key}: {observed}"),),
         holds=True,

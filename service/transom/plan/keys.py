@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from transom import model
-from transom.guest import conf, registry
+from transom.guest import conf, derived, registry
 from transom.guest.field import Route
 from transom.plan import actions as acts
 from transom.spec import wish
@@ -47,7 +47,7 @@ def change(vmid: int, digest: str, changes: Mapping[str, str | None], observed: 
     """The action that makes ``changes`` (None: delete) to a VM with this digest.
 
     A key that has the wanted value, with only a pending change against it, is reverted: a token may do so even for keys that it may
-    not set, and nothing of the key is sent.
+    not set, and nothing of the key is sent. Where PVE would put a CD drive into the boot order, ``boot`` is sent last.
     """
     current, persisted = observed.current(), observed.persisted()
     revert = {
@@ -55,7 +55,12 @@ def change(vmid: int, digest: str, changes: Mapping[str, str | None], observed: 
         for key, value in changes.items()
         if current.get(key) != persisted.get(key) and _same(key, value, current.get(key))
     }
-    api, root = split({key: value for key, value in changes.items() if key not in revert}, persisted)
+    follows, then = derived.follows(changes, persisted), {}
+    if derived.appends(changes, current):
+        then["boot"] = changes["boot"] if "boot" in changes else follows.pop("boot", persisted["boot"])
+        revert.pop("boot", None)
+    sent = {key: value for key, value in changes.items() if key not in revert and key not in then}
+    api, root = split(sent, persisted)
     return acts.ChangeGuest(
         vmid,
         digest,
@@ -63,8 +68,10 @@ def change(vmid: int, digest: str, changes: Mapping[str, str | None], observed: 
         {key: value for key, value in root.items() if value is not None},
         tuple(key for key, value in api.items() if value is None),
         tuple(key for key, value in root.items() if value is None),
-        {key: persisted.get(key) for key in changes},
+        {key: persisted.get(key) for key in (*changes, *follows, *then)},
         revert,
+        follows,
+        then,
     )
 
 

@@ -162,6 +162,8 @@ def _drive(path: str, key: str, value: str, document: str) -> Iterator[Need]:
         yield Need(path, "VM.Config.Cloudinit", f"set {key}", document)
     if parts.get("media") == "cdrom" or volume.endswith("cloudinit"):
         yield Need(path, "VM.Config.CDROM", f"put {volume} into {key}", document)
+        if not volume.endswith("cloudinit"):
+            yield Need(path, "VM.Config.Disk", f"keep the boot order, into which PVE puts {key}", document)
     else:
         yield Need(path, "VM.Config.Disk", f"set {key}", document)
     if volume == "cdrom":

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from transom import model
-from transom.guest import compare, conf
+from transom.guest import compare, conf, derived
 from transom.reconcile import effect as eff
 
 
@@ -120,11 +120,13 @@ def _foreign_keys(before: str | None, now: str | None, wanted: Sequence[Mapping[
         return []
     old = conf.parse(before).persisted() if before is not None else {}
     new = conf.parse(now).persisted()
-    differing = [key for key in sorted({*old, *new}) if old.get(key) != new.get(key)]
+    written = {key for one in wanted for key in one}
     return [
         key
-        for key in differing
-        if not (before is None and key in SERVER_MADE)
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key)
+        and not (before is None and key in SERVER_MADE)
+        and not (key == "machine" and derived.pinned(written, new.get(key)))
         and not any(_is(key, one[key], new) for one in wanted if key in one)
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from transom import model
 from transom.diagnose import registry as diagnoses
-from transom.guest import conf
+from transom.guest import conf, derived
 from transom.host import rebuild
 from transom.plan import actions as acts
 from transom.plan import keys, make, mapping, result
@@ -86,6 +86,8 @@ def _keys_back(effect: eff.Effect, past: changed.Past, facts: model.Facts) -> ac
     there = conf.parse(now)
     old, new = conf.parse(before).persisted(), there.persisted()
     ours = {key for one in past.ours(effect.path) for key in one.wanted}
+    if derived.pinned(ours, new.get("machine")):
+        ours.add("machine")
     differing = {key: old.get(key) for key in ours if old.get(key) != new.get(key)}
     return keys.change(file.vmid, file.digest, differing, there)
 

@@ -130,7 +130,8 @@ def test_what_is_merged_and_written_is_as_wanted(pair: tuple[str, str, str]) -> 
     key, wanted, observed = pair
     field = registry.field_for(key)
     hypothesis.assume(
-        key not in {"scsi0", "efidisk0", "tpmstate0"} or not disks.obstacle(wanted, observed, sized=key == "scsi0")
+        key not in {"scsi0", "efidisk0", "tpmstate0"}
+        or not disks.obstacle(wanted, observed, name=key[:-1] if key != "scsi0" else "disk")
     )
     merged = field.merge(wanted, observed)
     hypothesis.assume(
@@ -195,6 +196,13 @@ def test_a_wrong_value_is_named(key: str, value: str, says: str) -> None:
         ("local-lvm:32", "local-lvm:vm-1-disk-0,size=32G", ""),
         ("local-lvm:16", "local-lvm:vm-1-disk-0,size=32G", ""),
         ("local-lvm:32", "none,media=cdrom", ""),
+        ("none,media=cdrom", "local-lvm:vm-1-disk-0,size=32G", "would be detached"),
+        ("local:iso/x.iso,media=cdrom", "local-lvm:vm-1-disk-0", "would be detached"),
+        ("local-lvm:vm-1-disk-1", "local-lvm:vm-1-disk-0,size=32G", "would be detached"),
+        ("local-lvm:cloudinit", "local-lvm:vm-1-disk-0,size=32G", "would be detached"),
+        ("local-lvm:vm-1-disk-0,ssd=1", "local-lvm:vm-1-disk-0,size=32G", ""),
+        ("local:iso/x.iso,media=cdrom", "local:iso/y.iso,media=cdrom", ""),
+        ("none,media=cdrom", "local-lvm:vm-1-cloudinit,media=cdrom", ""),
         ("local-lvm:32", "size=wrong", ""),
     ],
 )
@@ -202,6 +210,14 @@ def test_what_only_a_resize_or_a_move_can_do(wanted: str, observed: str, says: s
     found = disks.obstacle(wanted, observed)
     assert says in found
     assert bool(found) == bool(says)
+
+
+@pytest.mark.parametrize("name", ["efidisk", "tpmstate"])
+def test_a_small_disk_is_not_pushed_out_of_its_place_either(name: str) -> None:
+    option = "efitype=4m" if name == "efidisk" else "version=v2.0"
+    there = f"local-lvm:vm-1-disk-0,{option},size=4M"
+    assert "would be detached" in disks.obstacle(f"local-lvm:vm-1-disk-7,{option}", there, name=name)
+    assert not disks.obstacle(f"local-lvm:1,{option}", there, name=name)
 
 
 def test_unknown_keys_are_plain_text_and_roots_alone() -> None:

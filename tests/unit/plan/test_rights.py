@@ -66,8 +66,11 @@ ALWAYS = {
          {("/vms/100", "VM.Config.CPU"), ("/vms/100", "VM.Config.Memory"), ("/vms/100", "VM.Config.HWType")}),
         ("{hardware: {disks: {scsi0: {storage: fast, size: 8G}}}}",
          {("/vms/100", "VM.Config.Disk"), ("/storage/fast", "Datastore.AllocateSpace")}),
-        ("{media: {ide2: 'local:iso/x.iso'}}", {("/vms/100", "VM.Config.CDROM"), ("/storage/local", "Datastore.Audit")}),
-        ("{raw: {ide2: 'none,media=cdrom'}}", {("/vms/100", "VM.Config.CDROM")}),
+        (
+            "{media: {ide2: 'local:iso/x.iso'}}",
+            {("/vms/100", "VM.Config.CDROM"), ("/vms/100", "VM.Config.Disk"), ("/storage/local", "Datastore.Audit")},
+        ),
+        ("{raw: {ide2: 'none,media=cdrom'}}", {("/vms/100", "VM.Config.CDROM"), ("/vms/100", "VM.Config.Disk")}),
         ("{raw: {ide2: 'fast:cloudinit', ciuser: me}}",
          {("/vms/100", "VM.Config.CDROM"), ("/vms/100", "VM.Config.Cloudinit"),
           ("/storage/fast", "Datastore.AllocateSpace")}),

@@ -87,6 +87,9 @@ TPM = props.Schema(
 )
 
 
+_SCHEMAS = {"disk": DRIVE, "efidisk": EFI, "tpmstate": TPM}
+
+
 @dataclasses.dataclass(frozen=True)
 class Disk:
     """A disk value taken apart. ``new_bytes`` is set when the value asks for a disk to be made; ``bytes`` is its recorded size.
@@ -128,17 +131,31 @@ def _options(schema: props.Schema, disk: Disk, wanted: Disk) -> dict[str, str]:
     return {key: value for key, value in disk.options.items() if key not in ignored}
 
 
-def obstacle(wanted: str, observed: str, *, sized: bool = True) -> str:
-    """What a write of the key cannot do for an existing disk: move it or make it larger; empty when nothing stands in the way.
-
-    Shrinking is never asked for: a larger disk than wanted is as wanted. ``sized`` False: for EFI and TPM disks, which PVE sizes.
-    """
+def is_cd(value: str) -> bool:
+    """Whether PVE takes the drive for a CD-ROM, which a cloud-init drive is not (qemu-server, drive_is_cdrom)."""
     try:
-        want, got = _read(DRIVE, wanted), _read(DRIVE, observed)
+        read = _read(DRIVE, value)
+    except ValueError:
+        return False
+    cloud_init = read.volume.endswith(":cloudinit") or _CLOUDINIT.fullmatch(read.volume)
+    return read.options["media"] == "cdrom" and not cloud_init
+
+
+def obstacle(wanted: str, observed: str, *, name: str = "disk") -> str:
+    """What a write of the key cannot do for an existing disk: move it, make it larger, or leave it in its place when another volume
+    is to come there; empty when nothing stands in the way. ``name``: the field's.
+
+    Shrinking is never asked for: a larger disk than wanted is as wanted. EFI and TPM disks are sized by PVE.
+    """
+    schema, sized = _SCHEMAS[name], name == "disk"
+    try:
+        want, got = _read(schema, wanted), _read(schema, observed)
     except ValueError:
         return ""
-    if want.options["media"] == "cdrom" or got.options["media"] == "cdrom" or got.new_bytes is not None:
+    if got.options.get("media") == "cdrom" or got.new_bytes is not None:
         return ""
+    if want.options.get("media") == "cdrom" or (want.new_bytes is None and want.volume != got.volume):
+        return f"{got.volume} holds data and would be detached: only a person does that"
     if want.new_bytes is not None and want.storage != got.storage:
         return f"the disk lies on {got.storage}, not on {want.storage}: only a move changes that"
     target = want.new_bytes if want.new_bytes is not None else want.bytes

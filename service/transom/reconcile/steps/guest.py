@@ -1,6 +1,7 @@
 """Creating and changing VMs: the token's part by the API, the root-only keys by root's ticket or over SSH, guarded by one digest.
 
-With a ticket of root's at hand both go in one request; else the second part is sent only if nobody came in between.
+With a ticket of root's at hand both go in one request; else the second part is sent only if nobody came in between. So is ``boot``
+where PVE would have changed it by itself.
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from transom import errors, model
-from transom.guest import compare, conf, identity
+from transom.guest import compare, conf, derived, identity
 from transom.guest import shell as guest_shell
 from transom.plan import actions as acts
 from transom.reconcile import dry_start, guests, task
@@ -99,19 +100,29 @@ def _change(action: acts.ChangeGuest, world: w.World) -> None:
     before = guests.read(action.vmid, world)
     if before is None or before.digest != action.digest:
         raise errors.Void(f"VM {action.vmid} was changed by somebody else since the plan was made", hint="plan again")
-    token = _Part(action.api, action.api_delete, action.revert)
-    root = _Part(action.root, action.root_delete)
+    standing = before
+    for number, (send, part) in enumerate(_requests(action, world)):
+        if number:
+            standing = guests.need(action.vmid, world)
+            _only_ours(before, standing, action.wanted)
+        send(part, standing.digest)
+
+
+def _requests(action: acts.ChangeGuest, world: w.World) -> Iterator[tuple[Callable[[_Part, str], None], _Part]]:
+    """Who sends what, in order; each is given the digest that stands then."""
+    token, root, last = (
+        _Part(action.api, action.api_delete, action.revert),
+        _Part(action.root, action.root_delete),
+        _part_of(action.then),
+    )
     if root.wanted and world.root is not None:
-        _update(world.root, action.vmid, token + root, action.digest, world)
-        return
-    digest = action.digest
+        token, root = _Part({}), token + root
     if token.wanted:
-        _update(world.api, action.vmid, token, digest, world)
-        between = guests.need(action.vmid, world)
-        _only_ours(before, between, token.wanted)
-        digest = between.digest
+        yield lambda part, digest: _update(world.api, action.vmid, part, digest, world), token
     if root.wanted:
-        _write_as_root(action.vmid, root, digest, world)
+        yield lambda part, digest: _write_as_root(action.vmid, part, digest, world), root
+    if last.wanted:
+        yield lambda part, digest: _update(world.api, action.vmid, part, digest, world), last
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +141,11 @@ class _Part:
     def wanted(self) -> dict[str, str | None]:
         """Every key with its persisted value afterwards; None for gone."""
         return {**self.values, **dict.fromkeys(self.delete), **self.revert}
+
+
+def _part_of(changes: Mapping[str, str | None]) -> _Part:
+    values = {key: value for key, value in changes.items() if value is not None}
+    return _Part(values, [key for key in changes if key not in values])
 
 
 def _update(api: w.Api, vmid: int, part: _Part, digest: str, world: w.World) -> None:
@@ -169,9 +185,11 @@ def _persisted(file: model.GuestFile) -> dict[str, str]:
 
 
 def _only_ours(before: model.GuestFile, after: model.GuestFile, changed: Mapping[str, str | None]) -> None:
-    """Between our two writes the digest is new; nobody else's change may hide behind that."""
+    """Between two of our writes the digest is new; nobody else's change may hide behind that. What PVE does by itself is no change
+    of anybody's."""
     old, new = _persisted(before), _persisted(after)
-    others = sorted(key for key in {*old, *new} - set(changed) if old.get(key) != new.get(key))
+    differing = sorted(key for key in {*old, *new} - set(changed) if old.get(key) != new.get(key))
+    others = [key for key in differing if not derived.by_pve(key, changed, old.get(key), new.get(key))]
     if others:
         said = f"somebody else changed {', '.join(others)} of VM {before.vmid} at the same time"
         raise errors.Void(said, hint="plan again")
