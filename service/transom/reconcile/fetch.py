@@ -19,6 +19,8 @@ _TRIES = 3
 _PATIENCE = httpx.Timeout(30.0)
 _LONGEST = 3600.0
 """Seconds for one connection, however busily it trickles."""
+_LEAST, _WITHIN = 64 * 2**10, 60.0
+"""Bytes that must come within so many seconds, over however many connections: meanwhile others wait for the worker."""
 
 Progress = Callable[[int, int | None], None]
 """(bytes there, bytes in all where that is known)"""
@@ -32,20 +34,27 @@ def fetch(
     limit: int,
     progress: Progress,
     transport: httpx.BaseTransport | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Fill ``partial`` with the bytes that hash to ``sha256``; it may hold a beginning of them.
 
-    Unreachable when the server does not answer or breaks off, Rejected when it refuses; RomError when what comes is too large or
-    something else: then nothing is left.
+    Unreachable when the server does not answer, breaks off or is too slow, Rejected when it refuses; RomError when what comes is
+    too large or something else: then nothing is left.
     """
+    pace = _Pace(url, partial.stat().st_size if partial.exists() else 0, clock)
+
+    def told(done: int, total: int | None) -> None:
+        progress(done, total)
+        pace.keep(done)
+
     with httpx.Client(
         follow_redirects=True, max_redirects=_REDIRECTS, timeout=_PATIENCE, transport=transport
     ) as client:
         begun = partial.exists() and partial.stat().st_size > 0
-        _continue(client, url, partial, limit, progress)
+        _continue(client, url, partial, limit, told)
         if _digest(partial) != sha256 and begun:  # what was there before may have been another file's beginning
             partial.unlink()
-            _continue(client, url, partial, limit, progress)
+            _continue(client, url, partial, limit, told)
     if (found := _digest(partial)) != sha256:
         partial.unlink()
         raise errors.RomError(
@@ -58,6 +67,25 @@ def shown(url: str) -> str:
     return urllib.parse.urlsplit(url)._replace(query="", fragment="").geturl()
 
 
+class _Pace:
+    """The least speed."""
+
+    def __init__(self, url: str, done: int, clock: Callable[[], float]) -> None:
+        self._url, self._done, self._clock = url, done, clock
+        self._since, self._came = clock(), 0
+
+    def keep(self, done: int) -> None:
+        """``done`` bytes are there. Unreachable when they come too slowly."""
+        self._came += max(0, done - self._done)  # a server that knows no ranges begins again
+        self._done = done
+        took = self._clock() - self._since
+        if took < _WITHIN:
+            return
+        if self._came < _LEAST:
+            raise errors.Unreachable(f"{shown(self._url)}: too slow, {self._came} bytes in {took:.0f} s")
+        self._since, self._came = self._since + took, 0
+
+
 def _continue(client: httpx.Client, url: str, partial: pathlib.Path, limit: int, progress: Progress) -> None:
     """To the end, over as many connections as it takes; each that brings something counts anew."""
     left = _TRIES
@@ -65,6 +93,10 @@ def _continue(client: httpx.Client, url: str, partial: pathlib.Path, limit: int,
         before = partial.stat().st_size if partial.exists() else 0
         try:
             _once(client, url, partial, limit, progress)
+        except httpx.UnsupportedProtocol as error:  # a redirect to file:, which is no trouble of the line
+            raise errors.Rejected(
+                f"{shown(url)}: {error}", hint="give an http or https URL of the file itself"
+            ) from error
         except httpx.TransportError as error:
             after = partial.stat().st_size if partial.exists() else 0
             left = _TRIES - 1 if after > before else left - 1

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import pathlib
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -85,7 +86,7 @@ class Library:
         self._stages: dict[wish.RomBuild, str] = {}
         self._failures: dict[wish.RomBuild, tuple[float, str]] = {}
         self._lock = threading.Lock()
-        self._fetching = threading.Lock()
+        self._fetching: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
 
     # --- what became of it -------------------------------------------------------------------------------------------
 
@@ -242,7 +243,9 @@ class Library:
         self.room_for(0)
         partial = self._store.inputs.partial(one.sha256)
         say(Told(f"fetching {name}"))
-        with self._fetching:  # two may want the same file
+        with self._lock:
+            alone = self._fetching.setdefault(one.sha256, threading.Lock())
+        with alone:  # two may want the same file
             if not self._store.inputs.has(one.sha256):
                 fetch.fetch(
                     one.url,

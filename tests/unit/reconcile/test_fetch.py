@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import itertools
 import threading
 from collections.abc import Iterator
 
@@ -13,18 +14,20 @@ from transom import errors
 from transom.reconcile import fetch
 
 DATA = bytes(range(256)) * 400
+PARTS = {"/breaks": 30_000, "/drips": 1}
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """``/whole`` knows no ranges, ``/breaks`` ends after 30,000 bytes each time, ``/loop`` redirects to itself."""
+    """``/whole`` knows no ranges, ``/breaks`` ends after 30,000 bytes each time, ``/drips`` after one; ``/loop`` redirects to
+    itself, ``/file`` to a file."""
 
     def do_GET(self) -> None:
         self.server.asked.append(self.headers.get("Range"))
         path = self.path.partition("?")[0]
-        if path == "/loop":
+        if path in ("/loop", "/file"):
             self.send_response(302)
-            self.send_header("Location", "/loop")
+            self.send_header("Location", "/loop" if path == "/loop" else "file:///etc/hostname")
             self.end_headers()
         elif path in ("/404", "/503"):
             self.send_error(int(path[1:]))
@@ -33,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def _send(self, path: str) -> None:
         start = 0
-        if path == "/breaks" and (given := self.headers.get("Range")):
+        if path in PARTS and (given := self.headers.get("Range")):
             start = int(given.removeprefix("bytes=").rstrip("-"))
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(DATA) - 1}/{len(DATA)}")
@@ -41,7 +44,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Content-Length", str(len(DATA) - start))
         self.end_headers()
-        self.wfile.write(DATA[start : start + 30_000] if path == "/breaks" else DATA)
+        self.wfile.write(DATA[start : start + PARTS.get(path, len(DATA))])
 
     def log_message(self, *_: object) -> None:
         pass
@@ -68,11 +71,15 @@ def get(server, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     partial = tmp_path / "partial"
 
-    def get(path: str, *, sha256: str = SHA, limit: int = 1 << 20, begun: bytes = b"") -> bytes:
+    def get(path: str, *, sha256: str = SHA, limit: int = 1 << 20, begun: bytes = b"", step: float = 0.0) -> bytes:
+        """``step``: seconds that pass with each chunk."""
+        clock = itertools.count(0.0, step).__next__
         if begun:
             partial.write_bytes(begun)
         url = f"http://127.0.0.1:{server.server_port}{path}"
-        fetch.fetch(url, sha256, partial, limit=limit, progress=lambda done, total: get.told.append((done, total)))
+        fetch.fetch(
+            url, sha256, partial, limit=limit, progress=lambda done, total: get.told.append((done, total)), clock=clock
+        )
         return partial.read_bytes()
 
     get.told = []
@@ -109,6 +116,7 @@ def test_a_server_without_ranges_sends_it_all_again(get):
         ("/404", {}, errors.Rejected, "404"),
         ("/503", {}, errors.Unreachable, "503"),
         ("/loop", {}, errors.Rejected, "redirects"),
+        ("/file", {}, errors.Rejected, "'file://'"),
         ("/whole", {"limit": 1000}, errors.RomError, "larger than 1000 bytes"),
         ("/whole?token=secret", {"sha256": "0" * 64}, errors.RomError, f"has sha256 {SHA}, not 0000"),
     ],
@@ -118,6 +126,13 @@ def test_what_cannot_be_had_is_told_and_not_kept(get, path, more, kind, says):
         get(path, **more)
     assert "secret" not in str(caught.value)
     assert not get.partial.exists()
+
+
+def test_a_server_that_drips_is_not_waited_for_and_gone_on_with_later(get):
+    with pytest.raises(errors.Unreachable, match="/drips: too slow, 6 bytes in 60 s"):
+        get("/drips", step=10.0, begun=DATA[:500])
+    assert get.partial.read_bytes() == DATA[:506]
+    assert get("/breaks", step=10.0) == DATA
 
 
 def test_nobody_there_is_unreachable(tmp_path):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import http.server
+import threading
 import time
 from collections.abc import Mapping
+from concurrent import futures
 
 import pytest
 
@@ -99,3 +102,45 @@ def test_a_full_disk_is_told_to_who_hands_a_file_in(kept, tmp_path):
         incoming.keep()
     incoming.drop()
     assert not full.is_symlink()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """``/slow`` sends half of it, and the rest when the server's ``go_on`` is set."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(BYTES)))
+        self.end_headers()
+        self.wfile.write(BYTES[:9])
+        if self.path == "/slow":
+            self.server.stands.set()
+            self.server.go_on.wait(20)
+        self.wfile.write(BYTES[9:])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.stands, self.go_on = threading.Event(), threading.Event()
+
+
+def test_a_slow_download_holds_no_other_one(shelf, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as server, futures.ThreadPoolExecutor() as threads:
+        threads.submit(server.serve_forever, poll_interval=0.02)
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            slow = threads.submit(shelf.build, rom("slow", url=f"{url}/slow", sha256="b" * 64), "Rom/slow")
+            assert server.stands.wait(5)
+            fast = threads.submit(shelf.build, rom("fast", url=f"{url}/fast", sha256=SHA), "Rom/fast")
+            assert fast.result(timeout=5).state == "built"
+            assert not slow.done()
+        finally:
+            server.go_on.set()
+            server.shutdown()
+        with pytest.raises(errors.RomError, match="has sha256"):
+            slow.result(timeout=5)
