@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from transom import errors
 from transom.cli import carry, client, common, parting, through
 from transom.reconcile import backend
 from transom.report import drift_text
@@ -60,6 +61,8 @@ def _operation_line(operation: dict[str, Any]) -> str:
 @client.given
 def drift(daemon: client.Client, only: str | None, markdown: bool, detailed_exitcode: bool, as_json: bool) -> None:
     """What differs from the documents now, since when, and why."""
+    if markdown and as_json:
+        raise click.UsageError("--markdown and --json are two forms of one answer: give one of them")
     with common.told(as_json=as_json):
         rows = daemon.items("/v1/drift", node=only or "")
         report = daemon.text("/v1/drift", "text/markdown", node=only or "") if markdown else ""
@@ -101,7 +104,7 @@ def vm_show(daemon: client.Client, name: str, as_json: bool) -> None:
     with common.told(as_json=as_json):
         row = next((row for row in daemon.items("/v1/vms") if row["name"] == name), None)
         if row is None:
-            raise click.UsageError(f"no document declares VM {name!r}; transom vm ls lists them")
+            raise errors.Rejected(f"no document declares VM {name!r}", hint="transom vm ls lists them")
         found = daemon.items("/v1/drift", node=row["node"])
     mine = [one for one in found if one["detail"].get("document") == f"VirtualMachine/{name}" or _of_vm(one, row)]
     if as_json:

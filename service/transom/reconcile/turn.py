@@ -275,7 +275,8 @@ class Turns:
         if not late or left <= 0:
             return None
         opens = control.aware(tools.now() + min(left, max(1.0, tools.options.settle / 10)))
-        return policy.Propose(f"it newly differs; {len(late)} other nodes are looked at first", opens)
+        others = "1 other node is" if len(late) == 1 else f"{len(late)} other nodes are"
+        return policy.Propose(f"it newly differs; {others} looked at first", opens)
 
     # --- doing ---
 

@@ -174,3 +174,12 @@ def test_a_release_of_a_node_that_is_down_says_that_it_is_open(api, command, mon
     assert done.exit_code == 69
     assert "operation op-7 is open" in done.stderr
     assert "`transom cancel op-7` withdraws it" in done.stderr
+
+
+def test_what_is_not_there_and_what_contradicts_itself_have_their_exit_codes(api, command):
+    api.provision()
+    done = command("vm", "show", "nope")
+    assert (done.exit_code, "transom vm ls" in done.stderr) == (1, True)
+    done = command("drift", "--markdown", "--json")
+    assert "give one of them" in done.stderr
+    assert "transom node ls" in command("node", "show", "nope").stderr

@@ -43,7 +43,9 @@ def _row(call: route.Call) -> backend.NodeRow:
     name = call.path["name"]
     found = next((row for row in call.backend.nodes() if row.name == name), None)
     if found is None:
-        raise problem.not_found(f"no document declares node {name!r}", "GET /v1/nodes lists those that are")
+        raise problem.not_found(
+            f"no document declares node {name!r}", "`transom node ls` or GET /v1/nodes lists those that are"
+        )
     return found
 
 
