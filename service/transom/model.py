@@ -308,6 +308,8 @@ class Facts:
     ha: Maybe[dict[int, str]] = Unknown("not read")
     """VM id → the state that HA keeps it in, for the VMs that HA manages."""
     quorate: Maybe[bool] = Unknown("not read")
+    lacks: tuple[str, ...] = ()
+    """Rights that the API user lacks to see what every plan rests on, such as ``Sys.Audit on /``."""
     roms: Maybe[dict[str, str]] = Unknown("not read")
     """File name under ``/usr/share/kvm`` → sha256, for the names that documents and VMs mention."""
     rom_sources: dict[str, Maybe[str]] = dataclasses.field(default_factory=dict)

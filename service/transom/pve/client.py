@@ -75,8 +75,16 @@ class Pve:
         return tuple(sorted(found, key=lambda node: node.name))
 
     def cluster_status(self) -> answers.ClusterStatus:
-        """Needs ``Sys.Audit`` on ``/``."""
-        for row in answers.rows(self._get("cluster", "status"), "type"):
+        """Needs ``Sys.Audit`` on ``/``; without it a node that is alone is told by the list of nodes, which PVE shows to everybody
+        in full (Denied for one of several)."""
+        try:
+            rows = answers.rows(self._get("cluster", "status"), "type")
+        except errors.Denied:
+            nodes = self.nodes()
+            if len(nodes) != 1 or not nodes[0].online:
+                raise
+            return answers.ClusterStatus("", True)
+        for row in rows:
             if row["type"] == "cluster":
                 return answers.ClusterStatus(str(row.get("name", "")), answers.flag(row.get("quorate")))
         return answers.ClusterStatus("", True)

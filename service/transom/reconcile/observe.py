@@ -74,13 +74,25 @@ def _by_api(world: w.World) -> model.Facts:
 
 
 def _with_api(facts: model.Facts, world: w.World) -> model.Facts:
+    quorate, lacks = _quorate(world)
     return dataclasses.replace(
         facts,
+        lacks=lacks,
         states=told.ask("VM states", lambda: dict(world.api.guests(world.node))),
         mappings=told.ask("PCI mappings", lambda: dict(world.api.mappings(world.node))) if _maps(world) else _NO_MAPS,
-        quorate=told.ask("quorum", lambda: world.api.cluster_status().quorate),
+        quorate=quorate,
         storages=told.ask("storages", lambda: frozenset(world.api.storages(world.node))),
     )
+
+
+def _quorate(world: w.World) -> tuple[bool | model.Unknown, tuple[str, ...]]:
+    """Whether the cluster is quorate, and the right that is missing when that may not be seen."""
+    try:
+        return world.api.cluster_status().quorate, ()
+    except errors.Denied as error:
+        return model.Unknown(f"quorum (PVE API): {error}"), ("Sys.Audit on /",)
+    except errors.TransomError as error:
+        return model.Unknown(f"quorum (PVE API): {error}"), ()
 
 
 def _closer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from transom import errors, model, pve
@@ -29,6 +30,17 @@ def test_version_and_nodes(api, fake):
 def test_quorum(api, fake, rows, want):
     fake.answers["GET /cluster/status"] = rows
     assert api.cluster_status() == want
+
+
+@pytest.mark.parametrize("nodes", [["pve1"], ["pve1", "pve2"]])
+def test_a_token_that_may_not_see_the_quorum_knows_it_of_a_node_that_is_alone(api, fake, nodes):
+    fake.answers["GET /cluster/status"] = httpx.Response(403, json={"message": "Permission check failed"})
+    fake.answers["GET /nodes"] = [{"node": name, "status": "online"} for name in nodes]
+    if len(nodes) == 1:
+        assert api.cluster_status() == pve.ClusterStatus("", True)
+    else:
+        with pytest.raises(errors.Denied, match="Permission check failed"):
+            api.cluster_status()
 
 
 def test_guests(api, fake):

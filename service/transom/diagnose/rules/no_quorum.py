@@ -20,6 +20,8 @@ def judge(host: view.Host) -> rule.Verdict:
     quorate = host.facts.quorate
     if isinstance(host.facts.api, model.Unknown):
         return rule.clear()  # api-unreadable says so, and holds
+    if host.facts.lacks:
+        return rule.clear()  # right-missing does
     if isinstance(quorate, model.Unknown):
         return rule.cannot_tell(f"quorum: {quorate.unknown}")
     if quorate:
