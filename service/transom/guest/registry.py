@@ -44,6 +44,17 @@ def field_for(key: str) -> field.VmField:
     return making.plain(key, re.escape(key), props.text, route=making.api if key in _TOKEN_KEYS else making.root)
 
 
+def normal(key: str, value: str) -> str:
+    """``value`` as PVE writes it where that is one boolean or whole number: ``yes`` is ``1``. Others, and wrong ones, as they are."""
+    owner = field_for(key)
+    if owner.parse not in (props.boolean, props.integer):
+        return value
+    try:
+        return str(owner.parse(value))
+    except ValueError:
+        return value
+
+
 def route(key: str, *values: str) -> field.Route:
     """Who may change ``key`` between these values (the one to write and the one that is there): root when either is root's.
 

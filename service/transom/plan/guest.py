@@ -108,7 +108,7 @@ def wanted(guest: wish.GuestWish, node: wish.NodeWish, facts: model.Facts) -> di
         if want.qemu and not qemu:
             return cannot_read(f"version of pve-qemu-kvm, on which {key} of {guest.document} depends", "not read")
         if not want.qemu or versions.matches(qemu, want.qemu):
-            config[key] = want
+            config[key] = dataclasses.replace(want, value=registry.normal(key, want.value))
     if guest.device:
         address = devices.resolve(guest.device, node, facts)
         if isinstance(address, model.Finding):
@@ -228,7 +228,8 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
     )
     action = acts.CreateGuest(guest.vmid, guest.name, api, root)
     draft.actions.append(action)
-    draft.findings.extend(filter(None, [keys.needs_root(desk.node, action)]))
+    unfit = keys.unfit(guest.vmid, wants, {}) if keys.is_listed(desk.facts) else None
+    draft.findings.extend(filter(None, [keys.needs_root(desk.node, action), unfit]))
     draft.entries.append(model.Entry(node, subject, None, None, guest.document, ""))
     draft.entries.extend(
         model.Entry(node, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
@@ -244,6 +245,8 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
 
 def _change(desk: Desk, vm: Present) -> Draft:
     draft = Draft()
+    if keys.is_listed(desk.facts) and (unfit := keys.unfit(vm.vmid, vm.wants, vm.persisted)):
+        draft.findings.append(unfit)
     changes: dict[str, str | None] = dict(_wanted_changes(vm, draft))
     changes |= _unwanted(vm, desk.ledger, draft)
     unmarked = identity.marked(vm.conf) != vm.wish.name
@@ -258,7 +261,11 @@ def _change(desk: Desk, vm: Present) -> Draft:
         _note(desk, vm, key, value, draft, live=key in action.revert)
     if changes:
         draft.actions.append(action)
-        draft.findings.extend(filter(None, [keys.needs_root(desk.node, action), keys.lost(vm.vmid, vm.conf)]))
+        draft.findings.extend(
+            filter(None, [keys.needs_root(desk.node, action), keys.lost(vm.vmid, vm.conf, desk.facts)])
+        )
+        if unmarked and not desk.node.access.has_ssh:
+            draft.findings.append(keys.unseen(vm.vmid))
     if vm.running:
         _restart(desk, vm, changes.keys() - action.revert.keys(), draft, reverted=action.revert.keys())
     return draft

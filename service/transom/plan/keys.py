@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from transom import model
-from transom.guest import conf, derived, registry
+from transom.guest import conf, derived, known, registry
 from transom.guest.field import Route
+from transom.host import versions
 from transom.plan import actions as acts
-from transom.spec import wish
+from transom.spec import pvekeys, wish
 
 Change = TypeVar("Change", str, str | None)
 
@@ -81,18 +82,61 @@ def _same(key: str, wanted: str | None, there: str | None) -> bool:
     return registry.field_for(key).same(wanted, there)
 
 
-def lost(vmid: int, observed: conf.GuestConf) -> model.Finding | None:
+def lost(vmid: int, observed: conf.GuestConf, facts: model.Facts) -> model.Finding | None:
     """PVE drops, at its next write, the lines that it cannot parse: nothing is written to a VM that has such."""
-    if not observed.unparsed:
+    file = f"/etc/pve/qemu-server/{vmid}.conf"
+    evidence = [model.Evidence(f"{file}:{line.number}", line.text) for line in observed.unparsed]
+    if is_listed(facts):
+        evidence += [model.Evidence(file, f"{line} ({why})") for line, why in known.dropped(observed)]
+    if not evidence:
         return None
     return model.Finding(
         id="vm-lines-lost",
         subject=f"VM {vmid}",
-        summary=f"PVE cannot parse {len(observed.unparsed)} lines of VM {vmid}, and drops them when anything of it is written",
+        summary=f"PVE cannot parse {len(evidence)} lines of VM {vmid}, and drops them when anything of it is written",
         remedy="Put right or remove them with an editor; a note belongs into the description.",
         who=model.Who.REFUSE,
-        evidence=tuple(
-            model.Evidence(f"/etc/pve/qemu-server/{vmid}.conf:{line.number}", line.text) for line in observed.unparsed
-        ),
+        evidence=tuple(evidence),
+        holds=True,
+    )
+
+
+def is_listed(facts: model.Facts) -> bool:
+    """Whether the node's qemu-server is one whose keys and properties are all known here; a newer one may know more."""
+    version = "" if isinstance(facts.packages, model.Unknown) else facts.packages.get("qemu-server", "")
+    return not version or versions.matches(version, f"<{pvekeys.KNOWN_BEFORE}")
+
+
+def unseen(vmid: int) -> model.Finding:
+    """Where there is no SSH the file itself is not read."""
+    return model.Finding(
+        id="vm-lines-unseen",
+        subject=f"VM {vmid}",
+        summary=f"VM {vmid} is taken over without its file being read: lines in it that PVE cannot parse would be dropped",
+        remedy=f"If somebody edits the file by hand, look first: `qm config {vmid}` warns about each such line.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence("Node document", "no ssh"),),
+    )
+
+
+def unfit(vmid: int | None, wants: Mapping[str, wish.Want], there: Mapping[str, str]) -> model.Finding | None:
+    """Wanted values that PVE is certain to refuse; those that stand there already are nobody's business."""
+    evidence = []
+    for key, want in sorted(wants.items()):
+        try:
+            if there.get(key) != want.value:
+                registry.field_for(key).parse(want.value)
+        except ValueError as error:
+            evidence.append(model.Evidence(want.document, f"{key}: {want.value[:80]} ({error})"))
+    if not evidence:
+        return None
+    whose = f"VM {vmid}" if vmid is not None else "a VM to be made"
+    return model.Finding(
+        id="vm-value-unfit",
+        subject=f"VM {vmid}" if vmid is not None else evidence[0].source,
+        summary=f"PVE would refuse for {whose}: {'; '.join(one.says for one in evidence)}",
+        remedy="Put the value right in the document; `man qm.conf` on the node has the forms.",
+        who=model.Who.REFUSE,
+        evidence=tuple(evidence),
         holds=True,
     )

@@ -193,6 +193,7 @@ class VmSpec(base.Base):
     rom: fields.Name | None = None
     hardware: parts.Hardware = parts.Hardware()
     media: dict[parts.MediaKey, parts.Volume] = pydantic.Field(default_factory=dict)
+    unlisted: dict[fields.UnlistedKey, fields.RawValue] = pydantic.Field(default_factory=dict)
     raw: dict[fields.RawKey, fields.RawValue] = pydantic.Field(default_factory=dict)
 
 

@@ -21,7 +21,7 @@ import pydantic
 import pydantic_core
 from pydantic_core import core_schema
 
-from transom.spec import problems
+from transom.spec import problems, pvekeys
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +149,24 @@ def _settable(key: str) -> str:
 _ANY_DAY = datetime.datetime(2000, 1, 1)
 
 
+def _listed(key: str) -> str:
+    if _settable(key) not in pvekeys.KEYS:
+        hint = problems.did_you_mean(key, sorted(pvekeys.KEYS)) or "."
+        raise ValueError(f"is no key of a VM up to PVE {pvekeys.UP_TO}{hint} A newer PVE's belongs into spec.unlisted")
+    return key
+
+
+def _unlisted(key: str) -> str:
+    if _settable(key) in pvekeys.KEYS:
+        raise ValueError("is a key that is known; give it in spec.raw")
+    return key
+
+
+def _flag(value: Any) -> Any:
+    """PVE writes its switches ``1`` and ``0``."""
+    return str(int(value)) if isinstance(value, bool) else value
+
+
 def _cron(text: str) -> str:
     """A time that never comes is refused too: a window that denies would never deny."""
     try:
@@ -198,6 +216,8 @@ def _switch(value: Any) -> Any:
 
 
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+_LINES = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]+$"
+"""Line breaks too: those of a description, which ``within`` refuses to other keys."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
 _HEX4 = "[0-9a-fA-F]{4}"
@@ -354,11 +374,16 @@ Versions = Annotated[
     ),
 ]
 
-RawKey = Annotated[str, Form("^[a-z][a-z0-9_-]{0,63}$", "a key of a PVE configuration", "hookscript", fold=_settable)]
+_KEY = "^[a-z][a-z0-9_-]{0,63}$"
+RawKey = Annotated[str, Form(_KEY, "a key of a PVE configuration", "hookscript", fold=_listed)]
+UnlistedKey = Annotated[str, Form(_KEY, "a key of a newer PVE's configuration", "some-new-key", fold=_unlisted)]
 RawValue = Annotated[
     str,
-    Form(_TEXT, "a value in PVE's own syntax, not empty, on one line", "virtio,bridge=vmbr0", limit=16384),
-    pydantic.WithJsonSchema({"type": ["string", "number"], "pattern": _TEXT, "description": "PVE's own syntax"}),
+    pydantic.BeforeValidator(_flag),
+    Form(_LINES, "a value in PVE's own syntax, not empty, on one line", "virtio,bridge=vmbr0", limit=16384),
+    pydantic.WithJsonSchema(
+        {"type": ["string", "number", "boolean"], "pattern": _LINES, "description": "PVE's own syntax"}
+    ),
 ]
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 VmIdentity = Annotated[
@@ -386,8 +411,9 @@ HostpciKey = Annotated[
 ]
 OptionValue = Annotated[
     str,
+    pydantic.BeforeValidator(_flag),
     Form("^[A-Za-z0-9_.-]+$", "a plain value", "1"),
-    pydantic.WithJsonSchema({"type": ["string", "integer"], "pattern": "^[A-Za-z0-9_.-]+$"}),
+    pydantic.WithJsonSchema({"type": ["string", "integer", "boolean"], "pattern": "^[A-Za-z0-9_.-]+$"}),
 ]
 
 Cron = Annotated[

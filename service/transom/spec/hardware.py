@@ -26,8 +26,8 @@ Storage = Annotated[str, fields.Form("^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]$", "a 
 Volume = Annotated[
     str,
     fields.Form(
-        r"^[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]:iso/[^\x00-\x20\x7f-\x9f\u2028\u2029,/]+$",
-        "an ISO image on a storage",
+        r"^(?:none|[A-Za-z][A-Za-z0-9_.-]*[A-Za-z0-9]:iso/[^\x00-\x20\x7f-\x9f\u2028\u2029,/]+)$",
+        "an ISO image on a storage, or none",
         "local:iso/virtio-win.iso",
     ),
 ]

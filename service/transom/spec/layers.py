@@ -42,7 +42,7 @@ def config(vm: Vm) -> dict[str, wish.Want]:
         by_recipe = f"{document} (recipe {vm.recipe_title})"
         for line in vm.recipe.spec.guest.config:
             wants[line.key] = wish.Want(line.value, by_recipe, why=line.why, qemu=line.qemu or "")
-    for layer in (render.hardware(vm.spec.hardware), render.media(vm.spec), vm.spec.raw):
+    for layer in (render.hardware(vm.spec.hardware), render.media(vm.spec), vm.spec.unlisted, vm.spec.raw):
         wants |= {key: wish.Want(value, document) for key, value in layer.items()}
     return wants
 

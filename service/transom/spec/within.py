@@ -38,6 +38,9 @@ def _vm(item: bundle.Loaded, vm: documents.VmSpec) -> Iterator[problems.Problem]
         given = getattr(vm, name) or item.stands("spec", name)
         if given and not vm.device and not item.hides("spec", "device"):
             yield item.problem(("spec", name), "is given to no device; name one of the node's in spec.device")
+    for part, values in (("raw", vm.raw), ("unlisted", vm.unlisted)):
+        for key in (key for key, value in values.items() if "\n" in value and key != "description"):
+            yield item.problem(("spec", part, key), "has several lines; only a description may")
     if vm.identity and vm.vmid is None and not item.hides("spec", "vmid"):
         yield item.problem(("spec", "identity"), "belongs to a VM that is there; give its spec.vmid too")
     disks = _names(item, vm.hardware.disks, *_DISKS)
@@ -88,6 +91,9 @@ def _recipe(item: bundle.Loaded, recipe: documents.RecipeSpec) -> Iterator[probl
             yield item.problem(path, "is made from the VM's device; give its options in spec.guest.hostpci")
         if line.key in seen:
             yield item.problem(path, f"{problems.shown(line.key)} is given twice")
+        if "\n" in line.value and line.key != "description":
+            place = ("spec", "guest", "config", index, "value")
+            yield item.problem(place, "has several lines; only a description may")
         seen.add(line.key)
 
 

@@ -11,7 +11,7 @@ import pydantic
 
 from transom.guest import props, registry
 from transom.guest.fields import boot, disks, net
-from transom.spec import documents, render
+from transom.spec import documents, pvekeys, render
 from transom.spec import hardware as parts
 
 _GIB = 1 << 30
@@ -22,7 +22,7 @@ _USB = re.compile(r"usb\d+")
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """``parts``: a VirtualMachine's ``hardware``, ``media``, ``raw`` in JSON types. ``left``: key → why no document can say it."""
+    """``parts``: a VirtualMachine's ``hardware``, ``media``, ``unlisted``, ``raw`` in JSON types. ``left``: key → why no document can say it."""
 
     parts: Mapping[str, dict[str, Any]]
     left: Mapping[str, str]
@@ -47,8 +47,8 @@ def express(values: Mapping[str, str]) -> Said:
     if usb:
         hardware["usb"] = list(usb.values())
         said |= usb.keys()
-    raw, left = _raw({key: value for key, value in values.items() if key not in said})
-    return Said({"hardware": hardware, "media": media, "raw": raw}, left)
+    rest, left = _raw({key: value for key, value in values.items() if key not in said})
+    return Said({"hardware": hardware, "media": media, **rest}, left)
 
 
 Step = tuple[str, ...]
@@ -141,16 +141,19 @@ def _usb(values: Mapping[str, str]) -> dict[str, str]:
     return hosts if len(set(hosts.values())) == len(hosts) and _holds(whole, {key: values[key] for key in keys}) else {}
 
 
-def _raw(values: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    raw, left = {}, {}
+def _raw(values: Mapping[str, str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """``unlisted`` and ``raw``, and what can stand in neither."""
+    said: dict[str, dict[str, str]] = {"unlisted": {}, "raw": {}}
+    left = {}
     for key, value in sorted(values.items()):
+        where = "raw" if key in pvekeys.KEYS else "unlisted"
         try:
-            documents.VmSpec.model_validate({"node": "x", "raw": {key: value}})
+            documents.VmSpec.model_validate({"node": "x", where: {key: value}})
         except pydantic.ValidationError as error:
             left[key] = _reason(error)
         else:
-            raw[key] = value
-    return raw, left
+            said[where][key] = value
+    return said, left
 
 
 def _reason(error: pydantic.ValidationError) -> str:
