@@ -45,7 +45,10 @@ def field_for(key: str) -> field.VmField:
 
 
 def normal(key: str, value: str) -> str:
-    """``value`` as PVE writes it where that is one boolean or whole number: ``yes`` is ``1``. Others, and wrong ones, as they are."""
+    """``value`` as PVE writes it where that is one boolean or whole number: ``yes`` is ``1``.
+
+    Others, and wrong ones, as they are.
+    """
     owner = field_for(key)
     if owner.parse not in (props.boolean, props.integer):
         return value

@@ -11,18 +11,24 @@ UP_TO = "9.2"
 KNOWN_BEFORE = "9.3"
 """The first version of qemu-server that may know more than what stands here."""
 
-BOOLEANS = frozenset(
-    """acpi allow-ksm autostart ciupgrade freeze keephugepages kvm localtime numa onboot protection reboot tablet tdf
-    template""".split()
-)
-INTEGERS = frozenset("balloon cores cpuunits migrate_speed shares smp snaptime sockets vcpus".split())
-NUMBERS = frozenset("cpulimit migrate_downtime".split())
-_TEXTS = frozenset(
-    """affinity agent amd-sev arch args audio0 bios boot bootdisk cdrom cicustom cipassword citype ciuser cpu description
-    efidisk0 hookscript hotplug hugepages intel-tdx ivshmem keyboard lock machine memory meta name nameserver ostype parent
-    rng0 running-nets-host-mtu runningcpu runningmachine scsihw searchdomain smbios1 snapstate spice_enhancements sshkeys
-    startdate startup tags tpmstate0 vga vmgenid vmstate vmstatestorage watchdog""".split()
-)
+BOOLEANS = frozenset({
+    "acpi", "allow-ksm", "autostart", "ciupgrade", "freeze", "keephugepages", "kvm", "localtime", "numa", "onboot",
+    "protection", "reboot", "tablet", "tdf", "template",
+})  # fmt: skip
+INTEGERS = frozenset({
+    "balloon", "cores", "cpuunits", "migrate_speed", "shares", "smp", "snaptime", "sockets", "vcpus",
+})  # fmt: skip
+NUMBERS = frozenset({
+    "cpulimit", "migrate_downtime",
+})  # fmt: skip
+_TEXTS = frozenset({
+    "affinity", "agent", "amd-sev", "arch", "args", "audio0", "bios", "boot", "bootdisk", "cdrom", "cicustom", "cipassword",
+    "citype", "ciuser", "cpu", "description", "efidisk0", "hookscript", "hotplug", "hugepages", "intel-tdx", "ivshmem",
+    "keyboard", "lock", "machine", "memory", "meta", "name", "nameserver", "ostype", "parent", "rng0",
+    "running-nets-host-mtu", "runningcpu", "runningmachine", "scsihw", "searchdomain", "smbios1", "snapstate",
+    "spice_enhancements", "sshkeys", "startdate", "startup", "tags", "tpmstate0", "vga", "vmgenid", "vmstate",
+    "vmstatestorage", "watchdog",
+})  # fmt: skip
 _COUNTED: Mapping[str, int] = {
     "hostpci": 16,
     "ide": 4,

@@ -22,7 +22,10 @@ _USB = re.compile(r"usb\d+")
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """``parts``: a VirtualMachine's ``hardware``, ``media``, ``unlisted``, ``raw`` in JSON types. ``left``: key → why no document can say it."""
+    """``parts``: a VirtualMachine's ``hardware``, ``media``, ``unlisted``, ``raw`` in JSON types.
+
+    ``left``: key → why no document can say it.
+    """
 
     parts: Mapping[str, dict[str, Any]]
     left: Mapping[str, str]
