@@ -1,0 +1,111 @@
+"""A machine under Transom's care: the lab's API beside it (Debian has none), documents for it, and the command as a user types it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bed import machine, recipe
+from transom.lab.pve import server
+from transom.lab.pve import world as api_world
+
+DOCUMENTS = """
+apiVersion: transom/v1
+kind: Cluster
+metadata: {{name: bed}}
+spec:
+  api:
+    endpoints: ["{url}"]
+    fingerprint: {fingerprint}
+    token: {{id: "transom@pve!transom", secret: {{file: token}}}}
+  ssh: {{key: {{file: "{key}"}}}}
+---
+apiVersion: transom/v1
+kind: Node
+metadata: {{name: {name}}}
+spec:
+  cluster: bed
+  ssh: {{address: 127.0.0.1, port: {port}, host_key: {host_key}}}
+  host: {host}
+"""
+
+LIMIT = 900
+"""Seconds for one command that reboots the machine; idle and on two cores it is 105 to 170."""
+
+
+class Subject:
+    """``node`` is the machine; ``folder`` holds the documents and Transom's state."""
+
+    def __init__(self, node: machine.Machine, folder: pathlib.Path, api: server.Server) -> None:
+        self.node, self.folder, self.api = node, folder, api
+        (folder / "token").write_text(api_world.secret(f"transom@{recipe.NAME}"))
+        (folder / "token").chmod(0o600)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "TRANSOM_STATE": str(self.folder / "state")}
+
+    def declare(self, **host: Sequence[str]) -> pathlib.Path:
+        """Documents that want these host settings of the machine."""
+        path = self.folder / "documents.yaml"
+        path.write_text(
+            DOCUMENTS.format(
+                url=self.api.url,
+                fingerprint=self.api.fingerprint,
+                key=self.node.key.login,
+                name=recipe.NAME,
+                port=self.node.port,
+                host_key=self.node.key.host,
+                host=json.dumps({name: list(items) for name, items in host.items()}),
+            )
+        )
+        return path
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "transom", *words]
+
+    def transom(self, *words: str, code: int = 0) -> str:
+        """What the command prints; AssertionError with everything when it ends otherwise than with ``code``."""
+        done = subprocess.run(self.command(*words), env=self.env, capture_output=True, text=True, timeout=LIMIT)
+        assert done.returncode == code, (
+            f"{words} ended with {done.returncode}\n{done.stdout}{done.stderr}\n{self.node.screen()}"
+        )
+        return done.stdout
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.transom(*words, "--json"))
+
+    def files(self) -> dict[str, str]:
+        """Path → mode, owner and SHA-256 (a link's target) of everything that configures the machine or boots it."""
+        command = (
+            "cd / && find etc boot usr/share/kvm -xdev ! -type d ! -path 'boot/grub/i386-pc/*' "
+            "-printf '%m %U:%G %p %l\\n' 2>/dev/null | sort -k3; find etc boot -xdev -type f -print0 | sort -z | xargs -0 sha256sum"
+        )
+        found: dict[str, str] = {}
+        for line in self.node.ssh(command, within=180).splitlines():
+            first, rest = line.split(" ", 1)
+            name = rest.strip() if len(first) == 64 else rest.split(" ")[1]
+            found[name] = f"{found.get(name, '')} {line}".strip()
+        return found
+
+    def driver(self, address: str = "0000:00:02.0") -> str:
+        """The driver that is bound to the device; empty for none."""
+        command = f"basename $(readlink /sys/bus/pci/devices/{address}/driver) 2>/dev/null || true"
+        return self.node.ssh(command).strip()
+
+
+@contextlib.contextmanager
+def serve(node: machine.Machine, folder: pathlib.Path) -> Iterator[Subject]:
+    """The machine with an API of its own beside it, on a folder without VMs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    api = server.serve(api_world.lab_world(node=recipe.NAME, cluster=(recipe.NAME,)), folder / "api", 0, node=recipe.NAME)
+    try:
+        yield Subject(node, folder, api)
+    finally:
+        api.close()
