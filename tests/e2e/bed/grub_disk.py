@@ -16,6 +16,8 @@ from bed import keys, recipe, root
 
 MIB = 1 << 20
 SIZE = 2048 * MIB
+LAYOUT = 1
+"""Raised when this file changes what stands on the disk."""
 PLATFORM = pathlib.Path("/usr/lib/grub/i386-pc")
 
 
@@ -48,7 +50,18 @@ def _grub(base: pathlib.Path) -> None:
 def _core(scratch: pathlib.Path) -> bytes:
     early, core = scratch / "early.cfg", scratch / "core.img"
     early.write_text(f"search.fs_uuid {recipe.UUID} root\nset prefix=($root)/boot/grub\n")
-    argv = ["grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub", "-c", str(early), "-o", str(core), *recipe.GRUB_MODULES]
+    argv = [
+        "grub-mkimage",
+        "-O",
+        "i386-pc",
+        "-p",
+        "/boot/grub",
+        "-c",
+        str(early),
+        "-o",
+        str(core),
+        *recipe.GRUB_MODULES,
+    ]
     subprocess.run(argv, check=True)
     return core.read_bytes()
 
@@ -57,7 +70,19 @@ def _disk(raw: pathlib.Path, base: pathlib.Path, core: bytes) -> None:
     with raw.open("wb") as handle:
         handle.truncate(SIZE)
     # Features that GRUB 2.06 does not read are left out.
-    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum_seed,^orphan_file", "-U", recipe.UUID, "-d", str(base)]
+    argv = [
+        "mke2fs",
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-O",
+        "^metadata_csum_seed,^orphan_file",
+        "-U",
+        recipe.UUID,
+        "-d",
+        str(base),
+    ]
     subprocess.run([*argv, "-E", f"offset={MIB}", str(raw), f"{SIZE // 1024 - 1024}k"], check=True)
     entry = struct.pack("<B3sB3sII", 0x80, b"\0\2\0", 0x83, b"\xff\xff\xff", MIB // 512, (SIZE - MIB) // 512)
     with raw.open("r+b") as handle:

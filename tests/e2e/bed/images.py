@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import pathlib
 import shutil
 import subprocess
@@ -36,8 +35,8 @@ def _frozen() -> pathlib.Path:
     """The GRUB image with a saved state of it, which depends on QEMU's version and arguments."""
     baked = _baked()
     qemu = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True).stdout
-    digest = cache.key(baked.name, qemu, _source("machine"))
-    return cache.folder("grub-state", digest, lambda folder: _freeze(baked, folder))
+    arguments = machine.arguments(pathlib.Path("/"), 0)
+    return cache.folder("grub-state", cache.key(baked.name, qemu, *arguments), lambda folder: _freeze(baked, folder))
 
 
 def _freeze(baked: pathlib.Path, folder: pathlib.Path) -> None:
@@ -50,8 +49,8 @@ def _freeze(baked: pathlib.Path, folder: pathlib.Path) -> None:
 
 def _baked() -> pathlib.Path:
     """The GRUB image after its own update-initramfs and update-grub, shut down."""
-    parts = [_source(name) for name in ("recipe", "root", "keys", "grub_disk")]
-    return cache.folder("grub-disk", cache.key(*parts, root.tar().parent.name), _bake)
+    parts = (recipe.CONTENT, str(grub_disk.LAYOUT), root.tar().parent.name)
+    return cache.folder("grub-disk", cache.key(*parts), _bake)
 
 
 def _bake(folder: pathlib.Path) -> None:
@@ -81,9 +80,3 @@ def _started(folder: pathlib.Path) -> Iterator[machine.Machine]:
 def _overlay(base: pathlib.Path, out: pathlib.Path) -> None:
     argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", "qcow2", str(out)]
     subprocess.run(argv, check=True)
-
-
-def _source(name: str) -> str:
-    spec = importlib.util.find_spec(f"bed.{name}")
-    assert spec and spec.origin
-    return pathlib.Path(spec.origin).read_text()

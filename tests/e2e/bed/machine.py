@@ -66,9 +66,7 @@ class Machine:
         """An ordinary shutdown from inside, to its end."""
         self._wanted = False
         self.ssh('setsid -f sh -c "sleep 0.3; systemctl poweroff" >/dev/null 2>&1 </dev/null')
-        assert self._keeper and self._process
-        self._process.wait(within)
-        self._keeper.join()
+        self._ended(within)
 
     def save(self, state: pathlib.Path) -> None:
         """Stops the machine and writes its state; the disk is as it was then, and QEMU ends."""
@@ -78,14 +76,19 @@ class Machine:
         self._qmp.ask("migrate", uri=f"exec:cat > {shlex.quote(str(state))}")
         self._qmp.until("query-migrate", "status", "completed")
         self._qmp.ask("quit")
-        assert self._keeper and self._process
-        self._keeper.join()
-        self._process.wait()
+        self._ended(30)
+
+    def _ended(self, within: float) -> None:
+        """Waits for QEMU's own end; TimeoutExpired when it does not come."""
+        if self._process:
+            self._process.wait(within)
+        if self._keeper:
+            self._keeper.join()
 
     def _start(self, state: pathlib.Path | None = None) -> None:
         incoming = ["-incoming", f"exec:cat {shlex.quote(str(state))}"] if state else []
         (self.folder / "qmp").unlink(missing_ok=True)
-        argv = ["setpriv", "--pdeathsig", "KILL", *self._argv(), *incoming]
+        argv = ["setpriv", "--pdeathsig", "KILL", *arguments(self.folder, self.port, self.firmware), *incoming]
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._qmp = qmp.Qmp(self.folder / "qmp")
@@ -103,33 +106,26 @@ class Machine:
                 return
             self._start()
 
-    def _argv(self) -> list[str]:
-        pflash: list[str] = []
-        if self.firmware:
-            for path, mode in ((self.firmware.code, ",readonly=on"), (self.firmware.variables, "")):
-                pflash += ["-drive", f"if=pflash,format=raw,file={path}{mode}"]
-        return [
-            *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-accel", "tcg,thread=multi", "-cpu", "max"),
-            *("-machine", "q35,kernel-irqchip=split", "-smp", "2", "-m", "1024", *pflash),
-            *("-device", "intel-iommu,intremap=on", "-display", "none", "-vga", "none"),
-            *("-device", "bochs-display,addr=02.0"),
-            *("-drive", f"file={self.folder / 'disk.qcow2'},format=qcow2,if=none,id=d0,cache=unsafe,discard=unmap"),
-            *("-device", "virtio-blk-pci,drive=d0,addr=04.0,bootindex=0"),
-            *("-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:22"),
-            *("-device", "virtio-net-pci,netdev=n0,addr=03.0,romfile="),
-            *("-object", "rng-random,id=r0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=r0,addr=05.0"),
-            *("-no-reboot", "-chardev", f"file,id=ser,path={self.folder / 'serial'},append=on", "-serial", "chardev:ser"),
-            *("-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off"),
-        ]
-
     # --- SSH ------------------------------------------------------------------------------------------------------
 
     def ssh(self, command: str, within: float = 60, check: bool = True) -> str:
         """What the shell command prints; CalledProcessError with its stderr when it fails."""
-        argv = ["ssh", "-p", str(self.port), "-i", str(self.key.login), *SSH_OPTIONS, *self._trust(), "root@127.0.0.1", command]
+        argv = [
+            "ssh",
+            "-p",
+            str(self.port),
+            "-i",
+            str(self.key.login),
+            *SSH_OPTIONS,
+            *self._trust(),
+            "root@127.0.0.1",
+            command,
+        ]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=within, stdin=subprocess.DEVNULL)
         if check and done.returncode:
-            raise AssertionError(f"{command!r} ended with {done.returncode}: {done.stderr or done.stdout}\n{self.screen()}")
+            raise AssertionError(
+                f"{command!r} ended with {done.returncode}: {done.stderr or done.stdout}\n{self.screen()}"
+            )
         return done.stdout
 
     def up(self, within: float = COLD) -> str:
@@ -164,6 +160,33 @@ class Machine:
         known = self.folder / "known_hosts"
         known.write_text(f"[127.0.0.1]:{self.port} {self.key.host}\n")
         yield from ("-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes")
+
+
+def arguments(folder: pathlib.Path, port: int, firmware: Firmware | None = None) -> list[str]:
+    """QEMU's command line: a q35 with an emulated IOMMU and a display at 00:02.0. A saved state fits exactly one."""
+    pflash: list[str] = []
+    if firmware:
+        for path, mode in ((firmware.code, ",readonly=on"), (firmware.variables, "")):
+            pflash += ["-drive", f"if=pflash,format=raw,file={path}{mode}"]
+    return [
+        *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-accel", "tcg,thread=multi", "-cpu", "max"),
+        *("-machine", "q35,kernel-irqchip=split", "-smp", "2", "-m", "1024", *pflash),
+        *("-device", "intel-iommu,intremap=on", "-display", "none", "-vga", "none"),
+        *("-device", "bochs-display,addr=02.0"),
+        *("-drive", f"file={folder / 'disk.qcow2'},format=qcow2,if=none,id=d0,cache=unsafe,discard=unmap"),
+        *("-device", "virtio-blk-pci,drive=d0,addr=04.0,bootindex=0"),
+        *("-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:22"),
+        *("-device", "virtio-net-pci,netdev=n0,addr=03.0,romfile="),
+        *("-object", "rng-random,id=r0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=r0,addr=05.0"),
+        *(
+            "-no-reboot",
+            "-chardev",
+            f"file,id=ser,path={folder / 'serial'},append=on",
+            "-serial",
+            "chardev:ser",
+        ),
+        *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
+    ]
 
 
 def _is_reset(event: dict[str, object]) -> bool:

@@ -1,4 +1,4 @@
-"""A machine under Transom's care: the lab's API beside it (Debian has none), documents for it, and the command as a user types it."""
+"""A machine under Transom's care: the lab's API beside it (Debian has none), documents for it, the command as a user types it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ class Subject:
 def serve(node: machine.Machine, folder: pathlib.Path) -> Iterator[Subject]:
     """The machine with an API of its own beside it, on a folder without VMs."""
     folder.mkdir(parents=True, exist_ok=True)
-    api = server.serve(api_world.lab_world(node=recipe.NAME, cluster=(recipe.NAME,)), folder / "api", 0, node=recipe.NAME)
+    api = server.serve(
+        api_world.lab_world(node=recipe.NAME, cluster=(recipe.NAME,)), folder / "api", 0, node=recipe.NAME
+    )
     try:
         yield Subject(node, folder, api)
     finally:
