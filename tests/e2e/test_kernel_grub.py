@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bed import images, subject
+from bed import images, recipe, subject
 
 pytestmark = [
     pytest.mark.e2e,
@@ -19,11 +19,10 @@ pytestmark = [
     ),
 ]
 
-DISPLAY = "1234:1111"
 WANTED = {
     "kernel_cmdline": ["intel_iommu=on", "iommu=pt", "initcall_blacklist=sysfb_init"],
     "modules": ["vfio", "vfio_iommu_type1", "vfio_pci"],
-    "vfio_ids": [DISPLAY],
+    "vfio_ids": [recipe.DISPLAY],
     "blacklist": ["bochs"],
 }
 

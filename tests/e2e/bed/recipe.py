@@ -9,6 +9,8 @@ from __future__ import annotations
 SUITE = "bookworm"
 UUID = "5ca1ab1e-0000-4000-8000-000000000001"
 NAME = "pve1"
+DISPLAY = "1234:1111"
+"""``bochs-display`` at 00:02.0, which bochs-drm drives."""
 
 PACKAGES = (
     *("systemd-sysv", "udev", "dbus", "openssh-server", "ifupdown", "iproute2", "kmod", "pciutils", "procps"),

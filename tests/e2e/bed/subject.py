@@ -32,7 +32,19 @@ metadata: {{name: {name}}}
 spec:
   cluster: bed
   ssh: {{address: 127.0.0.1, port: {port}, host_key: {host_key}}}
+  devices: {{display: {{id: "{display}"}}}}
   host: {host}
+"""
+
+FILES = r"""
+cd / || exit
+find etc boot usr/share/kvm -xdev ! -type d ! -path 'boot/grub/i386-pc/*' -printf '%p|%m %U:%G %l\n' 2>/dev/null
+find etc boot -xdev -type f ! -name 'initrd.img-*' -exec sha256sum {} + | sed -E 's/^([0-9a-f]+) +(.*)/\2|\1/'
+for image in boot/initrd.img-*; do
+  into=$(mktemp -d) && unmkinitramfs "$image" "$into" &&
+    printf '%s|%s\n' "$image" "$(cd "$into" && find . -type f -exec sha256sum {} + | sort -k2 | sha256sum)"
+  rm -rf "$into"
+done
 """
 
 LIMIT = 900
@@ -62,6 +74,7 @@ class Subject:
                 name=recipe.NAME,
                 port=self.node.port,
                 host_key=self.node.key.host,
+                display=recipe.DISPLAY,
                 host=json.dumps({name: list(items) for name, items in host.items()}),
             )
         )
@@ -82,16 +95,14 @@ class Subject:
         return json.loads(self.transom(*words, "--json"))
 
     def files(self) -> dict[str, str]:
-        """Path → mode, owner and SHA-256 (a link's target) of everything that configures the machine or boots it."""
-        command = (
-            "cd / && find etc boot usr/share/kvm -xdev ! -type d ! -path 'boot/grub/i386-pc/*' "
-            "-printf '%m %U:%G %p %l\\n' 2>/dev/null | sort -k3; find etc boot -xdev -type f -print0 | sort -z | xargs -0 sha256sum"
-        )
+        """Path → mode, owner, link target and SHA-256 of everything that configures the machine or boots it.
+
+        An initramfs is told by the files in it: a new image of the same files has other times, and so other bytes.
+        """
         found: dict[str, str] = {}
-        for line in self.node.ssh(command, within=180).splitlines():
-            first, rest = line.split(" ", 1)
-            name = rest.strip() if len(first) == 64 else rest.split(" ")[1]
-            found[name] = f"{found.get(name, '')} {line}".strip()
+        for line in self.node.ssh(FILES, within=300).splitlines():
+            name, value = line.split("|", 1)
+            found[name] = f"{found.get(name, '')} {value}".strip()
         return found
 
     def driver(self, address: str = "0000:00:02.0") -> str:
