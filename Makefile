@@ -60,6 +60,11 @@ inputs: setup  # real firmware, redistributable, that tests and benchmarks read
 emulator: inputs
 	need=()
 	command -v qemu-system-x86_64 >/dev/null || need+=(qemu-system-x86)
+	command -v qemu-img >/dev/null || need+=(qemu-utils)
+	command -v mmdebstrap >/dev/null || need+=(mmdebstrap)
+	command -v mke2fs >/dev/null || need+=(e2fsprogs)
+	command -v grub-mkimage >/dev/null || need+=(grub-common)
+	[ -e /usr/lib/grub/i386-pc/boot.img ] || need+=(grub-pc-bin)
 	$(install)
 
 test: inputs  ## every test but e2e
