@@ -47,7 +47,7 @@ def rom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return out.read_bytes()
 
 
-def boot(rom: bytes, folder: pathlib.Path) -> str:
+def boot(rom: bytes, folder: pathlib.Path, *, tries: int = 2, limit: int = LIMIT) -> str:
     """Boot OVMF to its shell with the ROM on a device at 00:05.0; gives what the script printed, without control codes."""
     shutil.copy(VARS, folder / "vars.fd")
     (folder / "esp").mkdir()
@@ -59,9 +59,9 @@ def boot(rom: bytes, folder: pathlib.Path) -> str:
         *("-drive", f"if=pflash,format=raw,readonly=on,file={CODE}", "-drive", "if=pflash,format=raw,file=vars.fd"),
         *("-drive", "format=raw,file=fat:rw:esp", "-device", "pci-testdev,romfile=x.rom,addr=5"),
     ]
-    for _ in range(2):
+    for _ in range(tries):
         try:
-            subprocess.run(argv, cwd=folder, timeout=LIMIT, capture_output=True, check=True)
+            subprocess.run(argv, cwd=folder, timeout=limit, capture_output=True, check=True)
             break
         except subprocess.TimeoutExpired:
             continue
@@ -115,6 +115,58 @@ def test_ovmf_does_not_start_broken_ones_and_verify_knows(rom: bytes, tmp_path: 
     shown = boot(bytes(bent), run)
     assert not dispatched(shown)
     assert video_drivers(shown) == 1
+
+
+def pe_fault(rom: bytes, fault: str) -> bytes:
+    """The ROM with one field of its driver's PE32+ headers changed; all else, checksums included, stays right."""
+    header = (body := struct.unpack_from("<H", rom, 0x16)[0]) + struct.unpack_from("<I", rom, body + 0x3C)[0]
+    section = header + 24 + struct.unpack_from("<H", rom, header + 20)[0]
+    at, value = {
+        "no sections": (header + 6, b"\0\0"),
+        "entry point 0": (header + 24 + 16, bytes(4)),
+        "SectionAlignment 0": (header + 24 + 32, bytes(4)),
+        "SizeOfImage 0": (header + 24 + 56, bytes(4)),
+        "SizeOfImage 0x1000": (header + 24 + 56, b"\0\x10\0\0"),
+        "relocations beyond the image": (header + 24 + 112 + 40, b"\0\0\0\x70"),
+        "section beyond the image": (section + 12, b"\0\0\0\x70"),
+    }[fault]
+    return rom[:at] + value + rom[at + len(value) :]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "no sections",
+        "SectionAlignment 0",
+        "SizeOfImage 0",
+        "SizeOfImage 0x1000",
+        "relocations beyond the image",
+        "section beyond the image",
+    ],
+)
+def test_ovmf_does_not_load_what_verify_calls_unloadable(rom: bytes, tmp_path: pathlib.Path, fault: str) -> None:
+    refused_by_verify(pe_fault(rom, fault), tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    shown = boot(pe_fault(rom, fault), run)
+    assert not dispatched(shown)
+    assert video_drivers(shown) == 1
+
+
+def test_an_entry_point_of_0_kills_the_firmware(rom: bytes, tmp_path: pathlib.Path) -> None:
+    refused_by_verify(pe_fault(rom, "entry point 0"), tmp_path)
+    run = tmp_path / "run"
+    run.mkdir()
+    shown = boot(pe_fault(rom, "entry point 0"), run, tries=1, limit=40)
+    assert "Invalid Opcode" in shown
+    assert "DHDONE" not in shown
+
+
+def refused_by_verify(bent: bytes, folder: pathlib.Path) -> None:
+    (folder / "bent.rom").write_bytes(bent)
+    told = transom("verify", str(folder / "bent.rom"), "--device", DEVICE)
+    assert told.returncode == 1
+    assert "firmware does not start it" in told.stdout
 
 
 def test_ia32_is_loaded_but_never_started(tmp_path: pathlib.Path) -> None:

@@ -24,6 +24,8 @@ def from_file(found: contents.Contents, devices: tuple[int, ...]) -> Choice:
     driver = found.drivers[0]
     if driver.damaged:
         raise errors.RomError(f"the driver is damaged: {driver.damaged}")
+    if driver.unloadable:
+        raise errors.RomError(f"firmware does not start this driver: {driver.unloadable}")
     warnings = list(driver.warnings)
     if driver.machine != pe.MACHINES[pe.X64]:
         warnings.append(f"the driver is for {driver.machine}: an X64 guest firmware does not run it")
@@ -72,7 +74,7 @@ def gop_for(found: contents.Contents, devices: tuple[int, ...]) -> Choice:
 
 
 def _usable(drivers: list[tree.Driver] | tuple[tree.Driver, ...]) -> list[tree.Driver]:
-    """Undamaged X64 PE drivers: IA32 and TE never run in an X64 guest firmware's option ROM."""
+    """Undamaged X64 PE drivers that firmware loads: IA32 and TE never run in an X64 guest firmware's option ROM."""
     x64 = pe.MACHINES[pe.X64]
     return [
         driver
@@ -80,6 +82,7 @@ def _usable(drivers: list[tree.Driver] | tuple[tree.Driver, ...]) -> list[tree.D
         if driver.machine == x64
         and driver.form != "TE"
         and not driver.damaged
+        and not driver.unloadable
         and driver.subsystem in _DRIVER_SUBSYSTEMS
     ]
 
@@ -133,6 +136,7 @@ def _one(driver: tree.Driver) -> str:
     ids = driver.gop.devices if driver.gop else ()
     serves = f", serves {len(ids)} ids from 8086:{ids[0]:04x}" if ids else ""
     damage = f", damaged: {driver.damaged}" if driver.damaged else ""
+    damage += f", not loadable: {driver.unloadable}" if driver.unloadable else ""
     name = gop.NAME if driver.gop else driver.name or driver.guid
     return f"{name}{version} ({driver.machine} {driver.form}, {driver.size} bytes{serves}{damage})"
 

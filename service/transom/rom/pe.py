@@ -25,16 +25,40 @@ DRIVERS = (11, 12)
 
 _PE32, _PE32_PLUS = 0x10B, 0x20B
 _CERTIFICATES = 4  # index of the security directory; the only one that holds a file offset
+_RELOCATIONS = 5
+_MOST_DIRECTORIES = 16
+_SECTION_HEADER = 40
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """One section: where it is in the file, where in memory."""
+    """One section: where it is in the file, where in memory; ``virtual`` is its size there."""
 
     name: str
     address: int
     offset: int
     size: int
+    virtual: int
+
+    @property
+    def loaded(self) -> int:
+        """Bytes that a loader writes: a virtual size of 0 stands for the size in the file."""
+        return self.virtual or self.size
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The optional header's numbers that a loader goes by, in bytes and addresses from the image's start; ``table`` is where
+    the section headers stand, ``room`` how many directories the header has place for, ``relocations`` address and size."""
+
+    entry: int
+    alignment: int
+    image: int
+    headers: int
+    table: int
+    directories: int
+    room: int
+    relocations: tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +69,12 @@ class Pe:
     subsystem: int
     size: int
     sections: tuple[Section, ...]
+    layout: Layout
+
+    @property
+    def hollow(self) -> bool:
+        """Whether no section holds anything: a stub, as toolchains are tried with."""
+        return bool(self.sections) and not any(part.loaded for part in self.sections)
 
     @property
     def machine_name(self) -> str:
@@ -90,7 +120,40 @@ def parse(image: span.Span) -> Pe:
         subsystem=image.u16(optional + 68),
         size=_size(image, optional, magic, sections),
         sections=sections,
+        layout=_layout(image, header, magic),
     )
+
+
+def loadable(header: Pe) -> str:
+    """Why firmware does not load the image or cannot start it, or nothing: the checks of EDK2's PeCoffLoaderGetPeHeader,
+    LoadImage and RelocateImage, and the entry point, which EDK2 jumps to unchecked."""
+    said = header.layout
+    if not header.sections:
+        return "the PE has no sections"
+    if not said.alignment:
+        return "the PE's SectionAlignment is 0"
+    if not said.table + _SECTION_HEADER * len(header.sections) <= said.headers < said.image:
+        return f"the PE's SizeOfHeaders is {said.headers} bytes, SizeOfImage {said.image}"
+    for part in header.sections:
+        if part.loaded and part.address + part.loaded > said.image:
+            return f"PE section {part.name!r} ends at 0x{part.address + part.loaded:X}, the image at 0x{said.image:X}"
+    address, size = said.relocations
+    if size and address + size > said.image:
+        return f"the PE's relocations end at 0x{address + size:X}, the image at 0x{said.image:X}"
+    return _unstartable(header)
+
+
+def _unstartable(header: Pe) -> str:
+    said = header.layout
+    if not said.headers <= said.entry < said.image:
+        return f"the PE's entry point 0x{said.entry:X} is not in its code"
+    if header.hollow:
+        return ""  # EfiRom is tried with such stubs; ``hollow`` tells
+    if said.directories != said.room:
+        return f"the PE names {said.directories} directories, its header has room for {said.room}"
+    if not any(part.address <= said.entry < part.address + max(part.loaded, part.size) for part in header.sections):
+        return f"the PE's entry point 0x{said.entry:X} is in no section"
+    return ""
 
 
 def is_te(image: span.Span) -> bool:
@@ -103,10 +166,26 @@ def _sections(image: span.Span, header: int) -> tuple[Section, ...]:
     if count > 96:
         raise errors.RomError(f"{count} PE sections", offset=image.start + header + 6)
     rows = []
-    for at in range(first, first + 40 * count, 40):
-        name, _, address, size, offset = struct.unpack("<8s4I", image.cut(at, 24))
-        rows.append(Section(name.rstrip(b"\0").decode("latin-1"), address, offset, size))
+    for at in range(first, first + _SECTION_HEADER * count, _SECTION_HEADER):
+        name, virtual, address, size, offset = struct.unpack("<8s4I", image.cut(at, 24))
+        rows.append(Section(name.rstrip(b"\0").decode("latin-1"), address, offset, size, virtual))
     return tuple(rows)
+
+
+def _layout(image: span.Span, header: int, magic: int) -> Layout:
+    optional, length = header + 24, image.u16(header + 20)
+    directories = 112 if magic == _PE32_PLUS else 96
+    count, at = image.u32(optional + directories - 4), optional + directories + 8 * _RELOCATIONS
+    return Layout(
+        entry=image.u32(optional + 16),
+        alignment=image.u32(optional + 32),
+        image=image.u32(optional + 56),
+        headers=image.u32(optional + 60),
+        table=optional + length,
+        directories=count,
+        room=(length - directories) // 8,
+        relocations=(image.u32(at), image.u32(at + 4)) if _RELOCATIONS < count <= _MOST_DIRECTORIES else (0, 0),
+    )
 
 
 def _size(image: span.Span, optional: int, magic: int, sections: tuple[Section, ...]) -> int:

@@ -120,6 +120,7 @@ def pe_driver(part: span.Span, facts: tree.Driver) -> tree.Driver:
         size=len(part),
         sha256=_digest(part),
         gop=gop.read(part, header),
+        unloadable=pe.loadable(header),
         warnings=(f"{extra} bytes follow the PE image",) if extra else (),
     )
 

@@ -37,6 +37,8 @@ def _contents(answer: Json) -> Iterator[str]:
         yield from (f"  warning: {text}" for text in one["warnings"])
         if one["damaged"]:
             yield f"  damaged: {one['damaged']}"
+        if one["unloadable"]:
+            yield f"  not loadable: {one['unloadable']}"
     if not answer["gop"]:
         yield "no Intel GOP driver here"
     for one in answer["vbt"]:

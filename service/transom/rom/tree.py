@@ -41,7 +41,7 @@ class Node:
 class Driver:
     """An executable. ``form`` is PE32, TE, or where a PE was found that no section announces; ``data`` is empty unless kept.
 
-    ``damaged`` says why its bytes are not to be trusted, or is empty.
+    ``damaged`` says why its bytes are not to be trusted, ``unloadable`` why firmware would not start them; or they are empty.
     """
 
     name: str
@@ -54,5 +54,6 @@ class Driver:
     where: str
     gop: gop.Gop | None = None
     damaged: str = ""
+    unloadable: str = ""
     warnings: tuple[str, ...] = ()
     data: bytes = b""

@@ -114,7 +114,9 @@ def _check_efi(rom: span.Span, image: rominfo.Image, problems: list[Finding]) ->
     problems += _disagreements(image, header)
     facts = tree.Driver("", "", "ROM image", "", "", len(body), "", f"image at 0x{image.offset:X}")
     driver = readers.pe_driver(body, facts)
-    return Checked(image, tuple(problems), tuple(_doubts(image, driver)), driver, role.of(body))
+    if driver.unloadable:
+        problems.append(Finding(image.offset + image.body_offset, f"firmware does not start it: {driver.unloadable}"))
+    return Checked(image, tuple(problems), tuple(_doubts(image, header, driver)), driver, role.of(body))
 
 
 def _body(rom: span.Span, image: rominfo.Image) -> span.Span:
@@ -141,11 +143,14 @@ def _disagreements(image: rominfo.Image, header: pe.Pe) -> list[Finding]:
     return found
 
 
-def _doubts(image: rominfo.Image, driver: tree.Driver) -> list[Finding]:
+def _doubts(image: rominfo.Image, header: pe.Pe, driver: tree.Driver) -> list[Finding]:
     found = []
     if image.machine != pe.X64:
         text = f"the driver is for {pe.machine_name(image.machine)}: an X64 guest firmware does not run it"
         found.append(Finding(image.offset + layout.MACHINE, text))
+    if header.hollow:
+        text = "no section of the PE holds anything: there is nothing to start"
+        found.append(Finding(image.offset + image.body_offset, text))
     if image.pcir_revision not in (0, 3):
         found.append(Finding(image.offset + image.pcir_offset, f"PCIR revision {image.pcir_revision} is unknown"))
     if driver.gop and driver.gop.devices and not set(image.devices) & set(driver.gop.devices):

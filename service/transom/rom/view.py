@@ -92,6 +92,7 @@ def _gop(driver: tree.Driver) -> Json:
         | {"file": _clean(driver.name), "guid": driver.guid, "form": driver.form, "where": _clean(driver.where)}
         | {
             "damaged": _clean(driver.damaged),
+            "unloadable": _clean(driver.unloadable),
             "warnings": [_clean(text) for text in driver.warnings],
         }
     )
@@ -108,6 +109,7 @@ def _driver(driver: tree.Driver) -> Json:
         "sha256": driver.sha256,
         "gop_version": driver.gop.version if driver.gop else None,
         "damaged": _clean(driver.damaged),
+        "unloadable": _clean(driver.unloadable),
     }
 
 

@@ -31,7 +31,10 @@ def pe(
     struct.pack_into("<I", head, 0x3C, 0x80)
     struct.pack_into("<4sHH12xHH", head, 0x80, b"PE\0\0", machine, 1, optional, 0x22)
     struct.pack_into("<H", head, 0x98, 0x20B if plus else 0x10B)
-    struct.pack_into("<I", head, 0x98 + 60, 512)
+    image = max(-(-(512 + len(body)) // 512) * 512, 1024)
+    struct.pack_into("<I", head, 0x98 + 16, 512)
+    struct.pack_into("<II", head, 0x98 + 32, 512, 512)
+    struct.pack_into("<II", head, 0x98 + 56, image, 512)
     struct.pack_into("<H", head, 0x98 + 68, subsystem)
     struct.pack_into("<I", head, 0x98 + (108 if plus else 92), 16)
     size = len(body) if section_end is None else section_end - 512
