@@ -14,6 +14,7 @@ from transom.rom import layout, span
 class Image:
     """One image as its headers tell; the EFI fields are -1 for other code types. ``offset`` counts from the ROM's start.
 
+    ``ids_end`` is where the list of ids ends, its closing 0000 included, from the image's start; 0 when there is none.
     ``checksum_ok`` covers what a BIOS sums, the initialization size, and means nothing for EFI images.
     """
 
@@ -28,6 +29,8 @@ class Image:
     revision: int
     last: bool
     initialization_size: int
+    pcir_length: int
+    ids_end: int
     checksum_ok: bool
     sha256: str
     efi_signature_ok: bool = False
@@ -89,18 +92,21 @@ def body(rom: span.Span, image: Image) -> span.Span:
 
 def _image(window: span.Span, at: int, pcir: int) -> Image:
     code_type = window.u8(pcir + layout.CODE_TYPE)
+    devices, ids_end = _devices(window, pcir)
     plain = Image(
         offset=at,
         size=len(window),
         code_type=code_type,
         vendor=window.u16(pcir + layout.VENDOR),
-        devices=_devices(window, pcir),
+        devices=devices,
         class_code=window.uint(pcir + layout.CLASS_CODE, 3),
         pcir_offset=pcir,
         pcir_revision=window.u8(pcir + layout.PCIR_REVISION),
         revision=window.u16(pcir + layout.CODE_REVISION),
         last=bool(window.u8(pcir + layout.INDICATOR) & layout.LAST),
         initialization_size=window.u8(2) * layout.BLOCK,
+        pcir_length=window.u16(pcir + layout.PCIR_LENGTH),
+        ids_end=ids_end,
         checksum_ok=not window.sub(0, min(window.u8(2) * layout.BLOCK, len(window))).sum8(),
         sha256=hashlib.sha256(window.view()).hexdigest(),
     )
@@ -117,15 +123,15 @@ def _image(window: span.Span, at: int, pcir: int) -> Image:
     )
 
 
-def _devices(window: span.Span, pcir: int) -> tuple[int, ...]:
-    """The PCIR's id and, from revision 3 on, those of the list that it points to (closed by 0000)."""
+def _devices(window: span.Span, pcir: int) -> tuple[tuple[int, ...], int]:
+    """The PCIR's id and, from revision 3 on, those of the list that it points to (closed by 0000); and where that ends."""
     first = window.u16(pcir + layout.DEVICE)
     pointer = window.u16(pcir + layout.DEVICE_LIST)
     if window.u8(pcir + layout.PCIR_REVISION) < 3 or not pointer:
-        return (first,)
+        return (first,), 0
     listed = [first]
     at = pcir + pointer
     while device := window.u16(at):
         listed.append(device)
         at += 2
-    return tuple(dict.fromkeys(listed))
+    return tuple(dict.fromkeys(listed)), at + 2

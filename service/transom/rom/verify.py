@@ -53,7 +53,7 @@ def verify(data: bytes, wanted: tuple[tuple[int, int], ...] = ()) -> Report:
     """Verify a ROM; ``wanted`` are pairs of vendor and device id that every image must name."""
     rom = span.Span.of(data)
     checked, problems = _walk(rom, wanted)
-    warnings = _tail(rom, checked) + _ids_differ(checked)
+    warnings = _tail(rom, checked) + _ids_differ(checked) + _pcir_lengths(checked)
     if checked and not problems and not checked[-1].image.last:
         problems.append(Finding(checked[-1].image.offset, "the last image is not flagged last"))
     good = tuple(fit.Loaded(one.image, one.roles) for one in checked if not one.problems)
@@ -102,6 +102,9 @@ def _check(rom: span.Span, image: rominfo.Image, wanted: tuple[tuple[int, int], 
 def _check_efi(rom: span.Span, image: rominfo.Image, problems: list[Finding]) -> Checked:
     if not image.efi_signature_ok:
         problems.append(Finding(image.offset + layout.EFI_SIGNATURE_AT, "the EFI signature is not 0x0EF1"))
+    if image.ids_end > image.body_offset >= layout.HEADER_SIZE:
+        text = "the list of device ids runs into the driver: its offset is wrong, or no 0000 closes it"
+        problems.append(Finding(image.offset + image.pcir_offset + layout.DEVICE_LIST, text))
     if image.initialization_size != image.size:
         text = f"the initialization size is {image.initialization_size} bytes, the image has {image.size}"
         problems.append(Finding(image.offset + layout.INITIALIZATION_SIZE, text))
@@ -171,6 +174,18 @@ def _ids_differ(checked: list[Checked]) -> list[Finding]:
     efi = [one.image for one in checked if one.image.is_efi]
     different = [image for image in efi[1:] if (image.vendor, image.devices) != (efi[0].vendor, efi[0].devices)]
     return [Finding(image.offset, f"names {_named(image)}, the first image {_named(efi[0])}") for image in different]
+
+
+def _pcir_lengths(checked: list[Checked]) -> list[Finding]:
+    right = {0: layout.PCIR_SIZE_23, 3: layout.PCIR_SIZE_3}
+    return [
+        Finding(
+            one.image.offset + one.image.pcir_offset + layout.PCIR_LENGTH,
+            f"the PCIR says that it has {one.image.pcir_length} bytes, revision {one.image.pcir_revision} has {size}",
+        )
+        for one in checked
+        if (size := right.get(one.image.pcir_revision)) and one.image.pcir_length != size
+    ]
 
 
 def _named(image: rominfo.Image) -> str:

@@ -146,6 +146,18 @@ def test_device_list(driver: bytes) -> None:
     assert "8086:9bc4" in wrong(rom, ((0x8086, 0x9BC4),))
     endless = broken(rom, 0x38, b"\x11\x11" * ((len(rom) - 0x38) // 2))
     assert "wanted" in wrong(endless)
+    assert "runs into the driver" in wrong(broken(rom, 0x24, b"\x00\x03"), ())
+    assert "runs into the driver" in wrong(broken(rom, 0x3C, b"\x01\x01"), ())
+
+
+@pytest.mark.parametrize(("options", "right"), [(OPTIONS, 28), (dataclasses.replace(OPTIONS, pci23=True), 24)])
+def test_a_wrong_pcir_length_is_warned_about(driver: bytes, options: build.Options, right: int) -> None:
+    rom = build.rom((driver,), options)
+    assert rom[0x26] == right
+    report = verify.verify(broken(rom, 0x26, b"\0\0"), WANTED)
+    assert report.good
+    assert f"has 0 bytes, revision {0 if right == 24 else 3} has {right}" in report.warnings[0].text
+    assert report.warnings[0].offset == 0x26
 
 
 def test_driver_of_another_generation_is_doubted(driver: bytes) -> None:
