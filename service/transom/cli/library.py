@@ -70,7 +70,9 @@ def show(id: str, output: pathlib.Path | None, as_json: bool, server: str | None
 @click.argument("source", metavar="FILE|URL")
 @click.option("--sha256", default="", help="What it must hash to; a URL needs it.")
 @click.option("--device", "devices", type=rom.Device(), multiple=True, help="Build a ROM for it; repeatable.")
-@click.option("--driver", default="", metavar="NAME|GUID", help="Take this driver out of the firmware, not the GOP.")
+@click.option(
+    "--driver", default="", metavar="NAME|GUID|SHA256", help="Take this driver out of the firmware, not the GOP."
+)
 @click.option("--compress", is_flag=True, help="Compress the drivers (EFI 1.1).")
 @click.option("--pci23", is_flag=True, help="Write the PCI 2.3 form of the headers.")
 @click.option("--class-code", type=rom.Hex(), default=0, help="PCI class code, 000000 unless given.")

@@ -101,7 +101,9 @@ def inspect(file: pathlib.Path, tree: bool, as_json: bool) -> None:
     "--with", "helpers", type=_FILE, multiple=True, help="A driver to add behind, such as PlatformGopPolicy.efi."
 )
 @click.option("--legacy", type=_FILE, help="A legacy (type 0) vBIOS to put in front.")
-@click.option("--driver", default="", metavar="NAME|GUID", help="Take this driver out of the firmware, not the GOP.")
+@click.option(
+    "--driver", default="", metavar="NAME|GUID|SHA256", help="Take this driver out of the firmware, not the GOP."
+)
 @click.option("--compress", is_flag=True, help="Compress the drivers (EFI 1.1).")
 @click.option("--pci23", is_flag=True, help="Write the PCI 2.3 form of the headers.")
 @click.option("--class-code", type=Hex(), default=0, help="PCI class code, 000000 unless given.")

@@ -6,6 +6,7 @@ import io
 import zlib
 from typing import TYPE_CHECKING
 
+from transom import errors
 from transom.rom import budget as budgets
 from transom.rom import parts, span, tree
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from transom.rom import reader as readers
 
 _ENCRYPTED = 1
+_METHODS = (0, 8)  # stored and deflated: Python unpacks bzip2 and LZMA with no bound on what one step gives
 _STEP = 1 << 20
 _SMALLEST = 512  # nothing shorter holds firmware
 
@@ -47,7 +49,17 @@ def _entry(reader: readers.Reader, area: parts.Area, archive: zipfile.ZipFile, e
         return tree.Node("encrypted entry", name, entry.header_offset, entry.file_size)
     if name.startswith(("/", "\\")) or ".." in name:
         reader.problem(tree.Level.NOTE, f"zip entry {name} has a path that leads outside", area, entry.header_offset)
-    data = _contents(reader.budget, archive, entry)
+    if entry.compress_type not in _METHODS:
+        text = f"zip entry {name} is packed by method {entry.compress_type}: unpack it first, then give the BIOS file"
+        reader.problem(tree.Level.UNREAD, text, area, entry.header_offset)
+        return tree.Node("unread entry", name, entry.header_offset, entry.file_size)
+    try:
+        data = _contents(reader.budget, archive, entry)
+    except budgets.LimitError:
+        raise
+    except errors.RomError as wrong:
+        reader.problem(tree.Level.DAMAGE, f"zip entry {name}: {span.reason(wrong)}", area, entry.header_offset)
+        return tree.Node("unread entry", name, entry.header_offset, entry.file_size)
     return tree.Node("entry", name, entry.header_offset, len(data), reader.buffer(data, area, name))
 
 

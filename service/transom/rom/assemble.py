@@ -96,7 +96,7 @@ def _choice(found: contents.Contents, request: Request, *, helper: bool) -> choo
         return choose.named(found, request.driver)
     if not intel:
         raise errors.RomError(
-            "only Intel's GOP driver is looked for in firmware", hint="name the driver: --driver NAME|GUID"
+            "only Intel's GOP driver is looked for in firmware", hint="name the driver: --driver NAME|GUID|SHA256"
         )
     return choose.gop_for(found, intel)
 

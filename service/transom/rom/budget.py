@@ -23,9 +23,10 @@ class Budget:
         self._depth = depth
 
     def expand(self, size: int, offset: int) -> int:
-        """Take ``size`` bytes for a part about to be expanded; gives ``size`` back."""
+        """Take ``size`` bytes for a part about to be expanded; gives ``size`` back. A part that announces more than one may
+        become is not expanded and costs nothing: what stands beside it can still be read."""
         if size > self.one:
-            raise LimitError(f"a part would expand to {size} bytes, more than {self.one}", offset=offset)
+            raise errors.RomError(f"a part would expand to {size} bytes, more than {self.one}", offset=offset)
         if size > self.left:
             raise LimitError(f"parts would expand by {size} bytes more, {self.left} are left", offset=offset)
         self.left -= size

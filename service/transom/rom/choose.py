@@ -10,6 +10,11 @@ from transom.rom import reader as readers
 
 _DRIVER_SUBSYSTEMS = {pe.SUBSYSTEMS[number] for number in pe.DRIVERS}
 
+_LOOSE = {
+    readers.STRAY: "it lies outside any file of the firmware",
+    readers.STRAY_ROM: "it lies in an option ROM in raw data",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
@@ -37,8 +42,8 @@ def from_file(found: contents.Contents, devices: tuple[int, ...]) -> Choice:
 
 
 def named(found: contents.Contents, name: str) -> Choice:
-    """The driver of that name or file GUID; only the input read with ``wanted=name`` holds its bytes."""
-    same = [driver for driver in found.drivers if name.lower() in (driver.name.lower(), driver.guid)]
+    """The driver of that name, file GUID or beginning of its SHA-256; only the input read with ``wanted=name`` holds its bytes."""
+    same = [driver for driver in found.drivers if readers.bears(driver, name.lower())]
     if not same:
         raise errors.RomError(f"no driver {name} here", hint=_absence(found))
     fit = _usable(same)
@@ -47,9 +52,15 @@ def named(found: contents.Contents, name: str) -> Choice:
     different = {driver.sha256 for driver in fit}
     if len(different) > 1:
         raise errors.RomError(
-            f"{len(different)} different drivers bear the name {name}: {_listed(fit)}", hint="give the GUID"
+            f"{len(different)} different drivers bear the name {name}: {_listed(fit)}", hint=_telling(fit)
         )
     return Choice(fit[0], fit[0].warnings)
+
+
+def _telling(drivers: list[tree.Driver]) -> str:
+    """How to name one of drivers that share a name, and perhaps a GUID."""
+    said = {driver.sha256: f"{driver.sha256[:12]} ({driver.guid})" for driver in drivers}
+    return f"give the beginning of its SHA-256: {', '.join(said.values())}"
 
 
 def gop_for(found: contents.Contents, devices: tuple[int, ...]) -> Choice:
@@ -103,9 +114,9 @@ def _same_generation(facts: gop.Gop, device: int) -> bool:
 
 
 def _newest(drivers: list[tree.Driver], warnings: tuple[str, ...]) -> Choice:
-    best = max(drivers, key=lambda driver: (driver.form != readers.STRAY, _version(driver.gop)))
+    best = max(drivers, key=lambda driver: (driver.form not in readers.LOOSE, _version(driver.gop)))
     others = [f"another driver serves it too: {_one(driver)}" for driver in drivers if driver is not best]
-    stray = ["it lies outside any file of the firmware: no checksum covers it"] if best.form == readers.STRAY else []
+    stray = [f"{_LOOSE[best.form]}: no checksum covers it"] if best.form in readers.LOOSE else []
     return Choice(best, (*best.warnings, *warnings, *stray, *others))
 
 

@@ -42,6 +42,21 @@ def lzma_alone(part: span.Span, budget: budgets.Budget) -> Buffer:
         raise errors.RomError(f"LZMA data is corrupt ({cause})", offset=part.start) from cause
 
 
+def lzma_or_intel(part: span.Span, budget: budgets.Budget) -> Buffer:
+    """LZMA, or Intel's variant of it, which has the header of a section in front: 3 bytes of size, 1 of type."""
+    headed = len(part) > 4 and part.uint(0, 3) == len(part)
+    first, second = (part.sub(4), part) if headed else (part, part.sub(min(4, len(part))))
+    try:
+        return lzma_alone(first, budget)
+    except budgets.LimitError:
+        raise
+    except errors.RomError as wrong:
+        try:
+            return lzma_alone(second, budget)
+        except errors.RomError:
+            raise wrong from None
+
+
 def lzma_f86(part: span.Span, budget: budgets.Budget) -> Buffer:
     """LZMA, then the x86 filter. liblzma runs the filter only in a chain, and its LZMA1 does not flush the filter without
     an end mark; so the plain bytes go through it framed as uncompressed LZMA2."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from transom import errors
 from transom.rom import budget as budgets
-from transom.rom import codec, parts, raw, reader, rominfo, span, tree, vbt
+from transom.rom import raw, reader, rominfo, span, tree, vbt
 
 LARGEST = 128 * budgets.MIB  # the largest input taken; SPI flash ends at 64 MiB
 
@@ -29,8 +29,12 @@ class Contents:
 
     @property
     def gops(self) -> tuple[tree.Driver, ...]:
-        """Intel GOP drivers, each of different bytes once."""
-        return tuple({driver.sha256: driver for driver in reversed(self.drivers) if driver.gop}.values())[::-1]
+        """Intel GOP drivers, each of different bytes once: of equal ones the undamaged, then one that structures announce."""
+        best: dict[str, tree.Driver] = {}
+        for driver in self.drivers:
+            if driver.gop and _trust(driver) > _trust(best.get(driver.sha256)):
+                best[driver.sha256] = driver
+        return tuple(best.values())
 
     def at_level(self, level: tree.Level) -> tuple[tree.Problem, ...]:
         return tuple(problem for problem in self.problems if problem.level is level)
@@ -42,7 +46,8 @@ class Contents:
 
 
 def read(data: bytes, *, wanted: str = "", budget: budgets.Budget | None = None) -> Contents:
-    """Read an input. ``wanted`` (a name or GUID) has that driver's bytes kept, beside those of GOP drivers.
+    """Read an input. ``wanted`` (a name, GUID or the beginning of a SHA-256) has that driver's bytes kept too, as those of
+    GOP drivers are.
 
     Raises ``budget.LimitError`` when reading on would cost more than the budget; other faults are ``problems``.
     """
@@ -64,8 +69,14 @@ def read(data: bytes, *, wanted: str = "", budget: budgets.Budget | None = None)
         vbts=_once(one.vbts),
         images=tuple(one.images),
         problems=tuple(one.problems),
-        fsp=one.fsp,
+        fsp=one.fsp and not one.dxe,
     )
+
+
+def _trust(driver: tree.Driver | None) -> tuple[bool, bool, bool]:
+    if driver is None:
+        return (False, False, False)
+    return (True, not driver.damaged, driver.form not in reader.LOOSE)
 
 
 def _kind(one: reader.Reader, nodes: tuple[tree.Node, ...]) -> str:
@@ -87,22 +98,13 @@ def _rom(one: reader.Reader, data: bytes) -> tuple[tree.Node, ...]:
             one.images.append(image)
             nodes.append(tree.Node("ROM image", "EFI" if image.is_efi else "legacy", image.offset, image.size))
             if image.is_efi:
-                _driver(one, area, image)
+                one.rom_image(area, image, "ROM image")
     except budgets.LimitError:
         raise
     except errors.RomError as wrong:
         one.problem(tree.Level.DAMAGE, span.reason(wrong), area, wrong.offset or 0)
     one.vbts.extend(vbt.find(area.whole))
     return tuple(nodes)
-
-
-def _driver(one: reader.Reader, area: parts.Area, image: rominfo.Image) -> None:
-    unit, body = parts.Unit(), rominfo.body(area.whole, image)
-    if image.compression:
-        plain = codec.efi_or_tiano(body, one.budget, lambda data: int(data.startswith(b"MZ")))
-        body, area = span.Span.of(plain), one.enter(plain, area, f"image at 0x{image.offset:X}")
-    one.program(body, "ROM image", unit, area)
-    one.finish(unit, area)
 
 
 def _once(tables: Iterable[vbt.Vbt]) -> tuple[vbt.Vbt, ...]:

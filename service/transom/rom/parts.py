@@ -28,3 +28,4 @@ class Unit:
     name: str = ""
     damaged: str = ""
     programs: list[tuple[span.Span, str]] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)

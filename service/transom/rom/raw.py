@@ -6,7 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from transom import errors
-from transom.rom import archive, budget, capsule, codec, flash, guids, layout, parts, pe, span, tree, vendor, volume
+from transom.rom import (
+    archive,
+    budget,
+    capsule,
+    codec,
+    flash,
+    guids,
+    layout,
+    parts,
+    pe,
+    section,
+    span,
+    tree,
+    vendor,
+    volume,
+)
 
 if TYPE_CHECKING:
     from transom.rom import reader as readers
@@ -61,6 +76,8 @@ def file_body(
         return ()
     # an FSP starts with its header, as a section inside a raw file
     reader.fsp = reader.fsp or body.startswith(b"FSPH", 4)
+    if section.is_stream(body):
+        return section.read(reader, area, unit, body, depth)
     return scan(reader, area, body, depth, quiet=True)
 
 

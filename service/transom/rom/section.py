@@ -52,8 +52,11 @@ def read(
         if size < header or at + size > len(part):
             if not part.sub(at).blank():
                 text = f"a section announces {size} bytes, {len(part) - at} are left"
-                unit.damaged = unit.damaged or text
                 reader.problem(tree.Level.DAMAGE, text, area, part.start + at)
+                if unit.programs:  # those stand complete in front of it
+                    unit.warnings.append(f"behind it in its file {text}")
+                else:
+                    unit.damaged = unit.damaged or text
             break
         nodes.append(_one(reader, area, unit, part.sub(at, size), header, depth))
         at += -(-size // 4) * 4
@@ -63,7 +66,12 @@ def read(
 def rate(data: bytes | bytearray) -> int:
     """How far bytes look like sections: the number of sections in a row, more when they end with the bytes. Tells EFI 1.1
     from Tiano, whose streams look alike."""
-    part, at, count = span.Span.of(data), 0, 0
+    return rate_of(span.Span.of(data))
+
+
+def rate_of(part: span.Span) -> int:
+    """As ``rate``, without a copy."""
+    at, count = 0, 0
     while at + 4 <= len(part):
         size, header = _extent(part, at)
         if size < header or at + size > len(part) or not (part.u8(at + 3) in _NAMES or part.u8(at + 3) in _VENDORS):
@@ -71,6 +79,11 @@ def rate(data: bytes | bytearray) -> int:
         count += 1
         at += -(-size // 4) * 4
     return count + _WHOLE if count else 0
+
+
+def is_stream(part: span.Span) -> bool:
+    """Whether bytes are sections from the first to the last: OEM and raw files, and raw sections, hold them too."""
+    return rate_of(part) >= _WHOLE
 
 
 def _extent(part: span.Span, at: int) -> tuple[int, int]:
@@ -116,13 +129,16 @@ def _data(
     if raw.is_program(body):
         reader.program(body, _NAMES[kind], unit, area)
         return label, ()
+    if is_stream(body):
+        return label, read(reader, area, unit, body, depth + 1)
     return label, raw.scan(reader, area, body, depth + 1, quiet=True)
 
 
 def _compressed(
     reader: readers.Reader, area: parts.Area, unit: parts.Unit, body: span.Span, depth: int
 ) -> tuple[str, tuple[tree.Node, ...]]:
-    """EFI_SECTION_COMPRESSION: u32 original size, u8 type (0 stored, 1 EFI or Tiano, 2 LZMA), data."""
+    """EFI_SECTION_COMPRESSION: u32 original size, u8 type (0 stored, 1 EFI or Tiano, 2 LZMA; 0x86, LZMA with the
+    x86 filter, is a vendor's), data."""
     if len(body) < 5:
         return "empty", ()
     kind, packed = body.u8(4), body.sub(5)
@@ -133,7 +149,9 @@ def _compressed(
             reader, area, unit, packed, "EFI 1.1", lambda p, b: codec.efi_or_tiano(p, b, rate)
         )
     if kind == 2:
-        return "LZMA", _open(reader, area, unit, packed, "LZMA", codec.lzma_alone)
+        return "LZMA", _open(reader, area, unit, packed, "LZMA", codec.lzma_or_intel)
+    if kind == 0x86:
+        return "LZMA with x86 filter", _open(reader, area, unit, packed, "LZMA with x86 filter", codec.lzma_f86)
     reader.problem(tree.Level.UNREAD, f"compression type {kind} is unknown", area, body.start)
     return f"type {kind}", ()
 
@@ -155,7 +173,7 @@ def _guided(
         return name, _open(reader, area, unit, packed, unpack[0], unpack[1])
     if guid == guids.CRC32:
         _check_crc(reader, area, unit, whole, header, packed)
-    elif whole.u16(header + 18) & _PROCESSING_REQUIRED and rate(packed.cut()) < _WHOLE:
+    elif whole.u16(header + 18) & _PROCESSING_REQUIRED and not is_stream(packed):
         reader.problem(tree.Level.UNREAD, f"a section in the form {guid} is not unpacked here", area, whole.start)
         return name, ()
     return name, read(reader, area, unit, packed, depth + 1)

@@ -18,6 +18,7 @@ _FILE_HEADER, _LARGE_HEADER = 24, 32
 _LARGE, _CHECKED = 0x01, 0x40
 _RAW, _PAD = 0x01, 0xF0
 _DELETED = 0x10  # in the state byte, once its polarity is undone
+_DXE = (0x05, 0x07, 0x0C)
 _TYPES = {
     0x01: "raw",
     0x02: "freeform",
@@ -123,16 +124,18 @@ def _file(
     unit = parts.Unit(guid=guids.text(whole.cut(0, 16)))
     state = whole.u8(23) ^ (0xFF if header.polarity else 0)
     if state & _DELETED:
+        area.programs.append((whole.start, whole.end))  # nothing in it is to be found as stray
         return tree.Node("deleted file", unit.guid, whole.start, len(whole))
     unit.damaged = _wrong_checksum(whole, start, header)
     if unit.damaged and kind != _PAD:
         reader.problem(tree.Level.DAMAGE, f"file {unit.guid}: {unit.damaged}", area, whole.start)
     if kind == _PAD:
         children = () if body.blank() else raw.scan(reader, area, body, depth + 1, quiet=True)
-    elif kind == _RAW or kind not in _TYPES:
+    elif kind == _RAW or (kind not in _TYPES and not section.is_stream(body)):
         children = raw.file_body(reader, area, unit, body, depth + 1)
     else:
         children = section.read(reader, area, unit, body, depth + 1)
+    reader.dxe = reader.dxe or (kind in _DXE and bool(unit.programs))
     reader.finish(unit, area)
     label = unit.name or guids.NAMES.get(unit.guid, "")
     return tree.Node(

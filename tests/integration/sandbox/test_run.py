@@ -85,8 +85,12 @@ def test_a_fault_carries_its_offset_once(tmp_path: pathlib.Path) -> None:
 def test_bomb_is_refused_by_the_budget(make: types.ModuleType, tmp_path: pathlib.Path) -> None:
     bomb = make.volume(make.file(make.guided(make.LZMA, make.lzma_alone(bytes(1000), announce=7 << 30))))
     (tmp_path / "bomb").write_bytes(bomb)
-    with pytest.raises(errors.RomError, match="would expand to"):
-        run.run("inspect", (run.Input(tmp_path / "bomb"),))
+    found = run.run("inspect", (run.Input(tmp_path / "bomb"),)).result
+    assert not found["whole"]
+    assert "would expand to" in found["problems"][0]["text"]
+    with pytest.raises(errors.RomError, match="no Intel GOP driver here") as told:
+        build(run.Input(tmp_path / "bomb"))
+    assert "would expand to" in told.value.hint
 
 
 def test_memory_is_limited(make: types.ModuleType, tmp_path: pathlib.Path) -> None:
