@@ -20,6 +20,8 @@ Config = Mapping[str, str]
 Wants = Mapping[str, wish.Want]
 MARKS = frozenset({"description", "tags"})
 """The keys that carry our mark; the rest of what stands in them is the user's."""
+_LONGEST_NOTE = 8192
+"""Characters of a description (qemu-server 9.2.6, ``maxLength``)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,6 +268,10 @@ def _change(desk: Desk, vm: Present) -> Draft:
         )
         if unmarked and not desk.node.access.has_ssh:
             draft.findings.append(keys.unseen(vm.vmid))
+        draft.findings.extend(filter(None, [_too_long(vm, changes.get("description"))]))
+    if changes and not vm.running:  # PVE applies what is pending of a stopped VM with whatever is written next
+        theirs = _pending(vm) - action.revert.keys() - _named(desk, vm, changes.keys())
+        draft.findings.extend([_comes_along(vm, sorted(theirs), "change")] if theirs else [])
     if vm.running:
         _restart(desk, vm, changes.keys() - action.revert.keys(), draft, reverted=action.revert.keys())
     return draft
@@ -324,8 +330,8 @@ def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, revert
     """What a running VM still lacks, or may lack after the change, until it is restarted. Pending changes of keys that no document
     names are somebody else's; a restart brings them into effect too."""
     current, persisted = vm.conf.current(), vm.persisted
-    ours = {*vm.wants, *changed} | {path.removeprefix(f"{vm.subject}/") for path in desk.ledger}
-    pending = {key for key in {*current, *persisted} if current.get(key) != persisted.get(key)} - reverted
+    ours = _named(desk, vm, changed)
+    pending = _pending(vm) - reverted
     for key in sorted(pending & ours):
         draft.drifts.append(
             model.Drift(
@@ -341,14 +347,40 @@ def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, revert
     if needed:
         draft.actions.append(acts.RestartGuest(vm.vmid, tuple(needed)))
         if pending - ours:
-            draft.findings.append(_comes_along(vm, sorted(pending - ours)))
+            draft.findings.append(_comes_along(vm, sorted(pending - ours), "restart"))
 
 
-def _comes_along(vm: Present, others: Sequence[str]) -> model.Finding:
+def _pending(vm: Present) -> set[str]:
+    current, persisted = vm.conf.current(), vm.persisted
+    return {key for key in {*current, *persisted} if current.get(key) != persisted.get(key)}
+
+
+def _named(desk: Desk, vm: Present, changed: Set[str]) -> set[str]:
+    """The keys that documents name, or named once."""
+    return {*vm.wants, *changed} | {path.removeprefix(f"{vm.subject}/") for path in desk.ledger}
+
+
+def _too_long(vm: Present, note: str | None) -> model.Finding | None:
+    """PVE counts our mark too."""
+    over = len(note or "") - _LONGEST_NOTE
+    if over <= 0:
+        return None
+    return model.Finding(
+        id="vm-note-too-long",
+        subject=f"VM {vm.vmid}",
+        summary=f"the description with Transom's mark is {over} characters longer than PVE takes ({_LONGEST_NOTE})",
+        remedy=f"Shorten the VM's notes, or the document's description, by {over} characters.",
+        who=model.Who.REFUSE,
+        evidence=(model.Evidence(f"VM {vm.vmid} description", f"{len(note or '')} characters"),),
+        holds=True,
+    )
+
+
+def _comes_along(vm: Present, others: Sequence[str], what: str) -> model.Finding:
     return model.Finding(
         id="pending-comes-along",
         subject=f"VM {vm.vmid}",
-        summary=f"the restart also brings {', '.join(others)} into effect, which somebody else has left pending",
+        summary=f"the {what} also brings {', '.join(others)} into effect, which somebody else has left pending",
         remedy=f"Take it back first if it is not meant: qm set {vm.vmid} --revert {','.join(others)}.",
         who=model.Who.REPORT,
         evidence=tuple(

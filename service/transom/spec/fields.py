@@ -162,6 +162,11 @@ def _unlisted(key: str) -> str:
     return key
 
 
+def digits(value: Any) -> Any:
+    """A whole number as text, for fields that also take others."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _flag(value: Any) -> Any:
     """PVE writes its switches ``1`` and ``0``."""
     return str(int(value)) if isinstance(value, bool) else value

@@ -31,7 +31,7 @@ Volume = Annotated[
         "local:iso/virtio-win.iso",
     ),
 ]
-Size = Annotated[str, fields.Form("^[1-9][0-9]{0,5}[GT]$", "a size in whole GiB or TiB", "32G")]
+Size = Annotated[str, fields.Form("^[1-9][0-9]{0,5}[MGT]$", "a size in whole MiB, GiB or TiB", "32G")]
 Mac = Annotated[
     str,
     fields.Form(
@@ -40,6 +40,12 @@ Mac = Annotated[
         "BC:24:11:2A:0F:01",
         fold=str.upper,
     ),
+]
+Rate = Annotated[
+    str,
+    pydantic.BeforeValidator(fields.digits),
+    fields.Form(r"^(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,3})?$", "a rate in megabytes per second", "12.5"),
+    pydantic.WithJsonSchema({"type": ["string", "integer"], "pattern": r"^(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,3})?$"}),
 ]
 Bridge = Annotated[str, fields.Form("^[A-Za-z][A-Za-z0-9_.-]{0,14}$", "a bridge's name", "vmbr0")]
 UsbDevice = Annotated[
@@ -96,16 +102,19 @@ class Disk(base.Base):
     ssd: fields.Switch | None = None
     discard: fields.Switch | None = None
     cache: Literal["none", "writethrough", "writeback", "unsafe", "directsync"] | None = None
+    aio: Literal["native", "threads", "io_uring"] | None = None
+    backup: fields.Switch | None = None
 
 
 class Nic(base.Base):
     """One network device. Without ``mac`` PVE chooses one, which is kept."""
 
     model: NicModel
-    bridge: Bridge
+    bridge: Bridge | None = None
     mac: Mac | None = None
     firewall: fields.Switch | None = None
     tag: Annotated[fields.Whole, pydantic.Field(ge=1, le=4094)] | None = None
+    rate: Rate | None = None
 
 
 class Hardware(base.Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator
 
 from transom.spec import documents
@@ -12,6 +13,9 @@ _PLAIN = (
     "scsihw", "tablet", "onboot", "protection",
 )  # fmt: skip
 """Fields that are called and valued in PVE as they are here."""
+
+
+_GIB = {"M": decimal.Decimal(1) / 1024, "G": decimal.Decimal(1), "T": decimal.Decimal(1024)}
 
 
 def hardware(wanted: parts.Hardware) -> dict[str, str]:
@@ -29,12 +33,16 @@ def hardware(wanted: parts.Hardware) -> dict[str, str]:
 
 def disk(wanted: parts.Disk) -> str:
     """In the form that makes it: ``local-lvm:32,iothread=1,ssd=1``, the size in GiB whatever the storage."""
-    number, unit = int(wanted.size[:-1]), wanted.size[-1]
-    head = f"{wanted.storage}:{number * 1024 if unit == 'T' else number}"
+    gib = decimal.Decimal(int(wanted.size[:-1])) * _GIB[wanted.size[-1]]
+    head = f"{wanted.storage}:{gib.normalize():f}"
     return ",".join([head, *_disk_options(wanted)])
 
 
 def _disk_options(wanted: parts.Disk) -> Iterator[str]:
+    if wanted.aio is not None:
+        yield f"aio={wanted.aio}"
+    if wanted.backup is not None:
+        yield f"backup={_scalar(wanted.backup)}"
     if wanted.cache is not None:
         yield f"cache={wanted.cache}"
     if wanted.discard is not None:
@@ -47,9 +55,13 @@ def _disk_options(wanted: parts.Disk) -> Iterator[str]:
 
 def nic(wanted: parts.Nic) -> str:
     """``virtio=F6:ED:C6:88:12:F6,bridge=vmbr0,firewall=1``; without a MAC ``virtio,bridge=vmbr0``."""
-    options = [f"{wanted.model}={wanted.mac}" if wanted.mac else wanted.model, f"bridge={wanted.bridge}"]
+    options = [f"{wanted.model}={wanted.mac}" if wanted.mac else wanted.model]
+    if wanted.bridge is not None:
+        options.append(f"bridge={wanted.bridge}")
     if wanted.firewall is not None:
         options.append(f"firewall={_scalar(wanted.firewall)}")
+    if wanted.rate is not None:
+        options.append(f"rate={wanted.rate}")
     if wanted.tag is not None:
         options.append(f"tag={wanted.tag}")
     return ",".join(options)

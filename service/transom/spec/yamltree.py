@@ -58,7 +58,7 @@ def read(text: str, name: str) -> tuple[list[Tree], list[problems.Problem]]:
     trees: list[Tree] = []
     try:
         _limits(text)
-        for node in _nodes(text):
+        for node in _without_empty_end(_nodes(text)):
             tree, wrong = _tree(node)
             found += [problems.Problem(name, line, problems.dotted(path), reason) for line, path, reason in wrong]
             if tree is not None:
@@ -69,6 +69,13 @@ def read(text: str, name: str) -> tuple[list[Tree], list[problems.Problem]]:
     if not trees and not found:
         found.append(problems.Problem(name, 0, "", "holds no document"))
     return trees, found
+
+
+def _without_empty_end(nodes: list[yaml.Node | None]) -> list[yaml.Node | None]:
+    """``---`` behind the last document begins one that nobody meant."""
+    last = nodes[-1] if len(nodes) > 1 else None
+    empty = isinstance(last, yaml.ScalarNode) and not last.style and not last.value
+    return nodes[:-1] if empty else nodes
 
 
 def _limits(text: str) -> None:

@@ -136,10 +136,14 @@ def _devices(
         twins = [dev for dev in pci if (dev.id, dev.subsystem) == (one.id, one.subsystem)]
         full = f"{one.id}:{one.subsystem}" if one.subsystem else one.id
         group = f"IOMMU group {one.iommu_group}" if one.iommu_group is not None else "no IOMMU group"
-        says = f"{one.address}, class {one.class_code}, driver {one.driver or 'none'}, {group}"
+        says = f"{one.address}, class {one.class_code}, driver {_driver(one)}, {group}"
         by = maps[0] if maps else ""
         found.append(sheets.Device(name, full, one.address, len(twins) > 1, says, one.address in known, by))
     return tuple(found)
+
+
+def _driver(device: model.PciDevice) -> str:
+    return "not known" if isinstance(device.driver, model.Unknown) else device.driver or "none"
 
 
 def _device_name(device: model.PciDevice) -> str:
