@@ -278,7 +278,7 @@ def test_filter_is_for_known_machines_only() -> None:
 
 def test_no_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     (tmp_path / "x.efi").write_bytes(b"MZ")
-    monkeypatch.setattr(walls.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(walls, "_BUBBLEWRAP", (str(tmp_path / "bwrap"),))
     with pytest.raises(errors.SandboxError, match="apt install bubblewrap") as wrong:
         run.run("inspect", (run.Input(tmp_path / "x.efi"),))
     assert wrong.value.stage == "walls"
