@@ -32,7 +32,7 @@ def status(daemon: client.Client, as_json: bool) -> None:
         return
     paused, tripped = said["paused"], said["fleet_drift"]
     click.echo(f"daemon at {daemon.url}, fleet {said['fleet']}")
-    click.echo(f"paused by {paused['by']} since {_when(paused['at'])}: {paused['reason']}" if paused else "not paused")
+    click.echo(_paused(paused) if paused else "not paused")
     if tripped:
         click.echo(f"HELD: {', '.join(tripped)} newly differ all at once; `transom resume` when that is right")
     for node in nodes:
@@ -43,6 +43,10 @@ def status(daemon: client.Client, as_json: bool) -> None:
         click.echo(_operation_line(operation))
     for node, seconds in said["under_way"].items():
         click.echo(f"at work on {node} for {seconds:.0f} s")
+
+
+def _paused(pause: dict[str, Any]) -> str:
+    return f"paused by {pause['by']} since {_when(pause['at'])}: {pause['reason']}; `transom resume` goes on"
 
 
 def _operation_line(operation: dict[str, Any]) -> str:

@@ -207,9 +207,10 @@ def _rewritten(path: str, document: str, recent: Sequence[Applied], seen: tuple[
     return model.Finding(
         id="fighting",
         subject=path,
-        summary=f"put right {len(recent)} times within 24 hours and different again, so something rewrites it ({who})",
+        summary=f"put right {len(recent)} times within 24 hours and different again, so something rewrites it ({who}); when "
+        f"that is over, `transom resume` goes on",
         remedy=f"Stop what rewrites it, or take it out of {document or 'the documents'}. "
-        f"Held until {until:%Y-%m-%d %H:%M} UTC.",
+        f"Held until {until:%Y-%m-%d %H:%M} UTC, or `transom resume`.",
         who=model.Who.REPORT,
         evidence=(
             *seen,

@@ -169,6 +169,10 @@ class DriftRow:
     seen: float
     detail: Mapping[str, Any]
     """The ``model.Drift`` or ``model.Finding`` as JSON."""
+    state: str = "unknown"
+    """How the node stands, as in ``NodeRow``."""
+    reason: str = ""
+    """Why the node is not put right, or what is about to put it right."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -235,8 +235,12 @@ class Keeper:
         return backend.VmRow(guest.name, node.name, file.vmid, state.status if state else "unknown", guest.recipe)
 
     def drift(self, node: str = "") -> list[backend.DriftRow]:
-        rows = self._store.drift.all(node)
-        return [backend.DriftRow(one.node, one.kind, one.key, one.since, one.seen, one.detail) for one in rows]
+        nodes = self._store.nodes.all()
+        rows = ((one, nodes.get(one.node) or records.Node(one.node)) for one in self._store.drift.all(node))
+        return [
+            backend.DriftRow(one.node, one.kind, one.key, one.since, one.seen, one.detail, at.state, at.reason)
+            for one, at in rows
+        ]
 
     def scan(self, node: str, *, by: str) -> None:
         """Look at the node, or at all when the name is empty, as soon as may be. Rejected when nobody declares it."""

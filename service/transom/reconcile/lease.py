@@ -137,7 +137,7 @@ def finding(found: Found) -> model.Finding:
         summary=f"another daemon holds this node: {found.reason}",
         remedy=f"Release the node there; when that daemon is gone for good, remove {PATH} on the node."
         if foreign
-        else "Stop the other one. When only this one is left: transom resume.",
+        else "Stop the other one. When only this one is left, `transom resume` goes on.",
         who=model.Who.REFUSE,
         evidence=(model.Evidence(PATH, json.dumps(model.to_json(found.lease)) if found.lease else "not understood"),),
         holds=True,

@@ -229,7 +229,8 @@ class Turns:
         if plan.empty:
             return decision
         if not one.lease.mine:
-            return policy.Hold(f"not ours to change: {one.lease.reason}", (lease.finding(one.lease),))
+            found = lease.finding(one.lease)
+            return policy.Hold(f"not ours to change: {one.lease.reason}. {found.remedy}", (found,))
         if one.not_renewed:
             return policy.Hold(one.not_renewed, (lease.not_renewed(one.not_renewed),))
         if rejected := tools.desk.rejected(plan.hash):

@@ -21,6 +21,10 @@ class Row(Protocol):
     def since(self) -> float: ...
     @property
     def detail(self) -> Mapping[str, Any]: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
 
 
 def text(rows: Sequence[Row], *, now: float) -> str:
@@ -30,7 +34,14 @@ def text(rows: Sequence[Row], *, now: float) -> str:
     return "".join(f"{line}\n" for node, found in _by_node(rows) for line in (node, *_lines(found, now)))
 
 
+def _stands(found: Sequence[Row]) -> Iterator[str]:
+    """Why the node is not put right, on a line of its own; nothing where nobody can say more than that it differs."""
+    if found[0].reason:
+        yield f"{found[0].state}: {found[0].reason}"
+
+
 def _lines(rows: list[Row], now: float) -> Iterator[str]:
+    yield from (f"  {line}" for line in _stands(rows))
     for row in rows:
         yield f"  {row.kind:7} {_what(row)}  (for {_age(now - row.since)})"
         yield from (f"          {line}" for line in _why(row))
@@ -44,6 +55,7 @@ def markdown(rows: Sequence[Row], *, now: float) -> str:
     parts = [head]
     for node, found in _by_node(rows):
         parts.append(f"\n## {_escaped(node)}\n\n")
+        parts += [f"{_escaped(line)}\n\n" for line in _stands(found)]
         for row in found:
             parts.append(f"- **{row.kind}** {_escaped(_what(row))}, since {_when(row.since)}\n")
             parts += [f"  - {_escaped(line)}\n" for line in _why(row)]

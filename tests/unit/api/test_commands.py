@@ -183,3 +183,17 @@ def test_what_is_not_there_and_what_contradicts_itself_have_their_exit_codes(api
     done = command("drift", "--markdown", "--json")
     assert "give one of them" in done.stderr
     assert "transom node ls" in command("node", "show", "nope").stderr
+
+
+def test_what_stands_still_says_what_makes_it_go_on(api, command, monkeypatch):
+    api.provision()
+    monkeypatch.setattr(api.daemon, "nodes", list)
+    command("pause", "--reason", "look")
+    assert "look; `transom resume` goes on" in command("status").stdout
+    (row,) = api.daemon.drift()
+    rejected = dataclasses.replace(row, state="held", reason="rejected by eve: not now")
+    monkeypatch.setattr(api.daemon, "drift", lambda _="": [rejected])
+    assert "  held: rejected by eve: not now\n" in command("drift").stdout
+    assert "\nheld: rejected by eve: not now\n" in command("drift", "--markdown").stdout
+    (said,) = json.loads(command("drift", "--json").stdout)
+    assert (said["state"], said["reason"]) == ("held", "rejected by eve: not now")

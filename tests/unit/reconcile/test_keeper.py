@@ -130,7 +130,10 @@ def test_the_third_time_within_a_day_is_held_until_somebody_says_so(tools):
     node.set(100, memory="512")
     keeper.scan("pve1", **BY)
     tools.until(lambda: keeper.nodes()[0].state == "held")
-    assert "fighting" in keeper.nodes()[0].reason
+    (row,) = keeper.drift()
+    assert (row.state, row.reason) == ("held", keeper.nodes()[0].reason)
+    assert "fighting: put right 2 times" in row.reason
+    assert "`transom resume`" in row.reason
     assert node.get(100, "memory") == "512"
     keeper.resume(**BY)
     tools.until(lambda: node.get(100, "memory") == "2048")

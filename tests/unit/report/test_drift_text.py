@@ -23,7 +23,7 @@ FINDING = {
     "evidence": [{"source": "/proc/cmdline", "says": "pcie_acs\n_override"}],
 }
 ROWS = [
-    backend.DriftRow("pve2", "finding", "acs-override pve2", 0.0, 1.0, FINDING),
+    backend.DriftRow("pve2", "finding", "acs-override pve2", 0.0, 1.0, FINDING, "held", "rejected by eve: <not> now"),
     backend.DriftRow("pve1", "drift", "qemu/1/vga", 100.0, 200.0, DRIFT),
 ]
 
@@ -34,6 +34,7 @@ def test_text_is_by_node_with_age_and_reason():
         "  drift   qemu/1/vga: nothing instead of none (persisted, guest-restart)  (for 1 d)",
         "          w",
         "pve2",
+        "  held: rejected by eve: <not> now",
         "  finding [acs-override] isolation is <b>not</b> [real](x)  (for 2 d)",
         "          /proc/cmdline: pcie_acs",
         "_override",
@@ -44,6 +45,7 @@ def test_text_is_by_node_with_age_and_reason():
 def test_markdown_escapes_what_comes_from_nodes():
     report = drift_text.markdown(ROWS, now=DAY)
     assert report.startswith("# Drift at 1970-01-02 00:00:00Z\n\n## pve1\n")
+    assert "## pve2\n\nheld: rejected by eve: \\<not\\> now\n\n- **finding**" in report
     assert "isolation is \\<b\\>not\\</b\\> \\[real\\](x), since 1970-01-01 00:00:00Z" in report
     assert "/proc/cmdline: pcie\\_acs \\_override" in report
 
