@@ -107,8 +107,9 @@ class Service:
 
     def _merged(self, over: Sequence[bundle.Loaded]) -> bundle.Bundle:
         merged = {item.title: item for item in map(bundle.from_plain, self._store.documents())}
+        stored = merged.keys() - {item.title for item in over} if over else ()
         merged |= {item.title: item for item in over}
-        return loader.assemble(merged.values(), loader.shipped_recipes())
+        return loader.assemble(merged.values(), loader.shipped_recipes(), frozenset(stored))
 
     # --- nodes ---
 

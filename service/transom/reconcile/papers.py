@@ -59,8 +59,10 @@ class Papers:
     def merged(self, over: Sequence[bundle.Loaded] = (), without: Collection[str] = ()) -> bundle.Bundle:
         """SpecError with every mistake when the documents do not fit together then."""
         found = {item.title: item for item in map(bundle.from_plain, self._store.documents())}
+        stored = found.keys() - {item.title for item in over} if over else ()
         found |= {item.title: item for item in over}
-        return loader.assemble((item for title, item in found.items() if title not in without), self._shipped)
+        kept = (item for title, item in found.items() if title not in without)
+        return loader.assemble(kept, self._shipped, frozenset(stored))
 
     def parse(self, texts: Sequence[backend.Text]) -> list[bundle.Loaded]:
         """The documents of ``texts``; SpecError with every mistake of all of them, also of what does not fit those stored."""

@@ -120,6 +120,7 @@ def _device(
 
 
 def _claimed_twice(
+    docs: bundle.Bundle,
     claims: Iterable[tuple[object, bundle.Loaded, tuple[str, ...], str]],
 ) -> Iterator[problems.Problem]:
     """Claims are (what, who, at which path, in words); the second and later claimants of one thing are told of the first."""
@@ -127,19 +128,30 @@ def _claimed_twice(
     for what, item, path, words in claims:
         holder, where = first.setdefault(what, (item, path))
         if holder is not item:
-            yield item.problem(path, f"{words} {holder.title} already ({holder.place(*where)})")
+            yield item.problem(path, f"{words} {holder.title} already{_whence(docs, holder, where)}")
+
+
+def _whence(docs: bundle.Bundle, holder: bundle.Loaded, where: tuple[str, ...]) -> str:
+    if holder.title in docs.stored:  # the line that it had may be another document's by now
+        return (
+            f", stored earlier and in no file handed in now; if it is gone or renamed: transom release {holder.title}"
+        )
+    return f" ({holder.place(*where)})"
 
 
 def _hosts_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
     return _claimed_twice(
+        docs,
         (
-            (node.spec.cluster, node.spec.pve_node or item.name),
-            item,
-            ("spec", "pve_node") if node.spec.pve_node else ("metadata", "name"),
-            f"the PVE node {problems.shown(node.spec.pve_node or item.name)} of this cluster is",
-        )
-        for item, node in docs.of(documents.Node).values()
-        if not any(item.hides(*path) for path in (("spec", "cluster"), ("spec", "pve_node"), ("metadata", "name")))
+            (
+                (node.spec.cluster, node.spec.pve_node or item.name),
+                item,
+                ("spec", "pve_node") if node.spec.pve_node else ("metadata", "name"),
+                f"the PVE node {problems.shown(node.spec.pve_node or item.name)} of this cluster is",
+            )
+            for item, node in docs.of(documents.Node).values()
+            if not any(item.hides(*path) for path in (("spec", "cluster"), ("spec", "pve_node"), ("metadata", "name")))
+        ),
     )
 
 
@@ -152,10 +164,18 @@ def _machines_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
         if node.spec.cluster in clusters and not item.hides("spec", "cluster")
     ]
     yield from _claimed_twice(
-        ((node.ssh.address, port), item, ("spec", "ssh", "address"), f"{node.ssh.address} port {port} is the SSH of")
-        for item, node, _, cluster in nodes
-        if node.ssh and not item.touched("spec", "ssh")
-        for port in (node.ssh.port or (cluster.spec.ssh.port if cluster.spec.ssh else 22),)
+        docs,
+        (
+            (
+                (node.ssh.address, port),
+                item,
+                ("spec", "ssh", "address"),
+                f"{node.ssh.address} port {port} is the SSH of",
+            )
+            for item, node, _, cluster in nodes
+            if node.ssh and not item.touched("spec", "ssh")
+            for port in (node.ssh.port or (cluster.spec.ssh.port if cluster.spec.ssh else 22),)
+        ),
     )
     first: dict[tuple[str, str], tuple[bundle.Loaded, str]] = {}
     for item, node, at, cluster in nodes:
@@ -172,14 +192,17 @@ def _machines_twice(docs: bundle.Bundle) -> Iterator[problems.Problem]:
 def _vmids(docs: bundle.Bundle) -> Iterator[problems.Problem]:
     nodes = docs.of(documents.Node)
     return _claimed_twice(
+        docs,
         (
-            (_cluster(*nodes[vm.spec.node]), vm.spec.vmid),
-            item,
-            ("spec", "vmid"),
-            f"{vm.spec.vmid} on this cluster belongs to",
-        )
-        for item, vm in docs.of(documents.VirtualMachine).values()
-        if vm.spec.vmid is not None and vm.spec.node in nodes
+            (
+                (_cluster(*nodes[vm.spec.node]), vm.spec.vmid),
+                item,
+                ("spec", "vmid"),
+                f"{vm.spec.vmid} on this cluster belongs to",
+            )
+            for item, vm in docs.of(documents.VirtualMachine).values()
+            if vm.spec.vmid is not None and vm.spec.node in nodes
+        ),
     )
 
 
@@ -190,14 +213,17 @@ def _cluster(item: bundle.Loaded, node: documents.Node) -> tuple[str, str]:
 
 def _devices(docs: bundle.Bundle) -> Iterator[problems.Problem]:
     return _claimed_twice(
+        docs,
         (
-            (vm.spec.node, vm.spec.device),
-            item,
-            ("spec", "device"),
-            f"{problems.shown(vm.spec.device)} of this node is given to",
-        )
-        for item, vm in docs.of(documents.VirtualMachine).values()
-        if vm.spec.device is not None and not item.hides("spec", "node")
+            (
+                (vm.spec.node, vm.spec.device),
+                item,
+                ("spec", "device"),
+                f"{problems.shown(vm.spec.device)} of this node is given to",
+            )
+            for item, vm in docs.of(documents.VirtualMachine).values()
+            if vm.spec.device is not None and not item.hides("spec", "node")
+        ),
     )
 
 
@@ -209,14 +235,17 @@ def _rom_names(docs: bundle.Bundle) -> Iterator[problems.Problem]:
         if vm.spec.rom in roms
     )
     return _claimed_twice(
+        docs,
         (
-            (node, rom.spec.filename),
-            item,
-            ("spec", "filename"),
-            f"{problems.shown(rom.spec.filename)} on Node {node} is",
-        )
-        for node, item, rom in used
-        if rom.spec.filename is not None
+            (
+                (node, rom.spec.filename),
+                item,
+                ("spec", "filename"),
+                f"{problems.shown(rom.spec.filename)} on Node {node} is",
+            )
+            for node, item, rom in used
+            if rom.spec.filename is not None
+        ),
     )
 
 

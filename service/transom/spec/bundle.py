@@ -79,6 +79,8 @@ class Bundle:
 
     own: tuple[Loaded, ...]
     shipped: tuple[Loaded, ...] = ()
+    stored: frozenset[str] = frozenset()
+    """Titles of those of ``own`` that were stored before, and stand in no file that is handed in now."""
 
     def __iter__(self) -> Iterator[Loaded]:
         yield from self.own

@@ -63,7 +63,7 @@ def parse_together(
     titles = {item.title for item in own}
     rest = [item for item in beside if item.title not in titles]
     broken = frozenset().union(*(scan.broken for _, scan in named))
-    docs = bundle.Bundle((*rest, *own), tuple(shipped))
+    docs = bundle.Bundle((*rest, *own), tuple(shipped), frozenset(item.title for item in rest))
     wrong = [item for _, scan in named for item in scan.wrong] + across.check(docs, broken)
     _refuse(wrong, [name for name, _ in named])
     return own
@@ -78,9 +78,14 @@ def texts(paths: Sequence[pathlib.Path]) -> list[tuple[pathlib.Path, str]]:
     return [(path, text) for path, text in found if isinstance(text, str)]
 
 
-def assemble(own: Iterable[bundle.Loaded], shipped: Iterable[bundle.Loaded]) -> bundle.Bundle:
-    """Documents that were read before (from the store, say) as one bundle; SpecError when they do not fit together."""
-    docs = bundle.Bundle(tuple(own), tuple(shipped))
+def assemble(
+    own: Iterable[bundle.Loaded], shipped: Iterable[bundle.Loaded], stored: frozenset[str] = frozenset()
+) -> bundle.Bundle:
+    """Documents that were read before (from the store, say) as one bundle; SpecError when they do not fit together.
+
+    ``stored``: as in ``Bundle``.
+    """
+    docs = bundle.Bundle(tuple(own), tuple(shipped), stored)
     _refuse(across.check(docs), dict.fromkeys(item.file for item in docs))
     return docs
 

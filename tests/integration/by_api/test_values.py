@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from transom import errors
+
 
 @pytest.mark.parametrize(
     ("raw", "said"),
@@ -77,3 +79,9 @@ def test_a_note_that_our_mark_makes_too_long_holds_the_plan(bench, length, over)
     found = [one for one in bench.plan(take_over=True).findings if one.id == "vm-note-too-long"]
     assert [one.holds for one in found] == ([True] if over else [])
     assert all(f"is {over} characters longer" in one.summary for one in found)
+
+
+def test_a_renamed_document_is_told_the_way_out(bench):
+    bench.put(name="one")
+    with pytest.raises(errors.SpecError, match=r"stored earlier.*transom release VirtualMachine/one"):
+        bench.put(name="two")

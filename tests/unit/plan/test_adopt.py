@@ -285,3 +285,11 @@ def test_every_value_is_said_with_the_same_meaning_or_not_at_all(key):
         said = express.express({key: value})
         parts = said.parts
         assert (key in said.left) + sum(bool(part) for part in parts.values()) == 1, (key, value, said)
+
+
+def test_a_driver_that_is_not_known_is_said_in_words(desk):
+    facts = desk.node.facts()
+    unread = tuple(dataclasses.replace(one, driver=model.Unknown("no SSH")) for one in facts.pci)
+    yaml = written(adopt(dataclasses.replace(facts, pci=unread)))
+    assert "driver not known" in yaml
+    assert "Unknown(" not in yaml
