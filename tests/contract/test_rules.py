@@ -90,6 +90,8 @@ def test_pending_applies_at_reboot(here: node.Node, root: Any) -> None:
     assert text(here) == "kvm: 0\nmemory: 64\nname: live\nvga: none\n\n[PENDING]\nmemory: 128\n"
     assert {"key": "memory", "value": "64", "pending": "128"} in root("GET", f"{VM}/pending")
     assert root.task("POST", f"{VM}/status/reboot")[0] == "OK"
+    (start,) = [one.text for one in here.tasks.newest_first() if one.type == "qmstart" and one.caller.root][:1]
+    assert here.tasks.wait(start, 5) == "OK"  # a task of its own
     running = runstate.read(here.place, 112)
     assert running
     assert running.config["memory"] == "128"

@@ -24,19 +24,36 @@ class Mark:
     home: str = ""
 
 
-def mark(description: str, name: str, home: str = "") -> str:
-    """``description`` with the mark as its last paragraph, in place of one that is there. ValueError when a part has blanks."""
+def mark(description: str, name: str, home: str = "", *, tagged: bool = True) -> str:
+    """``description`` with the mark as its last paragraph, in place of one that ends it. ValueError when a part has blanks.
+
+    ``tagged``: the VM carries our tag, so that a line that looks like a mark is one; else only one with this name is, and any other
+    a person's note.
+    """
     line = f"transom: {name} {home}".rstrip()
     if not _LINE.fullmatch(line):
         raise ValueError(f"{line!r} is not a mark: neither the name nor the id may be empty or have blanks")
-    text = unmark(description)
+    text = unmark(description) if tagged or _last(description) == name else description.rstrip()
     return f"{text}\n\n{line}" if text else line
 
 
 def unmark(description: str) -> str:
-    """``description`` without marks and without blank lines at its end, as PVE gives it back."""
-    lines = [line for line in description.split("\n") if not _LINE.fullmatch(line.strip())]
-    return "\n".join(lines).rstrip()
+    """``description`` without the mark that ends it, and without blank lines at its end, as PVE gives it back. What looks like a
+    mark further up is a person's."""
+    text = description.rstrip()
+    return text if _last(text) is None else text.rpartition("\n")[0].rstrip()
+
+
+def forget(description: str, name: str) -> str:
+    """``description`` without the mark of this document, also where somebody has written on behind it."""
+    found = ((line, _LINE.fullmatch(line.strip())) for line in description.split("\n"))
+    return "\n".join(line for line, match in found if match is None or match[1] != name).rstrip()
+
+
+def _last(description: str) -> str | None:
+    """The name in the mark that ends ``description``; None when none does."""
+    match = _LINE.fullmatch(description.rstrip().rpartition("\n")[2].strip())
+    return match[1] if match else None
 
 
 def read(description: str) -> Mark | None:

@@ -190,10 +190,10 @@ def _elsewhere(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
     return None
 
 
-def _mark(values: Config, name: str) -> dict[str, str]:
-    """The keys that carry our mark, with what stands in them already."""
+def _mark(values: Config, name: str, *, tagged: bool = False) -> dict[str, str]:
+    """The keys that carry our mark, with what stands in them already. ``tagged``: in a VM that has our tag."""
     return {
-        "description": identity.mark(values.get("description", ""), name),
+        "description": identity.mark(values.get("description", ""), name, tagged=tagged),
         "tags": identity.mark_tags(values.get("tags", "")),
     }
 
@@ -255,7 +255,8 @@ def _change(desk: Desk, vm: Present) -> Draft:
     # A VM that a document adopted is as it was until something is changed; the mark comes with that.
     if whose.reused(vm.vmid, vm.wish, vm.conf, desk.ledger) or (unmarked and (changes or not vm.wish.identity)):
         standing = vm.persisted | {key: value for key, value in changes.items() if value is not None}
-        changes |= _mark(standing, vm.wish.name)
+        tagged = identity.TAG in identity.tags(vm.persisted.get("tags", ""))
+        changes |= _mark(standing, vm.wish.name, tagged=tagged)
         made = model.Entry(desk.node.name, vm.subject, None, identity.known_as(vm.conf), vm.wish.document, "")
         draft.entries.append(made)
     action = keys.change(vm.vmid, vm.file.digest, changes, vm.conf)

@@ -32,6 +32,11 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TransomError], str], ...] = (
         "changed meanwhile: plan again",
     ),
     (re.compile(r"is locked \([\w-]+\)", re.I), errors.Busy, "never unlocked by force"),
+    (  # before the locks: no waiting makes such a guest obey
+        re.compile(r"VM quit/powerdown failed", re.I),
+        errors.Rejected,
+        "the guest did not shut down: guest agent running, or ACPI obeyed?",
+    ),
     (
         re.compile(r"can't lock file|can't acquire lock|got (?:lock request )?timeout|timeout after \d+ retries", re.I),
         errors.Busy,

@@ -153,7 +153,7 @@ def _unmark(values: Mapping[str, str], name: str) -> dict[str, str | None]:
     change: dict[str, str | None] = {}
     found = identity.read(description)
     if found is not None and found.name == name:
-        change["description"] = identity.unmark(description) or None
+        change["description"] = identity.forget(description, name) or None
     if identity.TAG in identity.tags(tags):
         change["tags"] = identity.unmark_tags(tags) or None
     return change

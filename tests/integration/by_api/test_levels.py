@@ -111,3 +111,11 @@ def test_a_start_that_fails_ends_the_run_with_what_pve_says(bench, monkeypatch):
     assert bench.values()["machine"] == "q35"
     monkeypatch.setattr(power, "start", start)
     assert bench.plan().empty  # it is stopped, and as declared
+
+
+def test_a_start_that_fails_after_the_restart_tells_why_and_is_not_waited_for(bench):
+    bench.give_root()
+    running(bench)
+    bench.put("  hardware: {name: win, memory: 4096, cores: 4}\n  raw: {args: -device nosuchdevice}\n")
+    with pytest.raises(errors.Rejected, match=r"not up again: task qmstart .*nosuchdevice"):
+        bench.apply()

@@ -117,3 +117,12 @@ def test_a_data_disk_is_never_pushed_out_of_its_key(bench, hand_made, other):
     assert found.holds
     assert "would be detached" in found.summary
     assert not plan.actions
+
+
+def test_what_a_person_wrote_that_looks_like_a_mark_stays(bench):
+    bench.write("#transom%3A managed\n#note\n#transom%3A by hand\n" + VM.format(boot="order=scsi0"))
+    run = settled(bench, "  hardware: {memory: 1024}\n")
+    note = "transom: managed\nnote\ntransom: by hand"
+    assert bench.values()["description"] == f"{note}\n\ntransom: win"
+    bench.undo(run)
+    assert bench.values()["description"] == note

@@ -61,6 +61,16 @@ def test_a_mark_can_be_read_replaced_and_taken_off(text: str, name: str, home: s
     assert identity.mark(marked, "other") == identity.mark(text, "other")
 
 
+def test_what_people_write_is_not_taken_for_a_mark() -> None:
+    note = "transom: managed\nsee the wiki\ntransom: by hand"
+    marked = identity.mark(note, "win11", tagged=False)
+    assert marked == f"{note}\n\ntransom: win11"
+    assert identity.mark(marked, "win11", tagged=False) == marked
+    assert identity.mark(marked, "renamed") == f"{note}\n\ntransom: renamed"
+    assert identity.unmark(marked) == note
+    assert identity.forget(f"{marked}\nwritten later", "win11") == f"{note}\n\nwritten later"
+
+
 def test_a_mark_with_blanks_is_refused() -> None:
     with pytest.raises(ValueError, match="not a mark"):
         identity.mark("", "two words more")

@@ -96,6 +96,7 @@ def test_warnings_are_success(api, fake):
         ("WARNINGS: x", errors.Rejected, "WARNINGS: x"),
         ("VM is locked (backup)", errors.Busy, "VM is locked"),
         ("can't lock file '/var/lock/qemu-server/lock-700.conf' - got timeout", errors.Busy, "got timeout"),
+        ("VM quit/powerdown failed - got timeout", errors.Rejected, "powerdown failed"),
         ("cluster not ready - no quorum?", errors.Rejected, "write nothing"),
     ],
 )

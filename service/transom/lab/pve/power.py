@@ -6,7 +6,19 @@ import re
 import time
 from dataclasses import replace
 
-from transom.lab.pve import agent, change, command, conf, hotplug, node, passthrough, qemuargs, replies, runstate
+from transom.lab.pve import (
+    access,
+    agent,
+    change,
+    command,
+    conf,
+    hotplug,
+    node,
+    passthrough,
+    qemuargs,
+    replies,
+    runstate,
+)
 from transom.lab.pve.tasks import Log
 
 POWERDOWN = 0.3  # seconds that an obedient guest takes to shut down
@@ -136,9 +148,9 @@ def shutdown(
 
 
 def reboot(here: node.Node, vmid: int, log: Log, *, timeout: float | None = None) -> None:
-    """The task `qmreboot`: a shutdown and a start, so pending changes apply."""
+    """The task `qmreboot`: a shutdown; qmeventd sees it and begins the start, a task of root's own that may fail by itself."""
     shutdown(here, vmid, log, timeout=timeout)
-    start(here, vmid, log)
+    here.tasks.start("qmstart", str(vmid), access.Caller("root@pam"), lambda own: start(here, vmid, own))
 
 
 def reset(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> None:

@@ -208,7 +208,7 @@ def _vm(vmid: int, one: conf.GuestConf, taken: set[str], facts: model.Facts) -> 
 def _unmarked(values: Mapping[str, str]) -> dict[str, str]:
     """Without our own mark: it comes and goes by itself."""
     found = dict(values)
-    if "description" in found:
+    if "description" in found and identity.TAG in identity.tags(found.get("tags", "")):
         found["description"] = identity.unmark(found["description"])
     if "tags" in found:
         found["tags"] = identity.unmark_tags(found["tags"])

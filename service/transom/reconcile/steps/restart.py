@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from transom import errors
 from transom.guest import conf
 from transom.plan import actions as acts
+from transom.pve import tasks
 from transom.reconcile import dry_start, guests, task
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
@@ -31,15 +32,18 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
         return f"VM {action.vmid} does not run; its changes come into effect when it starts"
     if said := dry_start.refusal(action.vmid, world, context):
         raise errors.Rejected(f"VM {action.vmid} was not restarted, for it would not come back: {said}")
+    known = frozenset(world.api.task_ids(world.node, action.vmid))
     task.carry_out(world, context, "qmreboot", action.vmid, lambda: world.api.reboot(world.node, action.vmid))
-    _verify(action.vmid, waiting, world)
+    _verify(action.vmid, waiting, known, world)
     return f"VM {action.vmid} was restarted for {', '.join(waiting)}"
 
 
-def _verify(vmid: int, keys: Sequence[str], world: w.World) -> None:
-    """The task says that it was asked for (for a VM under HA no more than that), not that the VM runs with the change."""
+def _verify(vmid: int, keys: Sequence[str], known: frozenset[str], world: w.World) -> None:
+    """The task says that the VM was shut down (for one under HA only that it was asked for), not that it runs with the change.
+    ``known``: the VM's tasks before. Rejected, with what PVE says, when it does not start."""
     deadline = world.monotonic() + _UP
     while (state := world.api.guests(world.node).get(vmid)) is None or state.status != "running":
+        _refused(vmid, known, world)
         if world.monotonic() >= deadline:
             raise errors.VerifyFailed(f"VM {vmid} was restarted and does not run {_UP} s later")
         world.sleep(1)
@@ -47,3 +51,20 @@ def _verify(vmid: int, keys: Sequence[str], world: w.World) -> None:
     still = [key for key in keys if parsed.current().get(key) != parsed.persisted().get(key)]
     if still:
         raise errors.VerifyFailed(f"VM {vmid} was restarted, and {', '.join(still)} is still pending")
+
+
+def _refused(vmid: int, known: frozenset[str], world: w.World) -> None:
+    """Rejected or Busy when the start failed, with what PVE says. qmreboot only stops: qmeventd starts the VM in a task of its own
+    (qemu-server, vm_reboot)."""
+    try:
+        starts = [
+            one for one in world.api.task_ids(world.node, vmid) if one not in known and tasks.kind(one) == "qmstart"
+        ]
+        if starts:
+            tasks.judge(
+                world.api.follow(starts[0], timeout=_UP, sleep=world.sleep, now=world.monotonic, on_log=world.say)
+            )
+    except errors.Denied as error:  # another user's task: then only waiting tells
+        world.say(f"the task that starts VM {vmid} cannot be read: {error}")
+    except (errors.Rejected, errors.Busy) as error:
+        raise type(error)(f"VM {vmid} was shut down for its restart and is not up again: {error}") from error
