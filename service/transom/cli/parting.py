@@ -14,7 +14,7 @@ from transom.cli import carry, client, common, look
 from transom.plan import policy, result
 from transom.report import plan_text
 
-KINDS = ("release", "remove", "undo")
+KINDS = ("release", "remove", "undo", "rom")
 """Operations that can be withdrawn."""
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
@@ -75,13 +75,14 @@ def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, dry_run
 @common.asks_daemon
 @client.given
 def cancel(daemon: client.Client, operation: str, as_json: bool) -> None:
-    """Withdraw a release, removal or undo that has not begun; `transom status` lists those that are open."""
+    """Withdraw a release, removal or undo that has not begun, or a push of a ROM; `transom status` lists those that are open."""
     with common.told(as_json=as_json):
         said = _withdraw(daemon, operation)
     if as_json:
         common.show_json(said)
     else:
-        click.echo(f"operation {operation} is withdrawn: {said['kind']} of {said['target']}; nothing was done")
+        left = "" if said["kind"] == "rom" else "; nothing was done"
+        click.echo(f"operation {operation} is withdrawn: {said['kind']} of {said['target']}{left}")
 
 
 def way_out(operation: str) -> str:

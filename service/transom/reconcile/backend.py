@@ -49,7 +49,7 @@ class Operation:
     kind: str = ""
     """provision, approve, undo, release, remove or rom."""
     target: str = ""
-    """The document, plan or run that it is about; empty for documents handed in."""
+    """The document, plan, run or upload that it is about; empty for documents handed in."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Backend(Protocol):
         """Those that are open, oldest first."""
 
     def cancel(self, id: str, *, by: str) -> Operation:
-        """Withdraw a release, removal or undo that has not begun."""
+        """Withdraw a release, removal or undo that has not begun, or a push that has not ended."""
 
     def preview_parting(self, kind: str, name: str) -> list[Preview]:
         """Of ``release`` or ``remove``; empty when the document has nothing on any node."""

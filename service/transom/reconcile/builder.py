@@ -61,6 +61,11 @@ class Builder:
                 if self._queue is not None:
                     self._queue.ring(job, "wanted")
 
+    def forget(self, job: str) -> None:
+        """It is not tried again; one under way ends where it next tells how far it is."""
+        with self._lock:
+            self._wanted.pop(job, None)
+
     def settle(self, roms: Iterable[wish.RomWish], patience: float) -> None:
         """See to them, and wait at most ``patience`` seconds until none is under way."""
         chosen = [rom for rom in roms if rom.build is not None]
@@ -94,7 +99,7 @@ class Builder:
             rom = self._wanted.get(job)
         if rom is None:
             return
-        tell = _Teller(self._events, rom)
+        tell = _Teller(self._events, rom, lambda: self._still(job))
         try:
             done = self._do(rom, tell)
         except errors.TransomError as error:
@@ -106,6 +111,10 @@ class Builder:
             "rom.built" if done.key else "rom.kept", data={"rom": rom.document, **dataclasses.asdict(done)}
         )
         self._end(job, rom, done)
+
+    def _still(self, job: str) -> bool:
+        with self._lock:
+            return job in self._wanted
 
     def _do(self, rom: wish.RomWish, tell: _Teller) -> Done:
         if rom.build is not None and not rom.build.devices:  # only to be kept, for a document to come
@@ -122,13 +131,15 @@ class Builder:
 
 
 class _Teller:
-    """Progress as events, not more than people can read."""
+    """Progress as events, not more than people can read. Rejected when nobody wants it any more."""
 
-    def __init__(self, events: hub.Hub, rom: wish.RomWish) -> None:
-        self._events, self._rom = events, rom
+    def __init__(self, events: hub.Hub, rom: wish.RomWish, still: Callable[[], bool]) -> None:
+        self._events, self._rom, self._still = events, rom, still
         self._last = ("", 0.0)
 
     def progress(self, told: library.Told) -> None:
+        if not self._still():
+            raise errors.Rejected(f"{self._rom.document} was withdrawn")
         stage, at = self._last
         now = time.monotonic()
         if told.stage == stage and now - at < _TELL_EVERY and told.done != told.total:
@@ -136,6 +147,11 @@ class _Teller:
         self._last = (told.stage, now)
         data = {"rom": self._rom.document, "stage": told.stage, "done": told.done, "total": told.total}
         self._events.tell("rom.progress", data=data)
+
+
+def document_of(job: str) -> str:
+    """Whose job it is."""
+    return job.rpartition(" ")[0]
 
 
 def job_of(rom: wish.RomWish) -> str:

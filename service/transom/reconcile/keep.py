@@ -21,15 +21,23 @@ def placed(kept: store.Store, nodes: Iterable[wish.NodeWish]) -> list[tuple[str,
 
 
 class Judge:
-    """Of one moment. ``since``: what is younger stays, whether anything needs it or not."""
+    """Of one moment. ``asked``: what operations that are open have handed in. ``since``: what is younger stays, whether anything
+    needs it or not."""
 
-    def __init__(self, kept: store.Store, shelf: library.Library, sheets: papers.Papers, *, since: float) -> None:
+    def __init__(
+        self,
+        kept: store.Store,
+        shelf: library.Library,
+        sheets: papers.Papers,
+        *,
+        asked: Iterable[wish.RomWish],
+        since: float,
+    ) -> None:
         self._since = since
         self._wanted: dict[str, str] = {}
-        self._inputs: dict[str, str] = {}
+        self._inputs = dict.fromkeys(shelf.in_use(), "a ROM is being built of it")
         self._placed = {sha256: f"it is on node {node}" for node, sha256 in placed(kept, sheets.all())}
-        self._open = shelf.busy or any(operation.kind == "rom" for operation, _ in kept.operations.open())
-        for rom in sheets.roms():
+        for rom in (*sheets.roms(), *asked):
             self._note(rom, shelf)
         for row in kept.roms.all():
             if row.state == records.BUILT and (why := self._wanted.get(row.key) or self._placed.get(row.sha256)):
@@ -50,8 +58,6 @@ class Judge:
 
     def why(self, row: backend.RomRow) -> str:
         """What needs it; empty when nothing does."""
-        if self._open:
-            return "something is being fetched or built"
         if row.kind == "input":
             need = self._inputs.get(row.sha256, "")
         else:

@@ -22,6 +22,7 @@ from transom.plan import result
 from transom.reconcile import (
     asks,
     backend,
+    builder,
     claim,
     control,
     desk,
@@ -178,7 +179,9 @@ class Keeper:
         return [self._shown(operation) for operation in found.values()]
 
     def cancel(self, id: str, *, by: str) -> backend.Operation:
-        return self._shown(self._asks.cancel(id, by))
+        found = self._store.operations.get(id)
+        cancel = self._roms.cancel if found and found.kind == romdesk.KIND else self._asks.cancel
+        return self._shown(cancel(id, by))
 
     def preview_parting(self, kind: str, name: str) -> list[backend.Preview]:
         """What ``release`` or ``remove`` (``kind``) would do; empty when the document has nothing on any node. Stores and changes
@@ -199,12 +202,13 @@ class Keeper:
             backend.Share(one.node, one.state, one.plan, one.run, one.reason)
             for one in self._store.operations.shares(found.id)
         )
+        rom, target = "", found.target
         if found.kind == romdesk.KIND:  # what came of it is no run
-            rom = "".join(share.run for share in shares)
+            rom, target = "".join(share.run for share in shares), builder.document_of(target)
             shares = tuple(dataclasses.replace(share, run="") for share in shares)
-            return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at, rom, found.kind)
-        what = {"kind": found.kind, "target": found.target}
-        return backend.Operation(found.id, _state(shares), shares, found.asked_by, found.at, **what)
+        return backend.Operation(
+            found.id, _state(shares), shares, found.asked_by, found.at, rom, kind=found.kind, target=target
+        )
 
     # --- what is true ---
 

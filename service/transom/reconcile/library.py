@@ -72,6 +72,16 @@ class Limits:
     inputs: int = 2 * 2**30
 
 
+@dataclasses.dataclass(eq=False)
+class _Work:
+    """One build under way."""
+
+    build: wish.RomBuild
+    stage: str = "begins"
+    inputs: tuple[str, ...] = ()
+    """SHA-256 of those that are there."""
+
+
 class Library:
     """Thread-safe; several processes may use the same one."""
 
@@ -83,7 +93,7 @@ class Library:
         self._tool = tool
         self._now = now
         self.limits = limits or Limits()
-        self._stages: dict[wish.RomBuild, str] = {}
+        self._under_way: list[_Work] = []
         self._failures: dict[wish.RomBuild, tuple[float, str]] = {}
         self._lock = threading.Lock()
         self._fetching: weakref.WeakValueDictionary[str, threading.Lock] = weakref.WeakValueDictionary()
@@ -100,18 +110,18 @@ class Library:
         if row is not None and row.state == records.BUILT and self._store.built.has(row.sha256):
             return model.RomResult("built", row.sha256, str(self._store.built.path(row.sha256)))
         with self._lock:
-            stage, failed = self._stages.get(rom.build), self._failures.get(rom.build)
-        if stage is not None:
-            return model.RomResult("building", reason=stage)
+            stages = [work.stage for work in self._under_way if work.build == rom.build]
+            failed = self._failures.get(rom.build)
+        if stages:
+            return model.RomResult("building", reason=stages[-1])
         if row is not None and row.state == records.FAILED:
             return model.RomResult("failed", reason=row.error)
         return model.RomResult("failed", reason=failed[1]) if failed else model.RomResult("building", reason="queued")
 
-    @property
-    def busy(self) -> bool:
-        """Something is being built."""
+    def in_use(self) -> frozenset[str]:
+        """The inputs of what is being built just now."""
         with self._lock:
-            return bool(self._stages)
+            return frozenset(sha256 for work in self._under_way for sha256 in work.inputs)
 
     def failed_at(self, rom: wish.RomWish) -> float | None:
         """When something that may mend itself last kept this ROM from being built."""
@@ -142,14 +152,17 @@ class Library:
         build = rom.build
         assert build is not None
 
+        work = _Work(build)
+
         def told(one: Told) -> None:
-            with self._lock:
-                self._stages[build] = one.stage
+            work.stage = one.stage
             say(one)
 
+        with self._lock:
+            self._under_way.append(work)
         try:
             with self._faults(origin):
-                done = self._build(build, origin, told)
+                done = self._build(work, origin, told)
             with self._lock:
                 self._failures.pop(build, None)
             return done
@@ -159,10 +172,13 @@ class Library:
             raise
         finally:
             with self._lock:
-                self._stages.pop(build, None)
+                self._under_way = [one for one in self._under_way if one is not work]
 
-    def _build(self, build: wish.RomBuild, origin: str, say: Say) -> records.Rom:
-        found = [self._get(one, origin, say) for one in build.inputs]
+    def _build(self, work: _Work, origin: str, say: Say) -> records.Rom:
+        build, found = work.build, []
+        for one in work.build.inputs:
+            found.append(self._get(one, origin, say))
+            work.inputs = (*work.inputs, found[-1][0].sha256)
         inputs = tuple(Input(self._store.inputs.path(row.sha256), one.role, row.name) for row, one in found)
         key = order.key(build, [row.sha256 for row, _ in found], self._tool)
         known = self._store.roms.get(key)

@@ -12,6 +12,8 @@ from transom.store import blobs, records, store
 KIND = "rom"
 """Of operations that hand in a file; their one share has no node."""
 _SHORTEST = 6
+_LONGEST = 24 * 3600.0
+"""Seconds after which what may mend itself is not tried again for an operation; whoever still wants it asks again."""
 
 
 class RomDesk:
@@ -48,11 +50,21 @@ class RomDesk:
                 self._take_up(operation, share)
 
     def _take_up(self, operation: records.Operation, share: records.Share) -> None:
-        said = self._store.meta.get(_meta(operation.id))
-        if said is None:
+        rom = self._asked(operation)
+        if rom is None:
             self._desk.move(share, records.FAILED, reason="cut off before it began; hand the file in again")
         else:
-            self.builder.want([model.from_json(wish.RomWish, said)], again=True)
+            self.builder.want([rom], again=True)
+
+    def _asked(self, operation: records.Operation) -> wish.RomWish | None:
+        """What came with it."""
+        said = self._store.meta.get(_meta(operation.id))
+        return None if said is None else model.from_json(wish.RomWish, said)
+
+    def _all_asked(self) -> list[wish.RomWish]:
+        """Of the operations that are open."""
+        found = [self._asked(operation) for operation, _ in self._store.operations.open() if operation.kind == KIND]
+        return [rom for rom in found if rom]
 
     def want(self) -> None:
         """See to every ROM that documents declare."""
@@ -73,10 +85,27 @@ class RomDesk:
             self._desk.move(share, records.DONE, run=end.sha256, reason="built" if end.key else "kept")
         elif end.retry is errors.Retry.NEVER:
             self._desk.move(share, records.FAILED, reason=str(end))
+        elif self._now() - operation.at >= _LONGEST:
+            self._give_up(operation, share, f"given up after {_LONGEST / 3600:g} h: {end}")
         else:
-            self._desk.move(share, "running", reason=f"tried again: {end}")
+            way_out = f"`transom cancel {operation.id}` withdraws it"
+            self._desk.move(share, records.RUNNING, reason=f"tried again: {end}; {way_out}")
             return
         self._store.meta.drop(_meta(operation.id))
+
+    def _give_up(self, operation: records.Operation, share: records.Share, reason: str) -> records.Share:
+        self.builder.forget(operation.target)
+        return self._desk.move(share, records.FAILED, reason=reason)
+
+    def cancel(self, id: str, by: str) -> records.Operation:
+        """Withdraw what was handed in; what has come of it so far stays in the library. Rejected when it has ended."""
+        for operation, share in self._store.operations.open():
+            if operation.id == id and operation.kind == KIND:
+                said = f"withdrawn by {by}"
+                if self._give_up(operation, share, said).reason == said:
+                    self._store.meta.drop(_meta(id))
+                    return operation
+        raise errors.Rejected(f"operation {id} has ended already")
 
     # --- handing in --------------------------------------------------------------------------------------------------
 
@@ -168,7 +197,8 @@ class RomDesk:
         return list(self._judged(dry_run=dry_run, days=days))
 
     def _judged(self, *, dry_run: bool, days: int) -> Iterator[backend.RomLeft]:
-        judge = keep.Judge(self._store, self._library, self._papers, since=self._now() - days * 86400)
+        since = self._now() - days * 86400
+        judge = keep.Judge(self._store, self._library, self._papers, asked=self._all_asked(), since=since)
         rows = self.rows()
         if not dry_run:
             for files in (self._store.inputs, self._store.built):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pathlib
+import threading
+from typing import Any
 
 import pytest
 
 from transom import errors, model
-from transom.reconcile import back, backend
+from transom.reconcile import back, backend, library
 from transom.reconcile import effect as eff
 from transom.store import records, store
 
@@ -174,6 +176,88 @@ def test_gc_says_why_and_drops_only_what_nothing_needs(tools, bios):
         ("rom", "Rom/igd wants it"),
     ]
     assert sorted(row.kind for row in one.roms()) == ["input", "rom"]
+
+
+def away(*_: object) -> None:
+    raise errors.Unreachable("bios.example.net does not answer")
+
+
+def test_gc_keeps_what_an_open_operation_names_and_nothing_for_its_sake(tools):
+    fleet = tools.fleet()
+    one = fleet.start()
+    tools.settled(one, push(one, b"old"))
+    fleet.built = away
+    waits = push(one, b"new")
+    tools.until(lambda: "tried again" in one.operation(waits.id).shares[0].reason)
+    fates = sorted((row.kind, row.why, row.dropped) for row in one.collect_roms(dry_run=False, days=0))
+    assert fates == [
+        ("input", "", True),
+        ("input", f"upload bios.zip by ci ({waits.id}) names it", False),
+        ("rom", "", True),
+    ]
+
+
+def test_gc_keeps_the_inputs_of_a_build_under_way(tools, bios):
+    fleet = tools.fleet()
+    one = fleet.start()
+    stands, go_on = threading.Event(), threading.Event()
+
+    def slow(*job: Any) -> library.Built:
+        stands.set()
+        go_on.wait(10)
+        return fleet.build(*job)
+
+    fleet.built = slow
+    one.provision([text(fleet, bios)], approve=False, key="", by="me")
+    assert stands.wait(5)
+    bios.write_bytes(b"bios 2")  # the build goes on with what it has copied
+    assert [row.why for row in one.collect_roms(dry_run=False, days=0)] == ["a ROM is being built of it"]
+    go_on.set()
+    tools.until(lambda: [row.state for row in one.roms() if row.kind == "rom"][:1] == ["built"])
+
+
+def test_what_never_mends_is_given_up_after_a_day(tools):
+    fleet = tools.fleet()
+    fleet.built = away
+    asked = push(fleet.open(), b"bios 5")
+    fleet.clock.ahead = 25 * 3600
+    done = tools.settled(fleet.start(), asked)
+    assert done.state == "failed"
+    assert done.shares[0].reason == "given up after 24 h: bios.example.net does not answer"
+
+
+def test_a_push_is_withdrawn(tools):
+    fleet = tools.fleet()
+    one = fleet.start()
+    fleet.built = away
+    asked = push(one, b"bios 5")
+    tools.until(lambda: f"transom cancel {asked.id}" in one.operation(asked.id).shares[0].reason)
+    said = one.cancel(asked.id, by="me")
+    assert (said.state, said.shares[0].reason) == ("failed", "withdrawn by me")
+    assert (said.kind, said.target) == ("rom", f"upload bios.zip by ci ({asked.id})")
+    assert [row.why for row in one.collect_roms(dry_run=True, days=0)] == [""]
+    with pytest.raises(errors.Rejected, match="has ended already"):
+        one.cancel(asked.id, by="me")
+
+
+def test_a_push_that_is_withdrawn_while_it_is_built_gives_no_rom(tools):
+    fleet = tools.fleet()
+    one = fleet.start()
+    stands, go_on = threading.Event(), threading.Event()
+
+    def slow(inputs: Any, more: Any, say: Any) -> library.Built:
+        stands.set()
+        go_on.wait(10)
+        return fleet.build(inputs, more, say)
+
+    fleet.built = slow
+    asked = push(one, b"bios 5")
+    assert stands.wait(5)
+    one.cancel(asked.id, by="me")
+    go_on.set()
+    tools.until(lambda: "rom.failed" in events(one))
+    assert [row.kind for row in one.roms()] == ["input"]
+    assert one.operation(asked.id).shares[0].reason == "withdrawn by me"
 
 
 def test_a_full_library_takes_no_more(tools):

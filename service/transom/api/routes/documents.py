@@ -119,7 +119,8 @@ ROUTES = (
         "POST",
         "/v1/operations/{id}/cancel",
         auth.Scope.OPERATOR,
-        "Withdraw a release, a removal or an undo that has not begun: one's own, or with scope approver anybody's.",
+        "Withdraw a release, a removal or an undo that has not begun, or a push of a ROM that has not ended: one's own, or with "
+        "scope approver anybody's.",
         _cancel,
         backend.Operation,
         also={409: "it is being carried out, has ended, or is none that can be withdrawn"},
