@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from transom import model
 from transom.host import registry
-from transom.plan import policy, result, rom
+from transom.plan import make, policy, result, rom
 from transom.reconcile import control, driftlog, job, lease
 from transom.spec import wish
 from transom.store import records, store
@@ -37,6 +37,11 @@ class Look:
     @property
     def node(self) -> str:
         return self.wish.name
+
+    @property
+    def declared(self) -> str:
+        """What the documents come to by themselves; ``plan.documents`` has what was built of files that they name in it too."""
+        return make.fingerprint(self.wish)
 
     @property
     def newly_differs(self) -> bool:

@@ -214,7 +214,7 @@ class Turns:
             return
         for operation, share in self._asked(one, ("provision",)):
             if share.approve and not share.plan:
-                if one.plan.actions and not one.plan.held and share.documents == one.plan.documents:
+                if one.plan.actions and not one.plan.held and share.documents == one.declared:
                     reason = f"asked for with operation {operation.id}"
                     self._tools.desk.approve(one.plan, "apply", operation.asked_by, reason)
                 self._tools.desk.move(share, plan=one.plan.hash)
@@ -346,7 +346,7 @@ class Turns:
             else:
                 state, hash = _share_state(decision, one.plan), share.plan if one.unread else one.plan.hash
                 reason = decision.reason
-                if share.approve and share.documents != one.plan.documents:
+                if share.approve and share.documents != one.declared:
                     reason = f"the documents are not those any more that were approved with this operation; {reason}"
                 self._tools.desk.move(share, state, plan=hash, reason=reason)
 

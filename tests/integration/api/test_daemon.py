@@ -58,8 +58,11 @@ def test_rejecting(daemon, seed):
     assert "Nothing was changed" not in daemon.transom("apply", "-f", seed).stdout
     (plan,) = daemon.json("status")["waiting"]
     assert daemon.json("reject", plan["hash"], "--reason", "not now")["state"] == "rejected"
-    assert daemon.transom("approve", plan["hash"]).returncode == 1
     assert daemon.transom("approve", "none").returncode == 1
+    done = daemon.transom("apply", "-f", seed, "--yes")
+    assert (done.returncode, "rejected by" in done.stdout + done.stderr) == (3, True)
+    assert daemon.transom("approve", plan["hash"]).returncode == 0, "the plan by its hash takes the rejection back"
+    assert daemon.json("node", "ls")[0]["state"] == "as-declared"
 
 
 def test_a_term_waits_for_the_step_under_way_and_the_next_start_goes_on(daemon, seed):

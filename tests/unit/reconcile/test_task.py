@@ -331,8 +331,8 @@ def test_an_id_that_others_take_first_is_left_to_them(bench):
     assert [path for path in bench.kept.ledger("pve1") if path.count("/") == 1] == ["qemu/102"]
     assert bench.phases(run).count((1, "taken")) == 2
     plan = bench.job().propose_undo(bench.kept.run(run))
-    # The fake keeps no before-images, so that it can only be named; the other two are not the run's.
-    assert {finding.subject for finding in plan.findings} == {"/etc/pve/qemu-server/102.conf"}
+    assert not plan.findings
+    assert {getattr(action, "vmid", None) for action in plan.actions} == {102}, plan.actions
 
 
 def test_an_id_that_is_always_taken_ends(bench):
