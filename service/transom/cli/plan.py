@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from transom import daemon, errors
-from transom.cli import common, look, through
+from transom.cli import common, look, policies, through
 from transom.report import plan_text
 from transom.spec import wish
 
@@ -85,6 +85,8 @@ def apply(
     through.apply(state, server, files, only or "", yes=yes, hash=approve or "", dry_run=dry_run, as_json=as_json)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         if files and not dry_run:
+            if policies.brought(files):
+                policies.ask(service.wishes(), service.wishes(files), yes=yes)
             service.put(files)
         nodes = _nodes(service, files if dry_run else (), only)
         outcomes = [_apply_told(service, node, yes, approve, dry_run, as_json) for node in nodes]

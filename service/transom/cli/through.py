@@ -17,7 +17,7 @@ import click
 
 from transom import errors, model
 from transom.api import place
-from transom.cli import carry, client, common
+from transom.cli import carry, client, common, policies
 from transom.plan import result
 from transom.report import node_text, run_text
 
@@ -155,6 +155,7 @@ def apply(
         how = carry.How(only=only, yes=yes, approve=hash, as_json=as_json)
         if dry_run:
             carry.dry(carry.preview(daemon, files, only), how)
+        policies.agreed(daemon, files, yes=yes)
         outcomes = carry.provision(daemon, files, how)
         if as_json:
             common.show_json([outcome.data for outcome in outcomes])

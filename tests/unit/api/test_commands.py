@@ -8,7 +8,7 @@ import json
 import click.testing
 import pytest
 
-from transom import errors, model, resources
+from transom import daemon, errors, model, resources
 from transom.api import auth
 from transom.cli import main
 from transom.plan import actions as acts
@@ -197,3 +197,44 @@ def test_what_stands_still_says_what_makes_it_go_on(api, command, monkeypatch):
     assert "\nheld: rejected by eve: not now\n" in command("drift", "--markdown").stdout
     (said,) = json.loads(command("drift", "--json").stdout)
     assert (said["state"], said["reason"]) == ("held", "rejected by eve: not now")
+
+
+def policy(mode: str, *, impact: str = "live") -> str:
+    return f"""
+apiVersion: transom/v1
+kind: Policy
+metadata: {{name: keep}}
+spec: {{mode: {mode}, limits: {{impact: {impact}}}}}
+"""
+
+
+def test_a_policy_that_lets_more_happen_is_shown_and_asked_for(api, command, tmp_path):
+    api.provision()
+    file = tmp_path / "policy.yaml"
+    apply = ("apply", "-f", str(file))
+    file.write_text(policy("propose"))
+    refused = command(*apply)
+    assert (refused.exit_code, "nobody to ask" in refused.stderr) == (2, True)
+    assert "to store: Policy/keep (mode observe → propose, 1 node: pve1)" in refused.stderr
+    assert "Policy/keep" not in api.daemon.stored
+    for mode, impact in (("propose", "live"), ("enforce", "live"), ("enforce", "host-reboot")):
+        file.write_text(policy(mode, impact=impact))
+        assert "nobody to ask" in command(*apply).stderr
+        assert "nobody to ask" not in command(*apply, "--yes").stderr
+        assert api.daemon.stored["Policy/keep"].document.spec.mode == mode
+    api.daemon.made.clear()
+    file.write_text(policy("observe"))
+    command(*apply)
+    assert api.daemon.stored["Policy/keep"].document.spec.mode == "observe", "less is not asked for"
+
+
+def test_without_a_daemon_a_policy_is_asked_for_too(command, tmp_path, monkeypatch, fleet):
+    monkeypatch.delenv("TRANSOM_SERVER")
+    with daemon.open_service(tmp_path / "state", say=print) as service:
+        service.put([fleet])
+    fleet.write_text(f"{fleet.read_text()}---{policy('enforce')}")
+    done = command("apply", "-f", str(fleet))
+    assert (done.exit_code, "mode observe → enforce up to live, 2 nodes: pve1, pve2" in done.stderr) == (2, True)
+    assert "nobody to ask" in done.stderr
+    with daemon.open_service(tmp_path / "state", say=print) as service:
+        assert {node.policy.mode for node in service.wishes()} == {"observe"}
