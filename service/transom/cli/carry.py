@@ -156,11 +156,15 @@ def _check_only(daemon: client.Client, settled: Mapping[str, Any], how: How) -> 
     """Rejected, as without a daemon, when the one node that was meant is declared by nobody."""
     if not how.only or settled["shares"]:
         return
-    known = [row["name"] for row in daemon.items("/v1/nodes")]
-    if how.only not in known:
-        hint = f"there are: {', '.join(known) or 'none'}"
-        raise errors.Rejected(f"no document declares node {how.only!r}", hint=hint)
+    need_node(daemon, how.only)
     common.progress(f"nothing on {how.only} comes of these documents")
+
+
+def need_node(daemon: client.Client, name: str) -> None:
+    """Rejected when no document declares it."""
+    known = [row["name"] for row in daemon.items("/v1/nodes")]
+    if name not in known:
+        raise errors.Rejected(f"no document declares node {name!r}", hint=f"there are: {', '.join(known) or 'none'}")
 
 
 Part = tuple[Mapping[str, Any], Mapping[str, Any] | None]

@@ -142,6 +142,7 @@ def _refuse(answer: httpx.Response) -> NoReturn:
 def find(state: pathlib.Path, server: str | None) -> Client | None:
     """The daemon named by ``server``, else the one that works on ``state``; None when there is none."""
     if server:
+        _check(server)
         return Client(place.Place(server.rstrip("/"), _token(state, server)))
     found = place.find(state)
     return Client(found) if found else None
@@ -157,6 +158,24 @@ def need(state: pathlib.Path, server: str | None) -> Client:
     return found
 
 
+def _check(server: str) -> None:
+    """Unreachable when it is no address of a daemon."""
+    try:
+        url = httpx.URL(server)
+    except httpx.InvalidURL as error:
+        raise errors.Unreachable(f"{server!r} is no address of a daemon: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise errors.Unreachable(f"{server!r} is no address of a daemon", hint="such as https://transom.example:8470")
+
+
+def _answers(server: str) -> None:
+    """Unreachable when nobody does: whoever has no token should not look for one then."""
+    try:
+        httpx.get(f"{server.rstrip('/')}/v1/status", timeout=PATIENCE.connect, trust_env=server.startswith("https:"))
+    except httpx.HTTPError as error:
+        raise errors.Unreachable(f"the daemon at {server} does not answer: {error}") from error
+
+
 def _token(state: pathlib.Path, server: str) -> str:
     """``$TRANSOM_TOKEN``, else what ``$TRANSOM_TOKEN_FILE`` holds, else that of the daemon here when it is the one."""
     if token := os.environ.get("TRANSOM_TOKEN"):
@@ -169,6 +188,7 @@ def _token(state: pathlib.Path, server: str) -> str:
     here = place.find(state)
     if here and here.url == server.rstrip("/"):
         return here.token
+    _answers(server)
     raise errors.Denied(f"no token for {server}", hint="set TRANSOM_TOKEN_FILE; `transom token add` makes one there")
 
 

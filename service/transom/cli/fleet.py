@@ -13,6 +13,8 @@ from transom.cli import carry, client, common, parting, through
 from transom.reconcile import backend
 from transom.report import drift_text
 
+_SHORTEST = 6
+"""Digits that name a plan, when no other begins with them."""
 _OPEN = ("waiting", "proposed")
 """Plans that can be approved: those that ask for it, and those of nodes that are only observed."""
 
@@ -135,10 +137,21 @@ def _vm_line(row: dict[str, object]) -> str:
 def approve(daemon: client.Client, hash: str, as_json: bool) -> None:
     """Let exactly this plan be carried out, once, and follow it. Takes back a rejection of it too."""
     with common.told(as_json=as_json):
-        plan = daemon.get(f"/v1/plans/{client.quoted(hash)}")
+        plan = daemon.get(f"/v1/plans/{client.quoted(_whole(daemon, hash))}")
         carry.show(carry.plan_of(plan), carry.How(as_json=as_json))
         outcome = carry.approve(daemon, plan)
     carry.finish([outcome], as_json=as_json)
+
+
+def _whole(daemon: client.Client, hash: str) -> str:
+    """The plan that begins so and can be approved or rejected; as given when there is none. Rejected when there are several."""
+    if len(hash) < _SHORTEST:
+        return hash
+    rows = [row for state in (*_OPEN, "rejected", "failed") for row in daemon.items("/v1/plans", state=state)]
+    found = sorted({row["hash"] for row in rows if row["hash"].startswith(hash)})
+    if len(found) > 1 and hash not in found:
+        raise errors.Rejected(f"several plans begin with {hash}: {', '.join(found)}", hint="give more of the hash")
+    return found[0] if len(found) == 1 else hash
 
 
 @click.command()
@@ -150,7 +163,7 @@ def approve(daemon: client.Client, hash: str, as_json: bool) -> None:
 def reject(daemon: client.Client, hash: str, reason: str, as_json: bool) -> None:
     """This plan is not wanted: it is held as long as nothing changes. `transom approve` takes that back."""
     with common.told(as_json=as_json):
-        row = daemon.post(f"/v1/plans/{client.quoted(hash)}/reject", {"reason": reason})
+        row = daemon.post(f"/v1/plans/{client.quoted(_whole(daemon, hash))}/reject", {"reason": reason})
     if as_json:
         common.show_json(row)
     else:

@@ -28,6 +28,8 @@ def ls(only: str | None, as_json: bool, server: str | None, state: pathlib.Path)
         return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         rows = service.runs(only)
+        if only and not rows:
+            service.wish(only)
     if as_json:
         common.show_json([run_text.as_data(row) for row in rows])
     else:

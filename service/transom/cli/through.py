@@ -71,6 +71,8 @@ def runs(state: pathlib.Path, server: str | None, only: str, *, as_json: bool) -
         if daemon is None:
             return False
         rows = daemon.items("/v1/runs", node=only)
+        if only and not rows:
+            carry.need_node(daemon, only)
     _show(rows, run_text.table(map(run_text.from_data, rows)), as_json=as_json)
     return True
 

@@ -53,9 +53,13 @@ def ls(as_json: bool, state: pathlib.Path) -> None:
 
 @token.command()
 @click.argument("name")
+@common.json_option
 @common.state_option
-def rm(name: str, state: pathlib.Path) -> None:
+def rm(name: str, as_json: bool, state: pathlib.Path) -> None:
     """Take a token away: it is refused from now on."""
-    with common.told(), tokens.open_tokens(state) as kept:
+    with common.told(as_json=as_json), tokens.open_tokens(state) as kept:
         kept.remove(name)
-    common.progress(f"token {name} is gone")
+    if as_json:
+        common.show_json({"name": name, "removed": True})
+    else:
+        common.progress(f"token {name} is gone")

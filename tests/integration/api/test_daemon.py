@@ -48,7 +48,7 @@ def test_the_whole_life_through_the_daemon(daemon, seed, lab):
 def test_letting_go(daemon, seed, lab):
     daemon.json("apply", "-f", seed, "--yes")
     assert daemon.transom("rm", "win11-igd").returncode == 64
-    assert daemon.transom("rm", "win11-igd", "--confirm", "win11").returncode == 1
+    assert daemon.transom("rm", "win11-igd", "--confirm", "win11", "--yes").returncode == 1
     assert daemon.json("rm", "win11-igd", "--confirm", "win11-igd", "--yes")[0]["state"] == "done"
     assert not (lab.node("pve1").root / "etc/pve/qemu-server/112.conf").exists()
     assert daemon.json("vm", "ls") == []

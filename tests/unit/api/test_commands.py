@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import socket
 
 import click.testing
 import pytest
@@ -238,3 +239,33 @@ def test_without_a_daemon_a_policy_is_asked_for_too(command, tmp_path, monkeypat
     assert "nobody to ask" in done.stderr
     with daemon.open_service(tmp_path / "state", say=print) as service:
         assert {node.policy.mode for node in service.wishes()} == {"observe"}
+
+
+def test_a_plan_goes_by_the_beginning_of_its_hash_when_that_is_unique(api, command):
+    api.provision()
+    (hash,) = api.daemon.made
+    assert "there is no plan" in command("approve", hash[:5]).stderr
+    assert command("reject", hash[:6]).exit_code == 0
+    assert api.daemon.made[hash][1] == "rejected"
+    api.daemon.made[hash] = (api.daemon.made[hash][0], "waiting")
+    done = command("approve", hash[:6], "--json")
+    assert (done.exit_code, json.loads(done.stdout)[0]["plan"]["hash"]) == (0, hash)
+
+
+def test_a_server_that_is_not_there_is_not_a_missing_token(command, monkeypatch):
+    monkeypatch.delenv("TRANSOM_TOKEN")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for server in ("notaurl", "http://[", f"http://127.0.0.1:{port}"):
+        done = command("status", "--server", server)
+        assert (done.exit_code, server in done.stderr) == (69, True), done.stderr
+
+
+def test_runs_of_nobodys_node_and_a_token_that_goes(api, command, monkeypatch):
+    api.provision()
+    assert command("run", "ls", "--node", "pve1").exit_code == 0
+    assert command("run", "ls", "--node", "nope").exit_code == 1
+    command("token", "add", "eve", "--scope", "viewer")
+    assert json.loads(command("token", "rm", "eve", "--json").stdout) == {"name": "eve", "removed": True}
+    monkeypatch.delenv("TRANSOM_SERVER")
+    assert "no document declares node 'nope'" in command("run", "ls", "--node", "nope").stderr

@@ -114,7 +114,7 @@ def test_a_server_that_is_no_daemon_is_garbled_not_believed(api, asked):
         asked.get("/v1/status")
 
 
-def test_which_daemon(tmp_path, monkeypatch, held):
+def test_which_daemon(api, tmp_path, monkeypatch, held):
     monkeypatch.delenv("TRANSOM_TOKEN", raising=False)
     monkeypatch.delenv("TRANSOM_TOKEN_FILE", raising=False)
     with pytest.raises(errors.Unreachable, match="transom serve"):
@@ -122,7 +122,7 @@ def test_which_daemon(tmp_path, monkeypatch, held):
     with place.published(held, place.Place("http://127.0.0.1:1", "here")):
         assert client._token(held, "http://127.0.0.1:1/") == "here"
         with pytest.raises(errors.Denied, match="no token"):
-            client._token(held, "http://other:1")
+            client._token(held, api.url)
         monkeypatch.setenv("TRANSOM_TOKEN_FILE", str(tmp_path / "none"))
         with pytest.raises(errors.Denied, match="cannot read"):
             client._token(held, "http://other:1")
