@@ -78,7 +78,7 @@ def test_an_undone_run_is_not_done_again_by_the_policy(bench, waiting):
         asked = settled(keeper, keeper.undo(run, approved=way_back["hash"], **BY))
         assert asked.state == "done", asked
         until(lambda: keeper.nodes()[0].state == "waiting")
-        assert "documents have changed" in keeper.nodes()[0].reason
+        assert "taken back by a person" in keeper.nodes()[0].reason
     assert "vfio" not in bench.lab.node("pve1").ssh("cat /proc/cmdline /etc/modules; ls /etc/modprobe.d")
 
 
