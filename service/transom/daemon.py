@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import functools
 import getpass
 import hashlib
@@ -17,10 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import pydantic
-import yaml
-
-from transom import errors, model, resources
+from transom import errors, model
 from transom.plan import result
 from transom.pve import client as pve
 from transom.pve import tls
@@ -34,11 +30,13 @@ from transom.reconcile import (
     job,
     keeper,
     library,
+    locks,
     observe,
     papers,
     right_node,
     romdesk,
     settings,
+    settings_file,
 )
 from transom.reconcile import pins as found_pins
 from transom.reconcile import world as w
@@ -49,8 +47,6 @@ from transom.ssh import client as ssh
 from transom.store import records, store
 
 log = logging.getLogger(__name__)
-SETTINGS = "transom.yaml"
-DAEMON_LOCK = "daemon.lock"
 _APIS = pve.Connector()
 """Of the whole process: nodes of a cluster share a ticket, and its turns to write."""
 
@@ -64,22 +60,25 @@ class Service:
         self._store = store.open_store(folder)
 
     @functools.cached_property
+    def _papers(self) -> papers.Papers:
+        return papers.Papers(self._store)
+
+    @functools.cached_property
     def _shelf(self) -> library.Library:
-        return _library(self._store, load_settings(self._folder))
+        return _library(self._store, settings_file.load(self._folder))
 
     @functools.cached_property
     def _roms(self) -> romdesk.RomDesk:
         """Without anybody who builds beside: what is asked for is done before the answer."""
         told = hub.Hub(time.time)
         table = desk.Desk(self._store, told, time.time)
-        sheets = papers.Papers(self._store)
         return romdesk.RomDesk(
-            self._store, sheets, table, told, self._shelf, now=time.time, nonce=_nonce, ring=lambda *_: None
+            self._store, self._papers, table, told, self._shelf, now=time.time, nonce=_nonce, ring=lambda *_: None
         )
 
     @functools.cached_property
     def _claim(self) -> claim.Claim:
-        options = load_settings(self._folder)
+        options = settings_file.load(self._folder)
         return claim.Claim(self._store, options, instance=_instance(self._folder), nonce=_nonce, now=time.time)
 
     def close(self) -> None:
@@ -90,26 +89,17 @@ class Service:
     def put(self, paths: Sequence[pathlib.Path]) -> None:
         """Check documents together with those stored, and store them. SpecError with every mistake; nothing is stored then."""
         own = loader.load(paths).own
-        self._merged(own)
+        self._papers.merged(own)
         self._store.put_documents([bundle.dump(item) for item in own], time.time())
 
     def wishes(self, paths: Sequence[pathlib.Path] = ()) -> tuple[desired.NodeWish, ...]:
         """What the stored documents want, with those of ``paths`` laid over them (and not stored)."""
         over = loader.load(paths).own if paths else ()
-        return resolve.resolve(self._merged(over))
+        return resolve.resolve(self._papers.merged(over))
 
     def wish(self, name: str) -> desired.NodeWish:
         """Of one node; Rejected when no document declares it."""
-        found = [node for node in self.wishes() if node.name == name]
-        if not found:
-            raise errors.Rejected(f"no document declares node {name!r}", hint="transom node ls lists those that are")
-        return found[0]
-
-    def _merged(self, over: Sequence[bundle.Loaded]) -> bundle.Bundle:
-        merged = {item.title: item for item in map(bundle.from_plain, self._store.documents())}
-        stored = merged.keys() - {item.title for item in over} if over else ()
-        merged |= {item.title: item for item in over}
-        return loader.assemble(merged.values(), loader.shipped_recipes(), frozenset(stored))
+        return self._papers.need(name)
 
     # --- nodes ---
 
@@ -208,7 +198,7 @@ class Service:
         """
         if out.exists() or out.is_symlink():
             raise errors.Rejected(f"{out} exists", hint="name another file; nothing is overwritten")
-        docs = self._merged(loader.load(paths).own if paths else ())
+        docs = self._papers.merged(loader.load(paths).own if paths else ())
         where = adopting.place(words, docs)
         if only is not None:
             where = dataclasses.replace(where, nodes=tuple(node for node in where.nodes if node.name == only))
@@ -246,13 +236,13 @@ class Service:
 
     def _take(self, world: w.World) -> None:
         """The node is ours for this run. Busy when a daemon has begun to work on this state since the plan was shown."""
-        if _is_held(self._folder / DAEMON_LOCK):
+        if locks.is_held(self._folder / locks.DAEMON):
             raise errors.Busy(f"a daemon works on {self._folder} now", hint="the same command again goes through it")
         right_node.check(world)
         self._claim.take(world.host)
 
     def _turn(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[None]:
-        return turn_of(self._folder, node.name)
+        return locks.turn(self._folder, node.name)
 
     def _world(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[w.World]:
         return reach(node, self._say, self._shelf)
@@ -277,14 +267,14 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
     """The daemon's heart on the state in ``folder``, at work until the block ends. Busy when another daemon has this folder."""
     kept = store.open_store(folder)
     try:
-        with _held(folder / DAEMON_LOCK, f"another daemon is at work on {folder}", "transom status asks it"):
-            chosen = options or load_settings(folder)
+        with locks.hold(folder / locks.DAEMON, f"another daemon is at work on {folder}", "transom status asks it"):
+            chosen = options or settings_file.load(folder)
             shelf = _library(kept, chosen)
             one = keeper.Keeper(
                 kept,
                 chosen,
                 reach=lambda node: reach(node, lambda line: log.info("%s: %s", node.name, line), shelf),
-                lock=lambda node: turn_of(folder, node),
+                lock=lambda node: locks.turn(folder, node),
                 shelf=shelf,
                 instance=_instance(folder),
                 now=time.time,
@@ -298,54 +288,6 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
                     log.warning("%s: its run has not ended in time; the next start goes on from what is there", node)
     finally:
         kept.close()
-
-
-def load_settings(folder: pathlib.Path, environment: Mapping[str, str] = os.environ) -> settings.Settings:
-    """The defaults that ship, under ``transom.yaml`` in the state folder, under ``TRANSOM_SCAN_EVERY`` and its like. SpecError."""
-    names = {field.name: f"TRANSOM_{field.name.upper()}" for field in dataclasses.fields(settings.Settings)}
-    found: dict[str, object] = {}
-    for path in (resources.config_dir() / SETTINGS, folder / SETTINGS):
-        found |= _yaml(path)
-    found |= {name: environment[variable] for name, variable in names.items() if variable in environment}
-    if unknown := sorted(set(found) - set(names)):
-        raise errors.SpecError([f"{name} is no setting; there are {', '.join(names)}" for name in unknown])
-    given = {name: variable for name, variable in names.items() if variable in environment}
-    if "scan_jitter" not in {*_yaml(folder / SETTINGS), *given}:
-        found["scan_jitter"] = _jitter(found)
-    try:
-        return pydantic.TypeAdapter(settings.Settings).validate_python(found)
-    except pydantic.ValidationError as error:
-        wrong = [_setting_problem(one["loc"], one["msg"], given) for one in error.errors()]
-        raise errors.SpecError(wrong) from error
-
-
-def _jitter(found: Mapping[str, object]) -> object:
-    """The shipped one, cut to ``scan_every`` where that is shorter: who shortens the one need not know the other."""
-    try:
-        return min(float(str(found["scan_jitter"])), float(str(found["scan_every"])))
-    except ValueError:
-        return found["scan_jitter"]  # what is no number is told with the rest
-
-
-def _setting_problem(place: tuple[str | int, ...], message: str, given: Mapping[str, str]) -> str:
-    """With where the values came from: the variables that are set, or the file."""
-    named = [given[str(name)] for name in place if name in given] or [
-        variable for name, variable in given.items() if name in message
-    ]
-    where = ", ".join(named) or SETTINGS
-    return f"{where}: {'.'.join(map(str, place))}{': ' if place else ''}{message.removeprefix('Value error, ')}"
-
-
-def _yaml(path: pathlib.Path) -> dict[str, object]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise errors.SpecError([f"{path}: cannot be read: {error}"]) from error
-    if data is not None and not isinstance(data, dict):
-        raise errors.SpecError([f"{path}: is no mapping of settings to values"])
-    return data or {}
 
 
 def _instance(folder: pathlib.Path) -> str:
@@ -401,34 +343,6 @@ def reach(
         api.close()
 
 
-@contextlib.contextmanager
-def turn_of(folder: pathlib.Path, node: str) -> Iterator[None]:
-    """One writer a node, among all processes that share this state; given back when the process dies. Busy otherwise."""
-    turns = folder / "turns"
-    turns.mkdir(mode=0o700, exist_ok=True)
-    with _held(turns / node, f"another run is at work on {node}", "transom run ls shows it"):
-        yield
-
-
-@contextlib.contextmanager
-def _held(path: pathlib.Path, busy: str, hint: str) -> Iterator[None]:
-    with open(path, "w", opener=_private) as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise errors.Busy(busy, hint=hint) from None
-        yield
-
-
-def _is_held(path: pathlib.Path) -> bool:
-    with open(path, "a", opener=_private) as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def _nonce() -> str:
     return secrets.token_hex(16)
 
@@ -444,10 +358,6 @@ def _new_file(path: pathlib.Path, data: bytes) -> None:
         raise errors.Rejected(f"{path} exists, with other content", hint="name a file in another folder") from None
     except OSError as error:
         raise errors.Rejected(f"cannot write {path}: {error.strerror}") from error
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)
 
 
 def _read(path: pathlib.Path) -> bytes:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
 import os
 import pathlib
 from collections.abc import Iterator
 
 from transom import errors
+from transom.reconcile import locks
 
-LOCK, PLACE, TOKEN = "daemon.lock", "serve.json", "serve.token"
+PLACE, TOKEN = "serve.json", "serve.token"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def published(folder: pathlib.Path, place: Place) -> Iterator[None]:
 def find(folder: pathlib.Path) -> Place | None:
     """The daemon that works on ``folder``; None when none does. Busy while it starts or stops, Denied when it is another user's."""
     try:
-        if not _held(folder / LOCK):
+        if not locks.is_held(folder / locks.DAEMON):
             return None
         said = json.loads((folder / PLACE).read_text())
         return Place(said["url"], (folder / TOKEN).read_text())
@@ -51,20 +51,6 @@ def find(folder: pathlib.Path) -> Place | None:
         raise errors.Denied(f"{error.filename} is another user's", hint=hint) from error
     except (FileNotFoundError, ValueError, KeyError) as error:
         raise errors.Busy(f"the daemon of {folder} is starting or stopping", hint="try again") from error
-
-
-def _held(path: pathlib.Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _write(path: pathlib.Path, text: str) -> None:

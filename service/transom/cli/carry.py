@@ -15,12 +15,11 @@ from transom import errors, model
 from transom.api import problem
 from transom.cli import client, common, look
 from transom.plan import result
-from transom.report import plan_text
+from transom.report import plan_text, run_text
 from transom.spec import loader
 
 NOTHING = "Nothing was changed."
 CODES = {"done": 0, "waiting": 0, "held": common.HELD, "failed": 1}
-_SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,5 +233,5 @@ def _tell(daemon: client.Client, nodes: set[str]) -> None:
     with contextlib.suppress(errors.TransomError):  # it is only for looking at: what matters is asked for
         for event in daemon.events():
             data = event["data"]
-            if event["kind"] == "run.step" and event["node"] in nodes and data.get("phase") in _SIGNS:
-                common.progress(f"{event['node']}: [{data['step']}] {_SIGNS[data['phase']]} {data['text']}")
+            if event["kind"] == "run.step" and event["node"] in nodes and data.get("phase") in run_text.SIGNS:
+                common.progress(f"{event['node']}: [{data['step']}] {run_text.SIGNS[data['phase']]} {data['text']}")

@@ -1,4 +1,4 @@
-"""One node's turn: observe, plan, and with approval apply, verify, record; and the way back from a run."""
+"""One run: observe, plan, and with approval apply, verify, record; and the way back from it. Whose turn it is is not asked here."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from transom.reconcile import back, defect, engine, guests, mirror, observe, rig
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import files, reboot
+from transom.report import run_text
 from transom.spec import wish
 from transom.store import records, store
-
-_SIGNS = {"before": "…", "after": "✓", "failed": "✗", task.FINDING: "!", engine.TAKEN: "↻"}
-"""Of the phases that are said aloud; a task says itself line by line."""
 
 
 def _to_anybody(moment: records.Moment) -> None:
@@ -128,7 +126,7 @@ class Job:
         return eff.Context(run.id, run.boot_id, tell=lambda kind, data: self.tell(kind, self.node.name, data))
 
     def _say(self, step: int, total: int, phase: str, text: str) -> None:
-        if sign := _SIGNS.get(phase):
+        if sign := run_text.SIGNS.get(phase):
             self.world.say(f"[{step}/{total}] {sign} {text}")
 
     def _end_failed(self, run: records.Run, error: errors.TransomError) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from transom.store import records
 
+SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻"}
+"""Of the phases that are said aloud while a run goes on; a task says itself line by line."""
+
 
 def table(runs: Iterable[records.Run]) -> str:
     """One line a run, newest first as given; a sentence when there is none."""

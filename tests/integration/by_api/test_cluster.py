@@ -10,7 +10,7 @@ import pytest
 from transom import daemon, errors
 from transom.lab.pve import install, server, status, world
 from transom.pve import client
-from transom.reconcile import backend
+from transom.reconcile import backend, settings_file
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ metadata: {name: all}
 spec: {mode: enforce, limits: {fleet_drift_percent: 100}}
 """
     bench.put(more=policy)
-    options = dataclasses.replace(daemon.load_settings(bench.folder / "state"), scan_jitter=0, settle=0)
+    options = dataclasses.replace(settings_file.load(bench.folder / "state"), scan_jitter=0, settle=0)
     with daemon.open_keeper(bench.folder / "state", options) as keeper:
         text = backend.Text("fleet.yaml", (bench.folder / "fleet.yaml").read_text())
         asked = keeper.provision([text], approve=True, key="", by="eve")

@@ -12,19 +12,20 @@ import pytest
 from transom import errors
 from transom.api import auth, place
 from transom.cli import client, common
+from transom.reconcile import locks
 
 
 @pytest.fixture
 def held(tmp_path):
     """The lock that a running daemon holds."""
-    with (tmp_path / place.LOCK).open("w") as lock:
+    with (tmp_path / locks.DAEMON).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield tmp_path
 
 
 def test_no_daemon_is_none(tmp_path):
     assert place.find(tmp_path) is None
-    (tmp_path / place.LOCK).touch()
+    (tmp_path / locks.DAEMON).touch()
     assert place.find(tmp_path) is None, "a lock that nobody holds was left by one that was killed"
 
 
@@ -32,7 +33,7 @@ def test_a_daemon_is_found_while_it_is_published(held):
     with place.published(held, place.Place("http://127.0.0.1:1", "secret")):
         assert place.find(held) == place.Place("http://127.0.0.1:1", "secret")
         assert {stat.S_IMODE((held / name).stat().st_mode) for name in (place.PLACE, place.TOKEN)} == {0o600}
-    assert [path.name for path in held.iterdir()] == [place.LOCK]
+    assert [path.name for path in held.iterdir()] == [locks.DAEMON]
 
 
 def test_one_that_starts_is_busy(held):

@@ -7,18 +7,18 @@ import dataclasses
 import pytest
 import yaml
 
-from transom import daemon, errors, resources
-from transom.reconcile import settings
+from transom import errors, resources
+from transom.reconcile import settings, settings_file
 
 
 def test_what_ships_is_what_the_code_has():
-    shipped = yaml.safe_load((resources.config_dir() / daemon.SETTINGS).read_text())
+    shipped = yaml.safe_load((resources.config_dir() / settings_file.NAME).read_text())
     assert shipped == dataclasses.asdict(settings.Settings())
 
 
 def test_a_file_over_what_ships_and_the_environment_over_both(tmp_path):
-    (tmp_path / daemon.SETTINGS).write_text("scan_every: 60\nsettle: 1\n")
-    found = daemon.load_settings(tmp_path, {"TRANSOM_SETTLE": "2.5", "TRANSOM_STATE": "/x"})
+    (tmp_path / settings_file.NAME).write_text("scan_every: 60\nsettle: 1\n")
+    found = settings_file.load(tmp_path, {"TRANSOM_SETTLE": "2.5", "TRANSOM_STATE": "/x"})
     assert found == dataclasses.replace(settings.Settings(), scan_every=60, settle=2.5)
 
 
@@ -36,14 +36,14 @@ def test_a_file_over_what_ships_and_the_environment_over_both(tmp_path):
     ],
 )
 def test_mistakes_are_told(tmp_path, text):
-    (tmp_path / daemon.SETTINGS).write_text(text)
+    (tmp_path / settings_file.NAME).write_text(text)
     with pytest.raises(errors.SpecError):
-        daemon.load_settings(tmp_path, {})
+        settings_file.load(tmp_path, {})
 
 
 def test_the_default_jitter_gives_way_and_a_given_one_is_told_by_its_name(tmp_path):
-    assert daemon.load_settings(tmp_path, {"TRANSOM_SCAN_EVERY": "15"}).scan_jitter == 15
+    assert settings_file.load(tmp_path, {"TRANSOM_SCAN_EVERY": "15"}).scan_jitter == 15
     with pytest.raises(errors.SpecError, match="TRANSOM_SCAN_EVERY, TRANSOM_SCAN_JITTER: scan_jitter must not"):
-        daemon.load_settings(tmp_path, {"TRANSOM_SCAN_EVERY": "15", "TRANSOM_SCAN_JITTER": "20"})
+        settings_file.load(tmp_path, {"TRANSOM_SCAN_EVERY": "15", "TRANSOM_SCAN_JITTER": "20"})
     with pytest.raises(errors.SpecError, match="TRANSOM_WORKERS: workers: "):
-        daemon.load_settings(tmp_path, {"TRANSOM_WORKERS": "many"})
+        settings_file.load(tmp_path, {"TRANSOM_WORKERS": "many"})
