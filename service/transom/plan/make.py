@@ -11,7 +11,7 @@ from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import guest, host, mapping, rom
+from transom.plan import guest, host, mapping, reboot, rom
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.plan.result import Gate, Plan
 from transom.spec import wish
@@ -21,10 +21,10 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     """The plan for one node. ``take_over``: its user lets foreign lines that contradict be commented out, and VMs be taken."""
     node = rom.settled(node, facts)
     draft = host.plan(node, facts, ledger, take_over=take_over)
-    reboot = _reboot(facts, draft)
+    restart = _reboot(facts, draft)
     draft.add(rom.plan(node, facts))
-    if reboot:
-        draft.actions.append(reboot)
+    if restart:
+        draft.actions.append(restart)
     draft.add(mapping.plan(node, facts))
     draft.add(guest.plan(node, facts, ledger, take_over=take_over))
     draft.add(mapping.removals(node, facts, ledger, draft.actions))
@@ -41,7 +41,7 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         drifts=tuple(draft.drifts),
         findings=findings,
         noops=tuple(draft.noops),
-        actions=() if held else tuple(draft.actions),
+        actions=() if held else reboot.around(draft.actions, node, facts),
         entries=() if held else tuple(draft.entries),
         forgets=() if held else tuple(draft.forgets),
         gates=gates,

@@ -10,7 +10,7 @@ from transom.diagnose import registry as diagnoses
 from transom.guest import conf, derived
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import keys, make, mapping, result
+from transom.plan import keys, make, mapping, reboot, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -50,7 +50,9 @@ def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
 
 
 def guarded(plan: result.Plan, facts: model.Facts, node: wish.NodeWish) -> result.Plan:
-    """The same, held where the host as it stands must not be changed or rebooted: the way back is a change like any other."""
+    """The same with what its reboot asks for, and held where the host as it stands must not be changed or rebooted: the way
+    back is a change like any other."""
+    plan = dataclasses.replace(plan, actions=reboot.around(plan.actions, node, facts))
     against = diagnoses.guards(facts, node, make.doing(plan.actions))
     if not against:
         return plan

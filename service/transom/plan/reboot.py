@@ -1,0 +1,49 @@
+"""What stands around a reboot, in the order in which it can work. Pure.
+
+    try beforehand → keep what boots → change files and rebuild → empty the node → arm the way back
+    → reboot → confirm → bring the guests back → change guests
+
+A plan without a reboot stays as it is. Plans of documents and plans of an undo both come through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from transom import model
+from transom.plan import actions as acts
+from transom.spec import wish
+
+
+def around(actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> tuple[acts.Action, ...]:
+    """``actions`` with what their reboot asks for; what comes after the reboot already, stays after all of that."""
+    at = next((number for number, action in enumerate(actions) if isinstance(action, acts.Reboot)), None)
+    if at is None:
+        return tuple(actions)
+    changes, reboot, later = actions[:at], actions[at], actions[at + 1 :]
+    return (
+        *_first(changes, node, facts),
+        *changes,
+        *_before(changes, node, facts),
+        reboot,
+        *_after(changes, node, facts),
+        *later,
+    )
+
+
+def _first(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
+    """Before anything on the node is changed."""
+    del changes, node, facts
+    yield from ()
+
+
+def _before(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
+    """Right before the reboot, with everything on the node changed and rebuilt."""
+    del changes, node, facts
+    yield from ()
+
+
+def _after(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
+    """Once another boot answers."""
+    del changes, node, facts
+    yield from ()
