@@ -89,8 +89,7 @@ class Ssh:
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise errors.Unreachable(f"{what} was not started: {error or 'connection lost'}") from error
         try:
-            # exec: the login shell gives way to the program, so that its end is seen as it is.
-            done = pump.run(channel, f"exec {shlex.join(argv)}", stdin=stdin, timeout=timeout, limit=OUTPUT_LIMIT)
+            done = pump.run(channel, _line(argv, bool(stdin)), stdin=stdin, timeout=timeout, limit=OUTPUT_LIMIT)
         except TimeoutError as error:
             raise errors.Unreachable(f"{what} has not ended after {timeout:g} s", hint="it may still run") from error
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -123,6 +122,21 @@ def host_key(access: wish.Access, *, timeouts: line.Timeouts | None = None) -> t
 
 def _public(key: paramiko.PKey) -> HostKey:
     return HostKey(f"{key.get_name()} {key.get_base64()}", f"{key.get_name()} {key.fingerprint}")
+
+
+_READ_TO_THE_END = '"$@"; status=$?; cat >/dev/null; exit $status'
+
+
+def _line(argv: Sequence[str], fed: bool) -> str:
+    """What the login shell gets; it gives way to the program (``exec``), so that its end is seen as it is.
+
+    A channel's end of input must reach sshd before the channel's own end, or sshd drops the whole connection ("packet referred
+    to nonexistent channel"), and paramiko may send them the other way round when a command ends quickly. So a command without
+    input gets /dev/null and no end of input is sent, and one with input ends only after all of it was read.
+    """
+    if not fed:
+        return f"exec {shlex.join(argv)} </dev/null"
+    return f"exec {shlex.join(['sh', '-c', _READ_TO_THE_END, 'sh', *argv])}"
 
 
 def _short(argv: Sequence[str]) -> str:

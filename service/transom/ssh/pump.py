@@ -56,7 +56,7 @@ class _Exec:
         return max(0.001, self.deadline - time.monotonic())
 
     def feed(self, data: bytes) -> None:
-        """Send all of ``data``, then end of file. A command that stops reading early is no error."""
+        """Send all of ``data``, then end of file."""
         view = memoryview(data)
         try:
             while view:
@@ -66,7 +66,7 @@ class _Exec:
                 view = view[sent:]
             self.channel.shutdown_write()
         except OSError:
-            # Closed by the other side (it ended without reading all) or by us; the exit status tells the rest.
+            # Closed by the other side (killed before it had read all) or by us; the exit status tells the rest.
             return
 
     def drain(self, receive: Callable[[int], bytes], into: bytearray) -> None:
@@ -80,7 +80,7 @@ class _Exec:
 
 
 def run(channel: paramiko.Channel, command: str, *, stdin: bytes, timeout: float, limit: int) -> Completed:
-    """Run ``command`` on a fresh ``channel`` and close it.
+    """Run ``command`` on a fresh ``channel`` and close it. Without ``stdin`` no end of input is sent: it must not wait for one.
 
     TimeoutError when it has not ended in ``timeout`` seconds (it may go on on the host), Garbled above ``limit`` bytes of
     output, paramiko's own errors when the line breaks.
@@ -91,9 +91,9 @@ def run(channel: paramiko.Channel, command: str, *, stdin: bytes, timeout: float
     def rest() -> None:
         # The request for the exec waits without a limit in paramiko; here a close by the main thread ends that wait.
         channel.exec_command(command)
-        if len(stdin) <= _INLINE:
+        if 0 < len(stdin) <= _INLINE:
             state.feed(stdin)
-        else:
+        elif stdin:
             feeders.append(_Job(lambda: state.feed(stdin)))
         state.drain(channel.recv_stderr, state.stderr)
 

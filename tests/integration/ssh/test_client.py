@@ -85,8 +85,14 @@ def test_time_is_up_while_output_drips(host):
 def test_many_threads_share_a_connection(host):
     # sshd allows 10 sessions a connection, those that are just ending included
     with futures.ThreadPoolExecutor(4) as pool:
-        outputs = list(pool.map(lambda number: host.run(["echo", str(number)]).stdout, range(40)))
-    assert outputs == [f"{number}\n".encode() for number in range(40)]
+        outputs = list(pool.map(lambda number: host.run(["echo", str(number)]).stdout, range(80)))
+    assert outputs == [f"{number}\n".encode() for number in range(80)]
+
+
+def test_commands_that_end_before_their_input_does_keep_the_connection(host):
+    with futures.ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda number: host.script("exit $1", [str(number)], stdin=b"x" * 9), range(40)))
+    assert [one.exit for one in done] == list(range(40))
 
 
 DROP = "kill -9 $PPID; sleep 5"
