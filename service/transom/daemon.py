@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -49,6 +50,8 @@ from transom.store import records, store
 log = logging.getLogger(__name__)
 _APIS = pve.Connector()
 """Of the whole process: nodes of a cluster share a ticket, and its turns to write."""
+_STARTED: collections.defaultdict[str, dict[int, w.Asked]] = collections.defaultdict(dict)
+"""Of the whole process: what was read of a node's QEMUs, for the next look at it. Only a node's own turn touches its part."""
 
 
 class Service:
@@ -334,6 +337,7 @@ def reach(
             read=lambda path: _read(pathlib.Path(path)),
             root=api.root,
             built=shelf.result if shelf else w.no_library,
+            started=_STARTED[node.name],
         )
         try:
             yield world

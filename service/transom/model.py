@@ -272,6 +272,20 @@ class Keeping:
 
 
 @dataclasses.dataclass(frozen=True)
+class Started:
+    """A running QEMU. Times in nanoseconds since the epoch, by the node's clock."""
+
+    pid: int
+    since: int
+    written: int
+    """When its configuration or a mapping was last written: a start after that reads something else."""
+    argv: Maybe[tuple[str, ...]] = Unknown("not asked")
+    """What it was started with."""
+    wanted: Maybe[tuple[str, ...]] = Unknown("not asked")
+    """What PVE would start it with now (``qm showcmd``)."""
+
+
+@dataclasses.dataclass(frozen=True)
 class RomResult:
     """What became of building a ROM on Transom's own side: ``state`` is built, building or failed."""
 
@@ -318,6 +332,8 @@ class Facts:
     """Name of a Rom document that is to be built → what became of it."""
     rom_users: Maybe[dict[str, tuple[int, ...]]] = Unknown("not read")
     """File name under ``/usr/share/kvm`` → the VMs whose running QEMU was started with it."""
+    started: Maybe[dict[int, Started]] = Unknown("not read")
+    """VM id → its running QEMU, with both command lines for VMs that documents declare. Needs a shell."""
     undo_needs: dict[str, str] = dataclasses.field(default_factory=dict)
     """File name under ``/usr/share/kvm`` → the run whose undo would give it to a VM again."""
     usb: Maybe[frozenset[str]] = Unknown("not read")

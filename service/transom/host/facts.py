@@ -27,6 +27,7 @@ from transom.host.probes import (
     options,
     packages,
     pci,
+    qemus,
     rom_users,
     roms,
     space,
@@ -54,7 +55,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     others, name, named = of(vmlist.make(node)), of(identity.PROBE), of(interfaces.PROBE)
     storage, network, lxc, voting = of(disks.PROBE), of(links.PROBE), of(containers.make(node)), of(votes.PROBE)
     services, tasks, packaging, room = of(ha.make(node)), of(jobs.PROBE), of(dpkg.PROBE), of(space.PROBE)
-    esps, kernel, started = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE)
+    esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown)
@@ -71,6 +72,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         elsewhere=others,
         roms=images,
         rom_users=started,
+        started=processes,
         usb=plugged,
         interfaces=named,
         iomem=ranges,

@@ -232,20 +232,28 @@ class ChangeGuest:
 
 @dataclasses.dataclass(frozen=True)
 class RestartGuest:
-    """Restart a running VM if changes of ``keys`` are pending then: only trying tells what QEMU takes while it runs."""
+    """Restart a running VM if changes of ``keys`` are pending then: only trying tells what QEMU takes while it runs.
+
+    ``stale``: keys of which its QEMU has something else though nothing is pending; for them it is restarted in any case.
+    """
 
     vmid: int
     keys: tuple[str, ...]
+    stale: tuple[str, ...] = ()
     kind: Literal["restart-guest"] = "restart-guest"
 
     def describe(self) -> str:
+        if self.stale:
+            return f"restart VM {self.vmid}, whose QEMU was started with something else for {', '.join(self.stale)}"
         return f"restart VM {self.vmid} if {', '.join(self.keys)} cannot change while it runs"
 
     def shell(self) -> tuple[str, ...]:
+        if self.stale:
+            return (f"qm reboot {self.vmid}",)
         return (f"qm pending {self.vmid} | grep -Eq '^(new|del) ' && qm reboot {self.vmid} || true",)
 
     def undo_shell(self) -> tuple[str, ...]:
-        return self.shell()
+        return dataclasses.replace(self, stale=()).shell()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from transom.guest.fields import disks
 from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
-from transom.plan import keys, whose
+from transom.plan import keys, running, whose
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.spec import wish
 
@@ -345,8 +345,11 @@ def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, revert
         for key in sorted(pending - ours)
     )
     needed = sorted((pending & ours) | {key for key in changed if not registry.field_for(key).live})
-    if needed:
-        draft.actions.append(acts.RestartGuest(vm.vmid, tuple(needed)))
+    otherwise = running.judge(vm.vmid, vm.conf, vm.wants, desk.node, desk.facts)
+    draft.drifts.extend(otherwise.drifts)
+    draft.findings.extend(otherwise.findings)
+    if needed or otherwise.stale:
+        draft.actions.append(acts.RestartGuest(vm.vmid, tuple(needed), otherwise.stale))
         if pending - ours:
             draft.findings.append(_comes_along(vm, sorted(pending - ours), "restart"))
 

@@ -15,7 +15,7 @@ from transom import errors, model
 from transom.guest import conf, identity
 from transom.host import facts as host_facts
 from transom.host import probes, stream, versions
-from transom.reconcile import told
+from transom.reconcile import started, told
 from transom.reconcile import world as w
 from transom.spec import wish
 
@@ -28,7 +28,7 @@ def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
     """All facts of the node, with the files on our side that ``node`` names. Unreachable, Denied or Garbled when the shell itself
     cannot be used, or the API of a node without one; otherwise an API that cannot be asked only leaves its own facts Unknown."""
     seen = _by_shell(world) if world.shell else _by_api(world)
-    facts = dataclasses.replace(seen, states=_closer(seen, world, node.guests)) if node else seen
+    facts = _closer(seen, world, node.guests) if node else seen
     roms = [guest.rom for guest in (node.guests if node else ()) if guest.rom]
     return dataclasses.replace(
         facts,
@@ -95,21 +95,21 @@ def _quorate(world: w.World) -> tuple[bool | model.Unknown, tuple[str, ...]]:
         return model.Unknown(f"quorum (PVE API): {error}"), ()
 
 
-def _closer(
-    facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
-) -> dict[int, model.GuestState] | model.Unknown:
-    """The states, those of running declared VMs as each tells itself: only so does the API give the version of a running QEMU."""
+def _closer(facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]) -> model.Facts:
+    """With what running declared VMs tell of themselves: only so does the API give the version of a running QEMU, and the node the
+    words that it was started with."""
     if isinstance(facts.states, model.Unknown) or isinstance(facts.guests, model.Unknown):
-        return facts.states
+        return facts
     names, ids = {guest.name for guest in guests}, {guest.vmid for guest in guests}
     texts = {vmid: file.text for vmid, file in facts.guests.items() if isinstance(file.text, str)}
-    found = dict(facts.states)
+    found, ours = dict(facts.states), set[int]()
     for vmid, state in facts.states.items():
-        ours = vmid in ids or (vmid in texts and identity.marked(conf.parse(texts[vmid])) in names)
-        if ours and state.status == "running":
+        declared = vmid in ids or (vmid in texts and identity.marked(conf.parse(texts[vmid])) in names)
+        if declared and state.status == "running":
+            ours.add(vmid)
             told_by_itself = told.ask(f"VM {vmid}", functools.partial(world.api.status, world.node, vmid))
             found[vmid] = state if isinstance(told_by_itself, model.Unknown) else told_by_itself
-    return found
+    return dataclasses.replace(facts, states=found, started=started.look(facts, ours, world))
 
 
 def _maps(world: w.World) -> bool:

@@ -115,6 +115,25 @@ def no_library(rom: wish.RomWish) -> model.RomResult:
     return model.RomResult("building", reason=f"{rom.document} is to be built, and there is no library to look in")
 
 
+@dataclasses.dataclass(frozen=True)
+class AskedOf:
+    """What the answers about a running QEMU hang on."""
+
+    pid: int
+    since: int
+    written: int
+    digest: str
+    versions: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What a running QEMU was started with and would be now, and of what that was said."""
+
+    of: AskedOf
+    answer: model.Started
+
+
 @dataclasses.dataclass
 class World:
     """One node within reach. ``connect`` opens a new shell, for after a reboot; ``say`` reports progress, one line each."""
@@ -139,6 +158,8 @@ class World:
     """The API as root@pam, for what PVE refuses to every token; None where no ticket of root's is at hand."""
     built: Callable[[wish.RomWish], model.RomResult] = no_library
     """What became of a ROM that is to be built; asked at each look, and answers at once."""
+    started: dict[int, Asked] = dataclasses.field(default_factory=dict)
+    """VM id → what was read of its QEMU at an earlier look; kept from one turn of the node to the next."""
 
     @property
     def shell(self) -> bool:

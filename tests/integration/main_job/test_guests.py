@@ -121,3 +121,60 @@ def test_the_first_run_comes_off_after_any_number_of_repairs(bench):
     bench.undo(run)
     assert bench.files() == before
     assert bench.driver() == "i915"
+
+
+def edit(bench, old: str, new: str) -> None:
+    """Behind PVE's back, as an editor does."""
+    path = bench.node.root / CONF[1:]
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def cmdline(bench) -> str:
+    return bench.node.ssh("tr '\\0' ' ' </proc/$(cat /run/qemu-server/112.pid)/cmdline")
+
+
+def test_what_a_running_qemu_was_not_started_with_is_drift_of_what_runs(bench):
+    bench.apply(bench.seed)
+    start(bench)
+    assert not {finding.id for finding in bench.plan().findings} & {"qemu-started-otherwise", "qemu-arguments-unread"}
+    edit(bench, "cpu: host", "cpu: x86-64-v3")
+    redeclare(bench, "cpu: host", "cpu: x86-64-v3")  # so nothing is pending, and the file is as declared
+    service = bench.service()
+    service.put([bench.seed])
+    service.close()
+    plan = bench.plan()
+    drift = next(drift for drift in plan.drifts if drift.path == "qemu/112/cpu")
+    assert (drift.level, drift.impact, drift.observed, drift.desired) == (
+        "effective",
+        "guest-restart",
+        "host",
+        "x86-64-v3",
+    )
+    assert "-cpu host" in cmdline(bench)
+    bench.apply()
+    assert "-cpu x86-64-v3" in cmdline(bench)
+    assert bench.plan().empty
+
+
+def test_a_qemu_that_was_started_by_hand_is_told_and_not_restarted(bench):
+    bench.apply(bench.seed)
+    start(bench)
+    assert bench.plan().empty
+    pid = bench.text("/run/qemu-server/112.pid").strip()
+    shown = bench.node.root / "run/lab-qemu" / pid / "cmdline"
+    shown.write_bytes(shown.read_bytes().replace(b"-cpu\0host\0", b"-cpu\0qemu64\0"))
+    (bench.node.root / "run/qemu-server/112.pid").touch()
+    plan = bench.plan()
+    assert plan.empty  # nothing that a start reads has changed: were this judged wrongly, restarts would go on for ever
+    (told,) = [finding for finding in plan.findings if finding.id == "qemu-started-otherwise"]
+    assert [one.says for one in told.evidence] == ["qemu64", "host"]
+    assert not told.holds
+
+
+def test_a_start_that_pve_refuses_now_cannot_be_compared(bench):
+    bench.apply(bench.seed)
+    start(bench)
+    edit(bench, "cores: 6", "cores: 6\nhostpci3: 0000:99:00.0")
+    (told,) = [finding for finding in bench.plan().findings if finding.id == "qemu-arguments-unread"]
+    assert "qm showcmd 112" in told.summary

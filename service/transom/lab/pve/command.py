@@ -32,7 +32,7 @@ def build(here: node.Node, vmid: int, current: conf.Conf, log: list[str]) -> lis
         words += passthrough.device_words(current, given, group)
     words += usb_words(here, current) + port_words(here, current)
     words += drive_words(here, current) + net_words(vmid, current)
-    words += ["-machine", machine(here, current)]
+    words += ["-machine", f"type={machine(here, current)}"]
     return words + qemuargs.split(current.text("args"))
 
 

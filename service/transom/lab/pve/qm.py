@@ -162,16 +162,11 @@ def vmid_of(argv: Sequence[str]) -> int:
 
 
 def show_command(here: node.Node, argv: Sequence[str]) -> int:
-    """Runs the rules of a start without starting: exit 2 and the rule's text, 22 for a missing device."""
+    """Runs the rules of a start without starting, on what is not pending: exit 2 and the rule's text, 22 for a missing device."""
     vmid = vmid_of(argv)
     parsed = words.parse(argv[1:], {}, {"pretty": True, "snapshot": False})
-    current = here.load(vmid)
-    section = conf.Conf(main={**current.main, **{name: value for name, value in current.pending.items()
-                                                 if name != "delete"}})  # fmt: skip
-    for name in current.pending_deletes():
-        section.main.pop(name, None)
     try:
-        text = command.show(here, vmid, section)
+        text = command.show(here, vmid, conf.Conf(main=here.load(vmid).main))
     except replies.Refused as error:
         print(error.text.rstrip("\n"), file=sys.stderr)
         return 22 if refusals.exit_code(error.text) == 22 else 2

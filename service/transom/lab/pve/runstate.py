@@ -53,9 +53,12 @@ def read(place: files.NodeFiles, vmid: int) -> Running | None:
 
 def write(place: files.NodeFiles, vmid: int, state: Running) -> None:
     files.write_json(path(place, vmid), asdict(state))
-    argv = b"".join(word.encode() + b"\0" for word in state.argv)
-    files.write(_process(place, state.pid) / "cmdline", argv)
-    files.write(place.run / f"{vmid}.pid", f"{state.pid}\n".encode())
+    pidfile, pid = place.run / f"{vmid}.pid", f"{state.pid}\n".encode()
+    if pidfile.exists() and pidfile.read_bytes() == pid:
+        return  # paused or resumed: QEMU writes it once
+    argv = ("/usr/bin/kvm", "-id", str(vmid), *state.argv)
+    files.write(_process(place, state.pid) / "cmdline", b"".join(word.encode() + b"\0" for word in argv))
+    files.write(pidfile, pid)
 
 
 def remove(place: files.NodeFiles, vmid: int) -> bool:

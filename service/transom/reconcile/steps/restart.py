@@ -25,7 +25,7 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
     del effect
     parsed = conf.parse(guests.text(guests.need(action.vmid, world)))
     waiting = sorted(key for key in action.keys if parsed.current().get(key) != parsed.persisted().get(key))
-    if not waiting:
+    if not waiting and not action.stale:
         return f"VM {action.vmid} took the change while running; no restart"
     state = world.api.guests(world.node).get(action.vmid)
     if state is None or state.status != "running":
@@ -35,7 +35,7 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
     known = frozenset(world.api.task_ids(world.node, action.vmid))
     task.carry_out(world, context, "qmreboot", action.vmid, lambda: world.api.reboot(world.node, action.vmid))
     _verify(action.vmid, waiting, known, world)
-    return f"VM {action.vmid} was restarted for {', '.join(waiting)}"
+    return f"VM {action.vmid} was restarted for {', '.join(sorted({*waiting, *action.stale}))}"
 
 
 def _verify(vmid: int, keys: Sequence[str], known: frozenset[str], world: w.World) -> None:
