@@ -241,17 +241,17 @@ def age(path: Path, seconds: float) -> None:
     os.utime(path, (stamp, stamp))
 
 
-def write_initrd(root: Path, kernel: str, *, without: Path | None = None) -> None:
+def write_initrd(root: Path, kernel: str, *, without: Path | None = None, target: Path | None = None) -> None:
     """What ``update-initramfs -u -k KERNEL`` does; the new image replaces the old one at once.
 
-    ``without``: a modprobe.d file that is left out, for an image from before it was there.
+    ``without``: a modprobe.d file that is left out, for an image from before it was there. ``target``: elsewhere than in /boot.
     """
     folders = (root / "etc/modprobe.d", root / "usr/lib/modprobe.d")
     paths = [path for folder in folders if folder.is_dir() for path in sorted(folder.glob("*.conf")) if path.is_file()]
     modprobe = {f"/{path.relative_to(root)}": path.read_bytes() for path in paths if path != without}
     listed = root / "etc/initramfs-tools/modules"
     image = initrd.build(kernel, modprobe, listed.read_text() if listed.exists() else "")
-    target = root / f"boot/initrd.img-{kernel}"
+    target = target or root / f"boot/initrd.img-{kernel}"
     fresh = target.with_name(f"{target.name}.new")
     fresh.write_bytes(initrd.pack(image))
     fresh.replace(target)

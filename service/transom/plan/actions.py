@@ -16,6 +16,7 @@ import pydantic
 from transom import model
 from transom.guest import shell as guest_shell
 from transom.host import rebuild
+from transom.plan import rehearsal, typed
 
 ROM_FOLDER = "/usr/share/kvm"
 
@@ -41,12 +42,12 @@ class WriteFile:
         return f"write {self.path}" if self.before is not None else f"create {self.path}"
 
     def shell(self) -> tuple[str, ...]:
-        return (_here_document(self.path, self.text),)
+        return (typed.to_file(self.path, self.text),)
 
     def undo_shell(self) -> tuple[str, ...]:
         if self.before is None:
             return (f"rm {shlex.quote(self.path)}",)
-        return (_here_document(self.path, self.before),)
+        return (typed.to_file(self.path, self.before),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +70,7 @@ class RemoveFile:
         return (f"rm {shlex.quote(self.path)}",)
 
     def undo_shell(self) -> tuple[str, ...]:
-        return (_here_document(self.path, self.before),)
+        return (typed.to_file(self.path, self.before),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -361,7 +362,7 @@ class RestoreFile:
             return (f"rm {shlex.quote(self.path)}",)
         if self.now is None:
             return (f"# put the file with sha256 {self.expect_sha256} back at {shlex.quote(self.path)}",)
-        return (_here_document(self.path, self.now),)
+        return (typed.to_file(self.path, self.now),)
 
 
 Action = Annotated[
@@ -371,6 +372,7 @@ Action = Annotated[
     | PlaceRom
     | RemoveRom
     | Reboot
+    | rehearsal.Simulate
     | CreateGuest
     | ChangeGuest
     | RestartGuest
@@ -383,13 +385,3 @@ Action = Annotated[
 
 FILE_ACTIONS = (WriteFile, RemoveFile)
 """What is done to files that a boot may read."""
-
-
-def _here_document(path: str, text: str) -> str:
-    """A command that writes exactly ``text``; printf where a here-document could not (no newline at the end)."""
-    if not text.endswith("\n") or "\r" in text:
-        return f"printf %s {shlex.quote(text)} > {shlex.quote(path)}"
-    mark = "EOF"
-    while mark in text.split("\n"):
-        mark += "_"
-    return f"cat > {shlex.quote(path)} <<'{mark}'\n{text}{mark}"

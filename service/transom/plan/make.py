@@ -11,7 +11,7 @@ from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import guest, host, mapping, reboot, rom
+from transom.plan import forecast, guest, host, mapping, reboot, rom
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.plan.result import Gate, Plan
 from transom.spec import wish
@@ -45,6 +45,7 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         entries=() if held else tuple(draft.entries),
         forgets=() if held else tuple(draft.forgets),
         gates=gates,
+        next_boot=None if held else forecast.of(node, facts, draft.actions),
     )
 
 

@@ -3,7 +3,7 @@
     try beforehand → keep what boots → change files and rebuild → empty the node → arm the way back
     → reboot → confirm → bring the guests back → change guests
 
-A plan without a reboot stays as it is. Plans of documents and plans of an undo both come through here.
+A plan without a reboot is only tried beforehand. Plans of documents and plans of an undo both come through here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
+from transom.plan import simulate
 from transom.spec import wish
 
 
 def around(actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> tuple[acts.Action, ...]:
     """``actions`` with what their reboot asks for; what comes after the reboot already, stays after all of that."""
+    actions = (*simulate.first(actions, node, facts), *actions)
     at = next((number for number, action in enumerate(actions) if isinstance(action, acts.Reboot)), None)
     if at is None:
         return tuple(actions)

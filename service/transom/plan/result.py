@@ -9,6 +9,7 @@ from collections.abc import Sized
 
 from transom import model
 from transom.plan import actions as acts
+from transom.plan import forecast
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Plan:
     forgets: tuple[str, ...] = ()
     """Ledger paths that are no longer ours once the plan is done."""
     gates: tuple[Gate, ...] = ()
+    next_boot: forecast.Forecast | None = None
+    """What the next boot will make of the files, where the plan changes that."""
 
     @property
     def empty(self) -> bool:

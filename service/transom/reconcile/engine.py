@@ -14,11 +14,11 @@ from typing import Any, Protocol
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import rehearsal, result
 from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
-from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom
+from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom, simulate
 
 STEPS: Mapping[type, types.ModuleType] = {
     acts.WriteFile: files,
@@ -28,6 +28,7 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.PlaceRom: rom,
     acts.RemoveRom: rom,
     acts.Reboot: reboot,
+    rehearsal.Simulate: simulate,
     acts.CreateGuest: guest,
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
@@ -44,6 +45,7 @@ _OF_THE_HOST = (
     acts.PlaceRom,
     acts.RemoveRom,
     acts.Reboot,
+    rehearsal.Simulate,
 )
 """Steps that write nothing to the cluster: an undo of them needs no API."""
 TAKEN = "taken"

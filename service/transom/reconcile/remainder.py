@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import rehearsal, result
 from transom.reconcile import engine
 from transom.store import records
 
@@ -54,7 +54,7 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             return action.kind, action.filename, action.sha256
         case acts.RemoveRom():
             return action.kind, action.filename
-        case acts.Reboot():
+        case acts.Reboot() | rehearsal.Simulate():  # what is left of it is tried, changing nothing
             return (action.kind,)
         case acts.CreateGuest():
             return action.kind, action.vmid, action.name, tuple(sorted({**action.api, **action.root}.items()))

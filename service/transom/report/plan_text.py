@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import forecast, result
 
 
 def text(plan: result.Plan, *, verbose: bool = False) -> str:
@@ -17,6 +17,7 @@ def text(plan: result.Plan, *, verbose: bool = False) -> str:
     lines += _section("Findings", _findings(plan.findings))
     lines += _section("Differences", _drifts(plan.drifts))
     lines += _section("Actions, in this order", _actions(plan.actions))
+    lines += _section("After the next boot", _forecast(plan.next_boot))
     if verbose:
         lines += _section("Nothing to do", (f"  = {noop.path}: {noop.reason}" for noop in plan.noops))
     elif plan.noops:
@@ -106,6 +107,20 @@ def _actions(actions: tuple[acts.Action, ...]) -> Iterator[str]:
             yield from (f"         {line}" for line in _diff(action.before, action.text))
         elif isinstance(action, acts.RestoreFile):
             yield from (f"         {line}" for line in _diff(action.now, action.before))
+
+
+def _forecast(seen: forecast.Forecast | None) -> Iterator[str]:
+    if seen is None:
+        return
+    line = seen.cmdline
+    told = f"not known: {line.unknown}" if isinstance(line, model.Unknown) else " ".join(line)
+    yield f"    kernel command line: {told}"
+    for one in seen.owners:
+        yield f"    {one.device} ({one.address}): {_driver(one.now)} → {_driver(one.then)}  ({one.why})"
+
+
+def _driver(name: model.Maybe[str]) -> str:
+    return name.unknown if isinstance(name, model.Unknown) else name or "no driver"
 
 
 def _diff(before: str | None, after: str | None) -> Iterator[str]:

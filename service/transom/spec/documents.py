@@ -157,6 +157,7 @@ class Host(base.Base):
     blacklist: tuple[fields.Module, ...] = ()
     module_options: tuple[fields.ModuleOption, ...] = ()
     sysctl: tuple[fields.Sysctl, ...] = ()
+    simulate: Literal["quick", "full"] = "quick"
 
 
 class Device(base.Base):

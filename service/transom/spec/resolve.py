@@ -33,6 +33,7 @@ def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wis
         guests=tuple(_guest(vm, roms) for vm in vms),
         policy=_policy(item, docs),
         accept=spec.accept,
+        simulate=spec.host.simulate,
         recipes=tuple(dict.fromkeys(vm.recipe_title for vm in vms if vm.recipe)),
     )
 

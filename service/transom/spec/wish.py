@@ -224,3 +224,5 @@ class NodeWish:
     """Ids of diagnoses that its user knows of and lives with."""
     recipes: tuple[str, ...] = ()
     """``name version`` of every recipe used, for the plan's hash."""
+    simulate: Literal["quick", "full"] = "quick"
+    """How far a change of what boots is tried aside first: ``full`` builds an initramfs too."""

@@ -12,6 +12,7 @@ import pytest
 from transom import errors, resources
 from transom.guest import conf
 from transom.plan import actions as acts
+from transom.plan import rehearsal
 
 EXAMPLES = sorted(resources.examples_dir().glob("*.yaml"))
 SEED_FINAL = {
@@ -236,9 +237,9 @@ def test_runs_are_listed_and_shown_step_by_step(bench):
     shown = bench.json("run", "show", run)
     phases = [(event["step"], event["phase"]) for event in shown["events"]]
     whole = [one for one in phases if one[1] in {"before", "after"}]
-    assert whole == [(step, phase) for step in range(1, 9) for phase in ("before", "after")]
+    assert whole == [(step, phase) for step in range(1, 10) for phase in ("before", "after")]
     # the VM is made by a task of PVE's, which is journalled before it is waited for
-    assert [phase for step, phase in phases if step == 8][1] == "task"
+    assert [phase for step, phase in phases if step == 9][1] == "task"
     assert bench.json("node", "ls")[0]["name"] == "pve1"
     facts = bench.json("node", "show", "pve1")
     assert facts["hardware"]["board"].startswith("ASRock")
@@ -250,4 +251,8 @@ def test_actions_come_in_an_order_that_can_work(bench):
     plan = service.propose(service.wish("pve1"))
     service.close()
     kinds = [type(action) for action in plan.actions]
-    assert kinds == [acts.WriteFile] * 3 + [acts.RunStep] * 2 + [acts.PlaceRom, acts.Reboot, acts.CreateGuest]
+    assert kinds == [rehearsal.Simulate] + [acts.WriteFile] * 3 + [acts.RunStep] * 2 + [
+        acts.PlaceRom,
+        acts.Reboot,
+        acts.CreateGuest,
+    ]

@@ -14,7 +14,7 @@ from transom import model
 from transom.guest import conf, identity
 from transom.host import grub, modprobe
 from transom.plan import actions as acts
-from transom.plan import make, result
+from transom.plan import make, rehearsal, result
 from transom.spec import wish
 
 KERNEL = "5.15.74-1-pve"
@@ -159,6 +159,9 @@ class Node:
             case acts.RemoveFile():
                 self.dirty.update(action.after)
                 del self.files[action.path]
+            case rehearsal.Simulate():
+                then = {path: text for path, (text, _) in self.files.items()} | action.files
+                assert then != {path: text for path, (text, _) in self.files.items()}, "nothing is tried that is there"
             case acts.RunStep():
                 self.step(action.step)
             case acts.Reboot():

@@ -1,7 +1,7 @@
 """Proxmox's own ways to boot, as they are found on hosts, edited by people and by other tools: which loader, which file, what runs.
 
 A case gives what the probes print of the boot (command line, LoaderInfo, ``efibootmgr -v``), files and ESPs, and the wanted tokens;
-it expects loader and manager, the findings that hold, each file written and the commands that follow.
+it expects loader and manager, the findings that hold, each file written, the next boot's command line and the commands that follow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from transom import model
 from transom.host import loader
 from transom.host.probes import boot
 from transom.plan import actions as acts
-from transom.plan import make
+from transom.plan import make, result
 from transom.spec import wish
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "golden" / "layouts"
@@ -71,6 +71,14 @@ def facts_of(given: dict[str, Any]) -> model.Facts:
     )
 
 
+def boots(plan: result.Plan) -> str | None:
+    """The kernel command line of the next boot; None where the plan does not change it."""
+    if plan.next_boot is None:
+        return None
+    line = plan.next_boot.cmdline
+    return f"not known: {line.unknown}" if isinstance(line, model.Unknown) else " ".join(line)
+
+
 def outcome(given: dict[str, Any]) -> dict[str, Any]:
     facts = facts_of(given)
     wants = tuple(wish.Want(token, "Node/pve1") for token in given["wants"])
@@ -88,6 +96,7 @@ def outcome(given: dict[str, Any]) -> dict[str, Any]:
         "holds": [f"{one.id}: {one.summary}" for one in plan.findings if one.holds],
         "provided": [f"{noop.path}: {noop.reason}" for noop in plan.noops],
         "writes": {action.path: action.text.splitlines()[-1] for action in written},
+        "boots": boots(plan),
         "runs": [action.describe() for action in plan.actions if isinstance(action, acts.RunStep)],
     }
 

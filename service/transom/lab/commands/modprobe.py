@@ -13,7 +13,7 @@ def main() -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog="modprobe", add_help=False)
     parser.add_argument("-c", "--showconfig", action="store_true")
-    parser.add_argument("-n", "--dry-run", "--show", action="store_true")
+    parser.add_argument("-n", "-D", "--dry-run", "--show", "--show-depends", action="store_true")
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("name", nargs="?", default="")
     options = parser.parse_args()

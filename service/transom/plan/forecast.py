@@ -1,0 +1,162 @@
+"""What a node will be once it has booted with the planned files: its kernel command line, and who drives which device. Pure.
+
+A reading of the files, not a promise: ``Simulate`` lets the node's own tools judge them, and what really came is looked at after.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from transom import model
+from transom.host import boot_entries, devices, grub, kernel_args, loader, module_names, registry
+from transom.plan import actions as acts
+from transom.spec import wish
+
+VFIO = "vfio-pci"
+
+
+@dataclasses.dataclass(frozen=True)
+class Owner:
+    """A declared device. ``now`` and ``then`` are drivers; empty for none, Unknown where that cannot be told beforehand."""
+
+    device: str
+    """Its name in the documents."""
+    address: str
+    now: model.Maybe[str]
+    then: model.Maybe[str]
+    why: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """The node after its next boot."""
+
+    cmdline: model.Maybe[tuple[str, ...]]
+    """Without what the boot loader itself puts before it (``BOOT_IMAGE=``, ``initrd=``)."""
+    owners: tuple[Owner, ...] = ()
+
+
+def after(facts: model.Facts, actions: Iterable[acts.Action]) -> model.Facts:
+    """The facts with the files as the actions leave them."""
+    files = dict(facts.files)
+    for action in actions:
+        if isinstance(action, acts.WriteFile):
+            files[action.path] = model.HostFile(action.path, action.text, "", action.mode)
+        elif isinstance(action, acts.RemoveFile):
+            files[action.path] = model.Absent()
+        elif isinstance(action, acts.RestoreFile) and action.vmid is None:
+            gone = action.before_sha256 is None
+            files[action.path] = model.Absent() if gone else _restored(action)
+    return dataclasses.replace(facts, files=files)
+
+
+def _restored(action: acts.RestoreFile) -> model.HostFile:
+    text = action.before if action.before is not None else model.Unknown("not text")
+    return model.HostFile(action.path, text, "", action.mode or 0o644)
+
+
+def of(node: wish.NodeWish, facts: model.Facts, actions: Sequence[acts.Action]) -> Forecast | None:
+    """None for a plan after which the node boots as it would have anyway."""
+    if not any(isinstance(action, acts.Reboot) or _at_boot(action) for action in actions):
+        return None
+    then = after(facts, actions)
+    return Forecast(cmdline(facts, then), tuple(_owners(node, then)))
+
+
+def _at_boot(action: acts.Action) -> bool:
+    return isinstance(action, (*acts.FILE_ACTIONS, acts.RestoreFile)) and action.reboot
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def cmdline(facts: model.Facts, then: model.Facts) -> tuple[str, ...] | model.Unknown:
+    """Of the first entry that the boot loader has: what stands there now, with the new files' parameters for the present ones."""
+    entries, was, now = boot_entries.entries(facts), grub.tokens(facts), grub.tokens(then)
+    for fact in (entries, was, now):
+        if isinstance(fact, model.Unknown):
+            return fact
+    assert not isinstance(entries, model.Unknown)
+    assert not isinstance(was, model.Unknown)
+    assert not isinstance(now, model.Unknown)
+    if not entries:
+        return model.Unknown("the boot loader has no entry")
+    line, old, new = entries[0].tokens, [one[0] for one in was], [one[0] for one in now]
+    at = _found(line, old) if old else len(line)
+    if at is not None:
+        return (*line[:at], *new, *line[at + len(old) :])
+    return _of_a_stale_entry(line, new, facts)
+
+
+def _found(line: Sequence[str], part: Sequence[str]) -> int | None:
+    """Where ``part`` stands in ``line``, the last time."""
+    for at in range(len(line) - len(part), -1, -1):
+        if all(map(kernel_args.same, line[at : at + len(part)], part)):
+            return at
+    return None
+
+
+def _of_a_stale_entry(line: Sequence[str], new: Sequence[str], facts: model.Facts) -> tuple[str, ...] | model.Unknown:
+    """grub-mkconfig's entries begin with ``root=… ro`` (10_linux); systemd-boot's are the file, whole."""
+    if facts.boot.loader == loader.SYSTEMD_BOOT:
+        return tuple(new)
+    at = next((number for number, token in enumerate(line) if token in ("ro", "rw")), None)
+    if at is None:
+        return model.Unknown("the boot entries are not as grub-mkconfig writes them")
+    return (*line[: at + 1], *new)
+
+
+# --- the devices -----------------------------------------------------------------------------------------------------
+
+
+def _owners(node: wish.NodeWish, then: model.Facts) -> Iterator[Owner]:
+    if isinstance(then.pci, model.Unknown):
+        return
+    declared = [*node.devices.values(), *(guest.device for guest in node.guests if guest.device)]
+    for wanted in {device.name: device for device in declared}.values():
+        for device in devices.matching(wanted, then.pci):
+            yield _owner(wanted.name, device, then)
+
+
+def _owner(name: str, device: model.PciDevice, then: model.Facts) -> Owner:
+    driver, why = _driver(device, then)
+    return Owner(name, device.address, device.driver, driver, why)
+
+
+def _driver(device: model.PciDevice, then: model.Facts) -> tuple[str | model.Unknown, str]:
+    for key, item in (("driver_override", f"{device.address}={device.id}"), ("vfio_ids", device.id)):
+        given = _given(key, then)
+        if isinstance(given, model.Unknown):
+            return given, ""
+        place = next((place for value, place in given if value == item or value.startswith(f"{item}:")), None)
+        if place:
+            return VFIO, f"{place} gives it {item if key == 'vfio_ids' else 'its address'}"
+    if isinstance(device.driver, model.Unknown):
+        return device.driver, ""
+    blacklist = _given("blacklist", then)
+    if isinstance(blacklist, model.Unknown):
+        return blacklist, ""
+    if device.driver == VFIO:
+        return model.Unknown("the driver that the kernel finds for it"), "nothing gives it to vfio-pci any more"
+    names = _modules(device.driver)
+    place = next((place for value, place in blacklist if module_names.normal(value) in names), None)
+    return ("", f"{place} keeps {device.driver} away") if place else (device.driver, "nothing keeps it away")
+
+
+def _modules(driver: str) -> frozenset[str]:
+    """A driver's module has its name, but for some of the display: bochs-drm is of bochs."""
+    name = module_names.normal(driver)
+    return frozenset({name, name.removesuffix("_drm")})
+
+
+def _given(key: str, then: model.Facts) -> list[tuple[str, str]] | model.Unknown:
+    """The items with their places; of those that stand together on a line, the last line's."""
+    setting = registry.by_key(key)
+    items = setting.read(then)
+    if isinstance(items, model.Unknown):
+        return items
+    giving = [item for item in items if not item.hides]
+    if setting.whole and giving:
+        giving = [item for item in giving if item.place == giving[-1].place]
+    return [(item.value, item.place) for item in giving]

@@ -1,0 +1,107 @@
+"""Trying a change of what boots before it is made: on the node, with the new files where that shell alone sees them."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from transom.plan import typed
+
+ASIDE = "/var/lib/transom/simulate"
+"""Where the results lie until they have been looked at."""
+GRUB_CFG, CMDLINE, INITRD, DEPENDS = "grub.cfg", "cmdline", "initrd.img", "depends"
+"""Names of the results: the menu, systemd-boot's line, the initramfs, what loading the modules would do."""
+_OWN = """\
+own() {
+  at=${1%/*}
+  while [ -n "$at" ] && [ ! -d "$at" ]; do at=${at%/*}; done
+  [ -n "$at" ] || return 3
+  case $seen in
+  *" $at "*) ;;
+  *)
+    count=$((count + 1)) seen="$seen$at "
+    cp -ax -- "$at" "$aside/$count"
+    mount --bind -- "$aside/$count" "$at"
+    ;;
+  esac
+  mkdir -p -- "${1%/*}"
+}
+"""
+"""Puts a private copy over the folder in which ``$1`` lies, or will lie: what is not there yet cannot be mounted over."""
+_NAMESPACE = "unshare --mount --propagation private sh -eu"
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulate:
+    """Let the node's own tools work on the new files in a mount namespace, and see that what comes of it is what is wanted."""
+
+    files: Mapping[str, str | None]
+    """Path → text; None for one that goes."""
+    modes: Mapping[str, int]
+    loader: Literal["grub", "systemd-boot", ""]
+    """What has to be tried of the boot configuration; empty for nothing."""
+    tokens: tuple[str, ...] = ()
+    """Kernel parameters that every entry must have then."""
+    gone: tuple[str, ...] = ()
+    """Kernel parameters that none may have any more."""
+    modules: tuple[str, ...] = ()
+    """Modules that our own files name: each must be found."""
+    vfio_ids: tuple[str, ...] = ()
+    """Ids that vfio-pci must be given."""
+    kernel: str = ""
+    """Whose initramfs is built aside too; empty for none."""
+    kind: Literal["simulate"] = "simulate"
+
+    def describe(self) -> str:
+        tries = {
+            "the boot menu": self.loader == "grub",
+            "the kernel command line": self.loader == "systemd-boot",
+            f"the loading of {', '.join(self.modules)}": bool(self.modules),
+            f"the initramfs of {self.kernel}": bool(self.kernel),
+        }
+        return f"try {', '.join(name for name, tried in tries.items() if tried) or 'the files'} aside, changing nothing"
+
+    @property
+    def script(self) -> str:
+        """What runs in the mount namespace."""
+        return "\n".join(self._lines()) + "\n"
+
+    def _lines(self) -> Iterator[str]:
+        aside = f"{ASIDE}/"
+        yield f"LC_ALL=C aside={ASIDE} count=0 seen=' '"
+        yield "export LC_ALL"
+        yield 'rm -rf -- "$aside"'
+        yield 'mkdir -p -m 0700 -- "$aside"'
+        yield _OWN.rstrip("\n")
+        # Folders before those in them, so that no copy hides one that was made before.
+        for path in sorted(self.files, key=lambda one: (posixpath.dirname(one).count("/"), one)):
+            text, quoted = self.files[path], shlex.quote(path)
+            yield f"own {quoted}"
+            yield f"rm -f -- {quoted}" if text is None else typed.to_file(path, text)
+            if path in self.modes:
+                yield f"chmod {self.modes[path]:04o} {quoted}"
+        if self.loader == "grub":
+            yield f"grub-mkconfig -o {aside}{GRUB_CFG}"
+        elif self.loader == "systemd-boot":
+            yield f"cat /etc/kernel/cmdline >{aside}{CMDLINE}"
+        for module in self.modules:
+            yield f"modprobe -D {shlex.quote(module)} >>{aside}{DEPENDS}"
+        if self.kernel:
+            yield f"mkinitramfs -o {aside}{INITRD} {shlex.quote(self.kernel)}"
+            yield f"lsinitramfs {aside}{INITRD} >{aside}{INITRD}.list"
+
+    def shell(self) -> tuple[str, ...]:
+        results = " ".join(f"{ASIDE}/{name}" for name in (GRUB_CFG, CMDLINE, DEPENDS))
+        look = f"grep -hsE '^[[:space:]]*linux[[:space:]]|root=|insmod' {results} || true"
+        return typed.to_program(_NAMESPACE, self.script, "SIMULATE"), look, f"rm -rf {ASIDE}"
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return ()
+
+
+def argv(action: Simulate) -> list[str]:
+    """The command that tries it."""
+    return [*shlex.split(_NAMESPACE), "-c", action.script]
