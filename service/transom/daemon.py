@@ -23,13 +23,16 @@ from transom.pve import client as pve
 from transom.pve import tls
 from transom.reconcile import (
     adopting,
+    asks,
     backend,
     checkup,
     claim,
     desk,
+    driftlog,
     hub,
     job,
     keeper,
+    letting,
     library,
     locks,
     observe,
@@ -73,10 +76,36 @@ class Service:
     @functools.cached_property
     def _roms(self) -> romdesk.RomDesk:
         """Without anybody who builds beside: what is asked for is done before the answer."""
-        told = hub.Hub(time.time)
-        table = desk.Desk(self._store, told, time.time)
         return romdesk.RomDesk(
-            self._store, self._papers, table, told, self._shelf, now=time.time, nonce=_nonce, ring=lambda *_: None
+            self._store,
+            self._papers,
+            self._desk,
+            self._hub,
+            self._shelf,
+            now=time.time,
+            nonce=_nonce,
+            ring=lambda *_: None,
+        )
+
+    @functools.cached_property
+    def _hub(self) -> hub.Hub:
+        """Nobody listens."""
+        return hub.Hub(time.time)
+
+    @functools.cached_property
+    def _desk(self) -> desk.Desk:
+        return desk.Desk(self._store, self._hub, time.time)
+
+    @functools.cached_property
+    def _asks(self) -> asks.Asks:
+        return asks.Asks(
+            self._store,
+            self._papers,
+            self._desk,
+            now=time.time,
+            nonce=_nonce,
+            ring=lambda *_: None,
+            followed=lambda: None,
         )
 
     @functools.cached_property
@@ -163,6 +192,21 @@ class Service:
         with self._turn(node), self._world(node) as world:
             self._take(world)
             return job.Job(node, world, self._store).apply(approved, take_over=take_over)
+
+    # --- letting go ---
+
+    @functools.cached_property
+    def letting(self) -> letting.Letting:
+        """Release and removal, done at once."""
+        ways = letting.Ways(self._world, self._turn, self._take)
+        log = driftlog.Log(self._store, self._hub)
+        return letting.Letting(self._store, self._papers, self._asks, self._claim, log, ways, getpass.getuser())
+
+    def cancel(self, operation: str) -> records.Operation:
+        """Withdraw what a daemon left open and has not begun. Busy, Rejected."""
+        found = self._store.operations.get(operation)
+        cancel = self._roms.cancel if found and found.kind == romdesk.KIND else self._asks.cancel
+        return cancel(operation, getpass.getuser())
 
     # --- the library ---
 

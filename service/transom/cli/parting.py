@@ -1,16 +1,20 @@
-"""Letting go through the daemon: ``release rm cancel``. What goes is shown and asked for before anything is opened."""
+"""Letting go: ``release rm cancel``. What goes is shown and asked for before anything is opened. With a daemon it is an operation,
+which goes on by itself when a node is down; without one it is done at once or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import pathlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
 
 import click
 
+from transom import daemon as house
 from transom import errors, model
-from transom.cli import carry, client, common, look
+from transom.cli import carry, client, common, look, through
 from transom.plan import policy, result
 from transom.report import plan_text
 
@@ -19,23 +23,36 @@ KINDS = ("release", "remove", "undo", "rom")
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
 
+class _Way(Protocol):
+    """``kind`` is release or remove."""
+
+    def looks(self, kind: str, name: str) -> list[look.Look]:
+        """What it would do, for each node that the document has something on."""
+
+    def carry_out(self, kind: str, name: str, confirm: str, how: carry.How) -> list[carry.Outcome]:
+        """Do what was shown and agreed to."""
+
+    def cancel(self, operation: str) -> Mapping[str, Any]:
+        """Withdraw what is open and has not begun."""
+
+
 @click.command()
 @click.argument("name", metavar="DOCUMENT")
 @click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
 @_dry_run_option
 @common.json_option
-@common.asks_daemon
-@client.given
-def release(daemon: client.Client, name: str, yes: bool, dry_run: bool, as_json: bool) -> None:
+@common.server_option
+@common.state_option
+def release(name: str, yes: bool, dry_run: bool, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """Forget a document and put back what Transom changed for it. A VM stays."""
     how = carry.How(yes=yes, as_json=as_json, question=f"Release {name} by plan {{hash}} on {{node}}?")
-    with common.told(as_json=as_json):
-        looks = carry.preview_parting(daemon, "release", name)
+    with _way(state, server, as_json=as_json) as way:
+        looks = way.looks("release", name)
         if dry_run:
             _dry(looks, name, how)
-        plans = [one.plan for one in looks if one.plan]  # a node that is down is let go when it is back
+        plans = [one.plan for one in looks if one.plan]  # a daemon lets go of a node that is down when it is back
         _show(plans)
-        outcomes = _open(daemon, "release", {"name": name}, _agreed(plans, how))
+        outcomes = way.carry_out("release", name, "", _agreed(plans, how))
     if not outcomes:
         common.progress(f"{name} is released: nothing on any node was ours")
     carry.finish(outcomes, as_json=as_json)
@@ -47,15 +64,23 @@ def release(daemon: client.Client, name: str, yes: bool, dry_run: bool, as_json:
 @click.option("-y", "--yes", is_flag=True, help="Approve also a plan that reboots the node.")
 @_dry_run_option
 @common.json_option
-@common.asks_daemon
-@client.given
-def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, dry_run: bool, as_json: bool) -> None:
+@common.server_option
+@common.state_option
+def rm(
+    name: str,
+    confirm: str | None,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    server: str | None,
+    state: pathlib.Path,
+) -> None:
     """Delete a stopped VM that Transom made, WITH ITS DISKS, and forget its document."""
     how = carry.How(yes=yes, as_json=as_json, question=f"Delete {name} by plan {{hash}}, which reboots {{node}}?")
-    with common.told(as_json=as_json):
+    with _way(state, server, as_json=as_json) as way:
         if confirm is None and not dry_run and not sys.stdin.isatty():
             raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
-        looks = carry.preview_parting(daemon, "remove", name)
+        looks = way.looks("remove", name)
         if dry_run:
             _dry(looks, name, how)
         plans = [one.need() for one in looks]
@@ -64,20 +89,19 @@ def rm(daemon: client.Client, name: str, confirm: str | None, yes: bool, dry_run
             confirm = str(click.prompt(f"This deletes {name} and its disks. Type its name", err=True))
         how = _agreed([plan for plan in plans if _reboots(plan)], how)
         seen = plans[0].hash if plans else ""
-        how = dataclasses.replace(how, shown=seen, approve=seen)
-        outcomes = _open(daemon, "remove", {"name": name, "confirm": confirm, "plan": seen}, how)
+        outcomes = way.carry_out("remove", name, confirm, dataclasses.replace(how, shown=seen, approve=seen))
     carry.finish(outcomes, as_json=as_json)
 
 
 @click.command()
 @click.argument("operation", metavar="OPERATION")
 @common.json_option
-@common.asks_daemon
-@client.given
-def cancel(daemon: client.Client, operation: str, as_json: bool) -> None:
+@common.server_option
+@common.state_option
+def cancel(operation: str, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """Withdraw a release, removal or undo that has not begun, or a push of a ROM; `transom status` lists those that are open."""
-    with common.told(as_json=as_json):
-        said = _withdraw(daemon, operation)
+    with _way(state, server, as_json=as_json) as way:
+        said = way.cancel(operation)
     if as_json:
         common.show_json(said)
     else:
@@ -90,9 +114,76 @@ def way_out(operation: str) -> str:
     return f"`transom cancel {operation}` withdraws it"
 
 
-def _withdraw(daemon: client.Client, operation: str) -> Mapping[str, Any]:
-    said: Mapping[str, Any] = daemon.post(f"/v1/operations/{client.quoted(operation)}/cancel")
-    return said
+@contextlib.contextmanager
+def _way(state: pathlib.Path, server: str | None, *, as_json: bool) -> Iterator[_Way]:
+    with through.found(state, server, as_json=as_json) as daemon:
+        if daemon is not None:
+            yield _ByDaemon(daemon)
+            return
+        with house.open_service(state, say=common.progress) as service:
+            yield _Alone(service)
+
+
+@dataclasses.dataclass(frozen=True)
+class _ByDaemon:
+    """An operation of the daemon, followed. Where another plan came of it than was agreed to, it is withdrawn."""
+
+    daemon: client.Client
+
+    def looks(self, kind: str, name: str) -> list[look.Look]:
+        return carry.preview_parting(self.daemon, kind, name)
+
+    def carry_out(self, kind: str, name: str, confirm: str, how: carry.How) -> list[carry.Outcome]:
+        body = {"name": name} if kind == "release" else {"name": name, "confirm": confirm, "plan": how.shown}
+        id = self.daemon.post(f"/v1/{kind}", body)["id"]
+        try:
+            outcomes = carry.see_through(self.daemon, id, how)
+        except (errors.Void, click.UsageError):
+            self.cancel(id)
+            raise
+        for outcome in outcomes:
+            self._tell(id, outcome)
+        return outcomes
+
+    def _tell(self, id: str, outcome: carry.Outcome) -> None:
+        if outcome.state == "waiting":
+            self.cancel(id)
+        elif outcome.state not in carry.CODES:
+            goes_on = f"goes on by itself when {outcome.node} can be looked at"
+            common.progress(f"operation {id} is open and {goes_on}; {way_out(id)}")
+        elif outcome.state == "held":
+            common.progress(f"operation {id} is open and goes on when that no longer holds it; {way_out(id)}")
+
+    def cancel(self, operation: str) -> Mapping[str, Any]:
+        said: Mapping[str, Any] = self.daemon.post(f"/v1/operations/{client.quoted(operation)}/cancel")
+        return said
+
+
+@dataclasses.dataclass
+class _Alone:
+    """Done here and now. The plan that was looked at is the only one that is carried out."""
+
+    service: house.Service
+    looked: list[result.Plan] = dataclasses.field(default_factory=list)
+
+    def looks(self, kind: str, name: str) -> list[look.Look]:
+        plan = self.service.letting.propose(kind, name)
+        self.looked = [plan] if plan else []
+        return [look.Look(plan.node, plan) for plan in self.looked]
+
+    def carry_out(self, kind: str, name: str, confirm: str, how: carry.How) -> list[carry.Outcome]:
+        if kind == "remove" and confirm != name.rpartition("/")[2]:
+            raise errors.Rejected(f"the name to confirm is {name.rpartition('/')[2]!r}, not {confirm!r}")
+        run = self.service.letting.carry_out(kind, name, how.shown)
+        for plan in self.looked:
+            common.progress(f"{plan.node}: done: {f'run {run}' if run else 'nothing on the node was ours'}")
+        return [
+            carry.Outcome(plan.node, "done", f"run {run}" if run else "", look.as_data(plan), run or None, 0)
+            for plan in self.looked
+        ]
+
+    def cancel(self, operation: str) -> Mapping[str, Any]:
+        return dataclasses.asdict(self.service.cancel(operation))
 
 
 def _dry(looks: Sequence[look.Look], name: str, how: carry.How) -> NoReturn:
@@ -122,22 +213,3 @@ def _agreed(plans: Sequence[result.Plan], how: carry.How) -> carry.How:
 
 def _reboots(plan: result.Plan) -> bool:
     return model.COST[policy.impact(plan)] >= model.COST[model.Impact.HOST_REBOOT]
-
-
-def _open(daemon: client.Client, kind: str, body: Mapping[str, str], how: carry.How) -> list[carry.Outcome]:
-    """Ask for it and follow it. Where another plan came of it than was agreed to, it is withdrawn."""
-    id = daemon.post(f"/v1/{kind}", body)["id"]
-    try:
-        outcomes = carry.see_through(daemon, id, how)
-    except (errors.Void, click.UsageError):
-        _withdraw(daemon, id)
-        raise
-    for outcome in outcomes:
-        if outcome.state == "waiting":
-            _withdraw(daemon, id)
-        elif outcome.state not in carry.CODES:
-            goes_on = f"goes on by itself when {outcome.node} can be looked at"
-            common.progress(f"operation {id} is open and {goes_on}; {way_out(id)}")
-        elif outcome.state == "held":
-            common.progress(f"operation {id} is open and goes on when that no longer holds it; {way_out(id)}")
-    return outcomes

@@ -23,18 +23,18 @@ from transom.report import node_text, run_text
 
 
 @contextlib.contextmanager
-def _daemon(state: pathlib.Path, server: str | None, *, as_json: bool) -> Iterator[client.Client | None]:
-    """The daemon to ask, closed afterwards; None when there is none. Which one it is is told on standard error."""
+def found(state: pathlib.Path, server: str | None, *, as_json: bool) -> Iterator[client.Client | None]:
+    """The daemon to ask, closed afterwards, with errors told; None when there is none. Which one is told on standard error."""
     with common.told(as_json=as_json):
         if not server and place.find(state) is None:
             yield None
             return
-        found = client.need(state, server)
-        common.progress(f"(through the daemon at {found.url})")
+        daemon = client.need(state, server)
+        common.progress(f"(through the daemon at {daemon.url})")
         try:
-            yield found
+            yield daemon
         finally:
-            found.close()
+            daemon.close()
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ def _daemon(state: pathlib.Path, server: str | None, *, as_json: bool) -> Iterat
 
 def nodes(state: pathlib.Path, server: str | None, *, as_json: bool) -> bool:
     """Whether a daemon was asked."""
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return False
         rows = daemon.items("/v1/nodes")
@@ -57,7 +57,7 @@ def node_line(node: dict[str, Any]) -> str:
 
 def facts(state: pathlib.Path, server: str | None, name: str, *, as_json: bool) -> bool:
     """Whether a daemon was asked."""
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return False
         said = daemon.get(f"/v1/nodes/{client.quoted(name)}/facts")
@@ -67,7 +67,7 @@ def facts(state: pathlib.Path, server: str | None, name: str, *, as_json: bool) 
 
 def runs(state: pathlib.Path, server: str | None, only: str, *, as_json: bool) -> bool:
     """Whether a daemon was asked."""
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return False
         rows = daemon.items("/v1/runs", node=only)
@@ -79,7 +79,7 @@ def runs(state: pathlib.Path, server: str | None, only: str, *, as_json: bool) -
 
 def run(state: pathlib.Path, server: str | None, run_id: str, *, as_json: bool) -> bool:
     """Whether a daemon was asked."""
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return False
         said = daemon.get(f"/v1/runs/{client.quoted(run_id)}")
@@ -91,7 +91,7 @@ def run(state: pathlib.Path, server: str | None, run_id: str, *, as_json: bool) 
 
 def logs(state: pathlib.Path, server: str | None, run_id: str, *, follow: bool, as_json: bool) -> bool:
     """Whether a daemon was asked. To ``follow`` a run without one is refused."""
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             if follow:
                 raise errors.Unreachable("a run can only be followed through a daemon", hint="transom serve starts one")
@@ -125,16 +125,16 @@ def plan(
     detailed: bool,
 ) -> None:
     """``form`` is json, shell or text."""
-    with _daemon(state, server, as_json=form == "json") as daemon:
+    with found(state, server, as_json=form == "json") as daemon:
         if daemon is None:
             return
-        found = carry.preview(daemon, files, only)
+        looks = carry.preview(daemon, files, only)
         if form == "json":
-            common.show_json([one.data for one in found])
+            common.show_json([one.data for one in looks])
         else:
-            parts = (one.shell() if form == "shell" else one.text(verbose=verbose) for one in found)
+            parts = (one.shell() if form == "shell" else one.text(verbose=verbose) for one in looks)
             click.echo("\n".join(parts), nl=False)
-        raise SystemExit(max(one.code(detailed=detailed) for one in found))
+        raise SystemExit(max(one.code(detailed=detailed) for one in looks))
 
 
 # --- doing -----------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def apply(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return
         how = carry.How(only=only, yes=yes, approve=hash, as_json=as_json)
@@ -165,38 +165,38 @@ def apply(
 
 
 def adopt(state: pathlib.Path, server: str | None, node: str, *, yes: bool, as_json: bool) -> None:
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return
         how = carry.How(yes=yes, as_json=as_json)
-        (found,) = carry.preview(daemon, (), node, take_over=True)
-        plan = found.need()
+        (one,) = carry.preview(daemon, (), node, take_over=True)
+        plan = one.need()
         if not _agreed(plan, how, how.question.format(hash=plan.hash, node=node)):
-            _end({"plan": found.data, "run": None}, found.code(), how)
-        outcome = carry.approve(daemon, found.data)
+            _end({"plan": one.data, "run": None}, one.code(), how)
+        outcome = carry.approve(daemon, one.data)
         _end(outcome.data, outcome.code, how)
 
 
 def undo(
     state: pathlib.Path, server: str | None, run_id: str, *, yes: bool, dry_run: bool, as_shell: bool, as_json: bool
 ) -> None:
-    with _daemon(state, server, as_json=as_json) as daemon:
+    with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return
         how = carry.How(yes=yes, as_json=as_json)
-        found = carry.look_of(daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo/preview"))
-        plan = found.need()
+        one = carry.look_of(daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo/preview"))
+        plan = one.need()
         if as_shell and not as_json:
-            click.echo(found.shell(), nl=False)
-            raise SystemExit(found.code())
+            click.echo(one.shell(), nl=False)
+            raise SystemExit(one.code())
         if dry_run or as_shell:
             carry.show(plan, how)
-            _end({"plan": found.data, "run": None}, found.code(), how)
+            _end({"plan": one.data, "run": None}, one.code(), how)
         # An undo with nothing left to do on the node still closes the books on its run.
         if not _agreed(plan, how, f"Undo {run_id} on {plan.node}?", though_empty=True):
-            _end({"plan": found.data, "run": None}, found.code(), how)
+            _end({"plan": one.data, "run": None}, one.code(), how)
         operation = daemon.post(f"/v1/runs/{client.quoted(run_id)}/undo", {"approved": plan.hash})
-        outcome = carry.follow(daemon, operation, found.data)
+        outcome = carry.follow(daemon, operation, one.data)
         _end(outcome.data, outcome.code, how)
 
 

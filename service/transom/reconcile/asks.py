@@ -119,23 +119,33 @@ class Asks:
 
     def _part(self, kind: str, title: str, node: str | None, by: str, *, approve: bool = False) -> records.Operation:
         """The documents that go with it; at once when they have nothing on any node."""
+        self.refuse_under_way(title)
+        if node is None:
+            operation = self.forget(kind, title, by)
+            self._followed()
+            self._ring_all([one.name for one in self._papers.all()], "documents")
+            return operation
+        operation = self._operation(kind, title, by)
+        self._store.operations.ask(operation, _shares(operation, [node], approve=approve))
+        self._ring(node, kind)
+        return operation
+
+    def refuse_under_way(self, title: str) -> None:
+        """Rejected while the document is on its way out already."""
         for operation, _ in self._store.operations.open():
             if operation.kind in orders.KINDS and operation.target == title:
                 raise errors.Rejected(
                     f"{operation.kind} of {title} is under way already: operation {operation.id}",
                     hint=f"transom cancel {operation.id} withdraws it, before it has begun",
                 )
+
+    def forget(self, kind: str, title: str, by: str) -> records.Operation:
+        """Nothing on any node is left of the document: it goes, with those that make no sense without it."""
         operation = self._operation(kind, title, by)
-        if node is None:
-            with self._papers.changing:
-                titles = self._papers.with_parts(title)
-                self._papers.merged(without=titles)  # once more: others may have been laid down since it was asked
-                self._store.operations.ask(operation, (), drop=titles)
-            self._followed()
-            self._ring_all([one.name for one in self._papers.all()], "documents")
-            return operation
-        self._store.operations.ask(operation, _shares(operation, [node], approve=approve))
-        self._ring(node, kind)
+        with self._papers.changing:
+            titles = self._papers.with_parts(title)
+            self._papers.merged(without=titles)  # once more: others may have been laid down since it was asked
+            self._store.operations.ask(operation, (), drop=titles)
         return operation
 
     def _node_of(self, title: str) -> str | None:

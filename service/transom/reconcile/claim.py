@@ -37,6 +37,10 @@ class Claim:
         refuse(found)
         lease.write(host, self._control.next_mine(), found)
 
+    def give_up(self, host: w.Host) -> None:
+        """Nobody's node any more."""
+        lease.give_up(host, self.find(host))
+
 
 def refuse(found: lease.Found) -> None:
     """Rejected when the node is somebody else's."""
