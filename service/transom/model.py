@@ -393,11 +393,14 @@ class Drift:
     impact: Impact
     document: str
     why: str = ""
+    held: bool = False
+    """A finding keeps the VM that it is about waiting: this plan does not put it right."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """A diagnosis with its evidence. ``holds``: no action of this node is taken while it stands."""
+    """A diagnosis with its evidence. ``holds``: while it stands, nothing is done to the VMs of ``documents`` nor to what exists for
+    them alone; where it names none, nothing is done to the node."""
 
     id: str
     subject: str
@@ -406,6 +409,7 @@ class Finding:
     who: Who
     evidence: tuple[Evidence, ...] = ()
     holds: bool = False
+    documents: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

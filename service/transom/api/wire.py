@@ -135,6 +135,9 @@ class Plan(_Out):
     empty: bool
     """Nothing differs and nothing holds."""
     held: bool
+    """Nothing of it may be done."""
+    held_documents: dict[str, list[str]]
+    """Document → why nothing is done for its VM; others may be seen to all the same."""
     documents: str
     recipes: tuple[str, ...]
     drifts: tuple[model.Drift, ...]

@@ -196,6 +196,8 @@ def _end(daemon: client.Client, share: Mapping[str, Any], plan: Mapping[str, Any
     if "operation" in share:
         share = daemon.settle(share["operation"], [share["node"]])["shares"][0]
     code = CODES.get(share["state"], common.EXITS[errors.Unreachable])
+    if not code and share["run"] and plan and plan.get("held_documents"):
+        code = common.HELD  # the plan has been carried out, and left what holds single VMs
     outcome = Outcome(share["node"], share["state"], share["reason"], plan, share["run"] or None, code)
     _say(outcome)
     return outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from transom import errors, model
+from transom import errors
 from transom.cli import common
 from transom.plan import result
 from transom.report import plan_text
@@ -23,7 +23,7 @@ class Look:
     def data(self) -> dict[str, Any]:
         """For ``--json``."""
         return (
-            as_data(self.plan)
+            plan_text.as_data(self.plan)
             if self.plan
             else {"node": self.node, **(common.error_data(self.error) if self.error else {})}
         )
@@ -49,9 +49,3 @@ class Look:
     def shell(self, **access: str) -> str:
         """As the commands that a person would type; ``access`` as ``plan_text.shell`` takes it."""
         return plan_text.shell(self.plan, **access) if self.plan else f"# Node {self.node}: {self.error}\n"
-
-
-def as_data(plan: result.Plan) -> dict[str, Any]:
-    """A plan as JSON: its own fields with its hash, impact and whether it is empty or held."""
-    content: dict[str, Any] = model.to_json(plan)
-    return content | {"hash": plan.hash, "impact": plan.impact.value, "empty": plan.empty, "held": plan.held}

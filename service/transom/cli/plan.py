@@ -122,7 +122,7 @@ def _apply_one(
     proposed = service.propose(node, take_over=take_over)
     if not as_json:
         click.echo(plan_text.text(proposed), nl=False)
-    data: dict[str, object] = {"plan": look.as_data(proposed), "run": None}
+    data: dict[str, object] = {"plan": plan_text.as_data(proposed), "run": None}
     if proposed.held:
         return data, common.HELD
     if dry_run or (proposed.empty and not proposed.forgets):
@@ -135,7 +135,11 @@ def _apply_one(
         click.echo("Nothing was changed. The documents are stored: `transom plan` shows this plan again.", err=True)
         return data, 0
     run = service.apply(node, approved=proposed.hash, take_over=take_over)
-    common.progress(f"{node.name}: as declared; `transom undo {run}` takes it back")
+    back = f"`transom undo {run}` takes it back"
+    if waits := ", ".join(proposed.waits):
+        common.progress(f"{node.name}: as declared but for {waits}, which is held; {back}")
+        return data | {"run": run}, common.HELD
+    common.progress(f"{node.name}: as declared; {back}")
     return data | {"run": run}, 0
 
 

@@ -8,7 +8,7 @@ import pathlib
 import click
 
 from transom import daemon
-from transom.cli import common, look, through
+from transom.cli import common, through
 from transom.report import plan_text, run_text
 
 
@@ -86,7 +86,7 @@ def undo(
         proposed = service.propose_undo(run_id)
         if not as_json:
             click.echo(plan_text.shell(proposed) if as_shell else plan_text.text(proposed), nl=False)
-        data: dict[str, object] = {"plan": look.as_data(proposed), "run": None}
+        data: dict[str, object] = {"plan": plan_text.as_data(proposed), "run": None}
         code = common.HELD if proposed.held else 0
         if not proposed.held and not dry_run and not as_shell:
             if common.confirmed(f"Undo {run_id} on {proposed.node}?", yes=yes):

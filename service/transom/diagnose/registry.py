@@ -33,17 +33,23 @@ DIAGNOSES: tuple[Diagnosis, ...] = _diagnoses()
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """What one rule says of one subject."""
+    """What one rule says of one subject. ``documents``: of a VM, the one that declares it."""
 
     rule: seam.Rule
     subject: str
     verdict: seam.Verdict
+    documents: tuple[str, ...] = ()
+
+    def finding(self, doing: frozenset[seam.When]) -> model.Finding | None:
+        return seam.finding(self.rule, self.subject, self.verdict, doing, self.documents)
 
 
 def verdicts(host: view.Host) -> tuple[Judged, ...]:
     """Every rule on every one of its subjects, the clear ones included."""
     return tuple(
-        Judged(one.rule, subject.subject, one.judge(subject)) for one in DIAGNOSES for subject in _subjects(one, host)
+        Judged(one.rule, subject.subject, one.judge(subject), _documents(subject))
+        for one in DIAGNOSES
+        for subject in _subjects(one, host)
     )
 
 
@@ -59,7 +65,7 @@ def run(
     ``leaving``: the keys of VMs that the plan gives back, which are judged as they will be (``view.Leaving``).
     """
     judged = [one for one in verdicts(view.Host(facts, node, leaving or {})) if one.rule.when in doing]
-    findings = (seam.finding(one.rule, one.subject, one.verdict, doing) for one in judged)
+    findings = (one.finding(doing) for one in judged)
     told = (one for one in findings if one and (one.holds or one.id not in node.accept))
     return tuple(sorted(told, key=lambda one: (one.id, one.subject)))
 
@@ -68,11 +74,18 @@ def guards(facts: model.Facts, node: wish.NodeWish, doing: frozenset[seam.When])
     """What of the host as it stands, whatever is wanted of it, is against changing or rebooting it: for the way back from a run."""
     bare = dataclasses.replace(node, host={}, guests=(), devices={})
     judged = [one for one in verdicts(view.Host(facts, bare)) if one.rule.when in doing - {seam.When.ALWAYS}]
-    findings = (seam.finding(one.rule, one.subject, one.verdict, doing) for one in judged)
+    findings = (one.finding(doing) for one in judged)
     return tuple(sorted((one for one in findings if one), key=lambda one: one.id))
 
 
-def _subjects(one: Diagnosis, host: view.Host) -> Iterable[view.Host | view.Device | view.Guest]:
+Subject = view.Host | view.Device | view.Guest
+
+
+def _documents(subject: Subject) -> tuple[str, ...]:
+    return (subject.wish.document,) if isinstance(subject, view.Guest) else ()
+
+
+def _subjects(one: Diagnosis, host: view.Host) -> Iterable[Subject]:
     match one.rule.scope:
         case seam.Scope.NODE:
             return (host,)

@@ -34,8 +34,8 @@ class Rule:
     """One diagnosis. ``needs`` names the facts that it reads; ``remedy`` may use the ``{names}`` that ``found`` gives.
 
     ``when``: judged only for plans that do this. ``unsure``: where not knowing holds, it holds only plans that do this.
-    ``holds``: no action of the node is taken while it stands, unless ``found`` says otherwise. ``safety``: nor while the rule
-    cannot tell.
+    ``holds``: while it stands no action of the VM that is judged is taken, for other scopes none of the node, unless ``found`` says
+    otherwise. ``safety``: nor while the rule cannot tell. ``whole``: a plan that does this is held whole, also for one VM.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Rule:
     safety: bool = False
     when: When = When.ALWAYS
     unsure: When = When.ALWAYS
+    whole: When | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +88,16 @@ def found(summary: str, evidence: Iterable[model.Evidence], *, holds: bool | Non
     return Found(summary, tuple(evidence), values, holds)
 
 
-def finding(rule: Rule, subject: str, verdict: Verdict, doing: frozenset[When] = EVERYTHING) -> model.Finding | None:
+def finding(
+    rule: Rule,
+    subject: str,
+    verdict: Verdict,
+    doing: frozenset[When] = EVERYTHING,
+    documents: tuple[str, ...] = (),
+) -> model.Finding | None:
     """The finding that a verdict amounts to; a rule that cannot tell is silent unless safety rests on it. ``doing``: what the plan
-    does, ``ALWAYS`` included."""
+    does, ``ALWAYS`` included. ``documents``: those of the VM that was judged."""
+    alone = () if rule.whole in doing else documents
     match verdict:
         case Found():
             return model.Finding(
@@ -100,6 +108,7 @@ def finding(rule: Rule, subject: str, verdict: Verdict, doing: frozenset[When] =
                 who=rule.who,
                 evidence=verdict.evidence,
                 holds=rule.holds if verdict.holds is None else verdict.holds,
+                documents=alone,
             )
         case CannotTell() if rule.safety and rule.unsure in doing:
             return model.Finding(
@@ -110,6 +119,7 @@ def finding(rule: Rule, subject: str, verdict: Verdict, doing: frozenset[When] =
                 who=model.Who.REPORT,
                 evidence=tuple(model.Evidence(source, "not known") for source in rule.needs),
                 holds=True,
+                documents=alone,
             )
         case _:
             return None

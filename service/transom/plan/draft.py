@@ -28,6 +28,20 @@ class Draft:
             getattr(self, field.name).extend(getattr(other, field.name))
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A draft, and the documents of the VMs for which alone it is made; none of them: it is the node's."""
+
+    draft: Draft
+    documents: frozenset[str] = frozenset()
+
+    def about(self) -> Part:
+        """The same, with findings that hold only what the part is made for."""
+        names = tuple(sorted(self.documents))
+        told = [dataclasses.replace(finding, documents=names) for finding in self.draft.findings]
+        return dataclasses.replace(self, draft=dataclasses.replace(self.draft, findings=told))
+
+
 Ledger = Mapping[str, model.Entry]
 """Ledger path → entry, for one node."""
 

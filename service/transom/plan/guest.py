@@ -13,7 +13,7 @@ from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
 from transom.plan import keys, running, whose
-from transom.plan.draft import Draft, Ledger, cannot_read
+from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.spec import wish
 
 Config = Mapping[str, str]
@@ -59,19 +59,18 @@ class Present:
         return self.conf.persisted()
 
 
-def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Draft:
-    draft = Draft()
+def parts(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> list[Part]:
+    """One for each VM, in their order; one of the node's own when nothing is known of its VMs."""
     if not node.guests:
-        return draft
+        return []
     if isinstance(facts.guests, model.Unknown):
-        draft.findings.append(cannot_read("VM configurations", facts.guests.unknown))
-    elif not isinstance(facts.states, model.Unknown):
-        desk = Desk(node, facts, facts.guests, facts.states, ledger, take_over)
-        for guest in node.guests:
-            draft.add(_guest(desk, guest))
-    elif not isinstance(facts.api, model.Unknown):  # else the diagnosis api-unreadable says so
-        draft.findings.append(cannot_read("VM states (PVE API)", facts.states.unknown))
-    return draft
+        return [Part(Draft(findings=[cannot_read("VM configurations", facts.guests.unknown)]))]
+    if isinstance(facts.states, model.Unknown):
+        if isinstance(facts.api, model.Unknown):
+            return []  # the diagnosis api-unreadable says so
+        return [Part(Draft(findings=[cannot_read("VM states (PVE API)", facts.states.unknown)]))]
+    desk = Desk(node, facts, facts.guests, facts.states, ledger, take_over)
+    return [Part(_guest(desk, guest), frozenset({guest.document})).about() for guest in node.guests]
 
 
 def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:

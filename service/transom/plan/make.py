@@ -5,35 +5,37 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import forecast, guest, host, mapping, reboot, rom
-from transom.plan.draft import Draft, Ledger, cannot_read
-from transom.plan.result import Gate, Plan
+from transom.plan import forecast, guest, hold, host, mapping, reboot, rom
+from transom.plan.draft import Draft, Ledger, Part, cannot_read
+from transom.plan.result import Plan
 from transom.spec import wish
 
 
 def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Plan:
     """The plan for one node. ``take_over``: its user lets foreign lines that contradict be commented out, and VMs be taken."""
     node = rom.settled(node, facts)
-    draft = host.plan(node, facts, ledger, take_over=take_over)
-    restart = _reboot(facts, draft)
-    draft.add(rom.plan(node, facts))
-    if restart:
-        draft.actions.append(restart)
-    draft.add(mapping.plan(node, facts))
-    draft.add(guest.plan(node, facts, ledger, take_over=take_over))
-    draft.add(mapping.removals(node, facts, ledger, draft.actions))
-    draft.add(rom.removals(node, facts, ledger, draft.actions))
-    findings = _unique(
-        (*draft.findings, *diagnoses.run(facts, _within_reach(node), _leaving(draft), doing(draft.actions)))
-    )
-    gates = _gates(findings)
-    held = any(not gate.open for gate in gates)
+    of_host = host.plan(node, facts, ledger, take_over=take_over)
+    parts = [
+        Part(of_host),
+        *rom.parts(node, facts),
+        Part(_reboot(facts, of_host)),
+        *mapping.parts(node, facts),
+        *guest.parts(node, facts, ledger, take_over=take_over),
+    ]
+    actions = [action for part in parts for action in part.draft.actions]
+    judged = diagnoses.run(facts, _within_reach(node), _leaving(parts), doing(actions))
+    findings = hold.widened(hold.merged((*_findings(parts), *judged)), of_host.drifts)
+    draft = hold.carried_out(parts, hold.held(findings))
+    draft.add(late := _removals(node, facts, ledger, draft.actions))
+    findings = hold.merged((*findings, *late.findings))
+    gates = hold.gates(findings)
+    held = any(not gate.open and not gate.documents for gate in gates)
     return Plan(
         node=node.name,
         documents=fingerprint(node),
@@ -73,37 +75,36 @@ def fingerprint(node: wish.NodeWish) -> str:
     return hashlib.sha256(json.dumps(model.to_json(wanted), sort_keys=True).encode()).hexdigest()
 
 
-def _reboot(facts: model.Facts, draft: Draft) -> acts.Reboot | None:
-    if not draft.reboot:
-        return None
+def _findings(parts: Iterable[Part]) -> tuple[model.Finding, ...]:
+    return tuple(finding for part in parts for finding in part.draft.findings)
+
+
+def _removals(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, planned: Sequence[acts.Action]) -> Draft:
+    """What nobody needs any more once the ``planned`` actions are done."""
+    draft = mapping.removals(node, facts, ledger, planned)
+    draft.add(rom.removals(node, facts, ledger, planned))
+    return draft
+
+
+def _reboot(facts: model.Facts, of_host: Draft) -> Draft:
+    if not of_host.reboot:
+        return Draft()
     if isinstance(facts.boot.boot_id, model.Unknown):
-        draft.findings.append(cannot_read("/proc/sys/kernel/random/boot_id", facts.boot.boot_id.unknown))
-        return None
+        return Draft(findings=[cannot_read("/proc/sys/kernel/random/boot_id", facts.boot.boot_id.unknown)])
     states = facts.states if not isinstance(facts.states, model.Unknown) else {}
     running = sorted(vmid for vmid, state in states.items() if state.status == "running")
     stops = f"; running VMs {', '.join(map(str, running))} are shut down by it" if running else ""
-    return acts.Reboot(facts.boot.boot_id, draft.reboot[0] + stops, by_hand=facts.here is not False)
+    action = acts.Reboot(facts.boot.boot_id, of_host.reboot[0] + stops, by_hand=facts.here is not False)
+    return Draft(actions=[action])
 
 
-def _leaving(draft: Draft) -> dict[int, dict[str, str | None]]:
+def _leaving(parts: Iterable[Part]) -> dict[int, dict[str, str | None]]:
     """Keys of VMs that go back to what they were, since no document names them any more."""
     return {
         action.vmid: {
-            key: value for key, value in action.wanted.items() if f"qemu/{action.vmid}/{key}" in draft.forgets
+            key: value for key, value in action.wanted.items() if f"qemu/{action.vmid}/{key}" in part.draft.forgets
         }
-        for action in draft.actions
+        for part in parts
+        for action in part.draft.actions
         if isinstance(action, acts.ChangeGuest)
     }
-
-
-def _gates(findings: tuple[model.Finding, ...]) -> tuple[Gate, ...]:
-    holding = [finding for finding in findings if finding.holds]
-    return tuple(Gate(finding.id, False, f"{finding.id}: {finding.summary}") for finding in holding)
-
-
-def _unique(findings: tuple[model.Finding, ...]) -> tuple[model.Finding, ...]:
-    """The planner and a rule may see the same thing: one finding for each id and subject, the first."""
-    kept: dict[tuple[str, str], model.Finding] = {}
-    for finding in findings:
-        kept.setdefault((finding.id, finding.subject), finding)
-    return tuple(kept.values())

@@ -13,7 +13,7 @@ from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
 from transom.plan import ledger_paths, rom
-from transom.plan.draft import Draft, Ledger, cannot_read
+from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.spec import wish
 
 SCHEMA = props.Schema(
@@ -29,20 +29,23 @@ SCHEMA = props.Schema(
 _PLACE = "/etc/pve/mapping/pci.cfg"
 
 
-def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
-    """What the mappings that the node's devices name lack; before the VMs."""
-    draft = Draft()
+def parts(node: wish.NodeWish, facts: model.Facts) -> list[Part]:
+    """What the mappings that the node's devices name lack, one by one; before the VMs. One that only a VM uses is that VM's."""
     wanted = {device.mapping: device for device in node.devices.values() if device.mapping}
     if not wanted:
-        return draft
+        return []
     if too_old := _too_old(facts, wanted):
-        draft.findings.append(too_old)
-    elif isinstance(facts.mappings, model.Unknown):
-        draft.findings.append(cannot_read("PCI mappings", facts.mappings.unknown))
-    else:
-        for device in wanted.values():
-            _one(node, device, facts, facts.mappings.get(device.mapping), draft)
-    return draft
+        return [Part(Draft(findings=[too_old]))]
+    if isinstance(facts.mappings, model.Unknown):
+        return [Part(Draft(findings=[cannot_read("PCI mappings", facts.mappings.unknown)]))]
+    return [
+        Part(_one(node, device, facts, facts.mappings.get(name)), _users(node, name)).about()
+        for name, device in wanted.items()
+    ]
+
+
+def _users(node: wish.NodeWish, mapping: str) -> frozenset[str]:
+    return frozenset(guest.document for guest in node.guests if guest.device and guest.device.mapping == mapping)
 
 
 def removals(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, planned: Sequence[acts.Action]) -> Draft:
@@ -89,32 +92,32 @@ def _parts(entry: str) -> dict[str, str]:
         return {"": entry}
 
 
-def _one(
-    node: wish.NodeWish, device: wish.DeviceWish, facts: model.Facts, there: model.PciMapping | None, draft: Draft
-) -> None:
+def _one(node: wish.NodeWish, device: wish.DeviceWish, facts: model.Facts, there: model.PciMapping | None) -> Draft:
+    draft = Draft()
     address = devices.resolve(device, node, facts)
     if isinstance(address, model.Finding):
         draft.findings.append(address)
-        return
+        return draft
     function = facts.device(address)
     assert isinstance(function, model.PciDevice)
     mine, others = entries_of(node.pve_node, there)
     path, entry = str(ledger_paths.PciMapping(device.mapping)), _entry(node.pve_node, function)
     if len(mine) > 1:
         draft.findings.append(_several(device, mine))
-        return
+        return draft
     before = mine[0] if mine else None
     if before is not None and same(before, entry):
         draft.noops.append(model.Noop(path, f"names {address}"))
         if there is not None and there.checks:
             draft.findings.append(_check(there))
-        return
+        return draft
     if before is not None and (note := _parts(before).get("description")):
         entry += f",description={note}"
     why = "the device is elsewhere now" if before else "this node has no entry in it"
     draft.drifts.append(model.Drift(path, entry, before, model.Level.PERSISTED, model.Impact.LIVE, node.document, why))
     draft.actions.append(acts.SetMapping(device.mapping, there.digest if there else "", others, entry, before))
     draft.entries.append(model.Entry(node.name, path, before, entry, node.document, ""))
+    return draft
 
 
 def _entry(node: str, function: model.PciDevice) -> str:

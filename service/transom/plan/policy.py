@@ -123,8 +123,8 @@ def decide(policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime, s
 def _holding(
     policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime, state: State
 ) -> tuple[model.Finding, ...]:
-    """Every finding that holds: the plan's own, then the breakers'."""
-    own = (finding for finding in plan.findings if finding.holds)
+    """Every finding that holds: the plan's own, when they leave nothing to do, then the breakers'."""
+    own = (one for one in plan.findings if one.holds and (plan.held or not one.documents))
     return (*own, *fighting(plan, now, state), *fleet_drift(policy.limits, state.fleet))
 
 
@@ -186,7 +186,7 @@ def _opening(policy: wish.PolicyWish, opens: datetime.datetime | None) -> str:
 
 def fighting(plan: result.Plan, now: datetime.datetime, state: State) -> tuple[model.Finding, ...]:
     """A finding for each path that differs again after it was put right unasked twice within 24 hours."""
-    documents = {drift.path: drift.document for drift in plan.drifts}
+    documents = {drift.path: drift.document for drift in plan.repairs}
     found = []
     for path in sorted(documents):
         recent = _recent(path, now, state.history)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan.draft import Draft, Ledger, cannot_read, needs_ssh
+from transom.plan.draft import Draft, Ledger, Part, cannot_read, needs_ssh
 from transom.spec import wish
 
 
@@ -24,19 +24,26 @@ def _with_rom(guest: wish.GuestWish, facts: model.Facts) -> wish.GuestWish:
     return dataclasses.replace(guest, rom=dataclasses.replace(rom, sha256=result.sha256, file=result.path))
 
 
-def plan(node: wish.NodeWish, facts: model.Facts) -> Draft:
-    """The ROMs that VMs need, before the VMs."""
+def parts(node: wish.NodeWish, facts: model.Facts) -> list[Part]:
+    """The ROMs that VMs need, each with those that name it; before the VMs."""
+    wanted = {guest.rom.filename: guest.rom for guest in node.guests if guest.rom}
+    return [Part(_one(node, rom, facts), _naming_it(node, filename)).about() for filename, rom in wanted.items()]
+
+
+def _naming_it(node: wish.NodeWish, filename: str) -> frozenset[str]:
+    return frozenset(guest.document for guest in node.guests if guest.rom and guest.rom.filename == filename)
+
+
+def _one(node: wish.NodeWish, rom: wish.RomWish, facts: model.Facts) -> Draft:
     draft = Draft()
-    for rom in {guest.rom.name: guest.rom for guest in node.guests if guest.rom and not guest.rom.ready}.values():
+    if not rom.ready:
         _not_built(rom, facts.rom_builds.get(rom.name), draft)
-    wanted = {guest.rom.filename: guest.rom for guest in node.guests if guest.rom and guest.rom.ready}
-    if not node.access.has_ssh:
-        draft.findings.extend(_unseen(rom) for rom in wanted.values())
-    elif wanted and isinstance(facts.roms, model.Unknown):
+    elif not node.access.has_ssh:
+        draft.findings.append(_unseen(rom))
+    elif isinstance(facts.roms, model.Unknown):
         draft.findings.append(cannot_read(acts.ROM_FOLDER, facts.roms.unknown))
-    elif not isinstance(facts.roms, model.Unknown):
-        for filename, rom in wanted.items():
-            _place(node.name, rom, facts.roms.get(filename), facts.rom_sources.get(rom.file), draft)
+    else:
+        _place(node.name, rom, facts.roms.get(rom.filename), facts.rom_sources.get(rom.file), draft)
     return draft
 
 
@@ -56,7 +63,7 @@ def _not_built(rom: wish.RomWish, result: model.RomResult | None, draft: Draft) 
         model.Finding(
             id=FAILED if failed else NOT_BUILT,
             subject=rom.document,
-            summary=f"the ROM of {rom.document} {told}, so nothing is changed",
+            summary=f"the ROM of {rom.document} {told}, so no VM that names it is changed",
             remedy=mends if failed else waits,
             who=model.Who.REFUSE if failed else model.Who.REPORT,
             evidence=(model.Evidence(rom.document, reason),),

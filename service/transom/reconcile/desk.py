@@ -155,11 +155,11 @@ class Desk:
             self.end(row.hash, records.APPLIED, f"run {run.id}")
         elif run.state == records.FAILED:
             self._fail(row, run, f"run {run.id} failed: {run.error}")
-        elif plan.empty:
+        elif plan.empty or plan.only((whole := self.plan(row.hash)).waits):
             self.end(row.hash, records.APPLIED, f"{cut_off}, and nothing was left to do")
         elif row.rests >= RESTS:
             self._fail(row, run, f"{cut_off}, and so were those before it: look what cuts them off")
-        elif remainder.covers(whole := self.plan(row.hash), plan, remainder.ids(whole, self._store.events(run.id))):
+        elif remainder.covers(whole, plan, remainder.ids(whole, self._store.events(run.id))):
             self._hand_on(row, run, plan)
         else:
             self.end(row.hash, records.VOID, f"{cut_off}, and what is left is another plan")

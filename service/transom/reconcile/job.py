@@ -110,7 +110,7 @@ class Job:
                 engine.carry_out(plan, self.world, self._context(run), journal)
                 self._forget(plan.forgets, run)
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
-                engine.settled(self._replan)
+                engine.settled(self._replan, plan.waits)
         except errors.TransomError as error:
             self._end_failed(run, error)
             self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")

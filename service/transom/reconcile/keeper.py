@@ -18,7 +18,6 @@ from typing import Any
 
 from transom import errors, model
 from transom.plan import guest as guests
-from transom.plan import result
 from transom.reconcile import (
     asks,
     backend,
@@ -41,7 +40,7 @@ from transom.reconcile import (
     turn,
     workqueue,
 )
-from transom.report import run_text
+from transom.report import plan_text, run_text
 from transom.spec import resolve, wish
 from transom.store import records, store
 
@@ -195,7 +194,7 @@ class Keeper:
                 plan = parting.of(found, titles, self._papers, world, self._store, kind).propose()
         except errors.TransomError as error:
             return [backend.Preview(node, error=error)]
-        return [backend.Preview(node, plan_data(plan))]
+        return [backend.Preview(node, plan_text.as_data(plan))]
 
     def _shown(self, found: records.Operation) -> backend.Operation:
         shares = tuple(
@@ -281,14 +280,14 @@ class Keeper:
         )  # a plan that takes nothing over is the ordinary one, and stays what it was
         if take_over and stored and plan.actions and (known is None or known.kind == "adopt"):
             self._desk.note(plan, "adopt", records.PROPOSED, "takes over what contradicts the documents")
-        return backend.Preview(node.name, plan_data(plan))
+        return backend.Preview(node.name, plan_text.as_data(plan))
 
     def plans(self, node: str = "", state: str = "") -> list[backend.PlanRow]:
         rows = self._store.proposals.all(node, (state,) if state else ())
         return [_plan_row(one) for one in rows]
 
     def plan(self, hash: str) -> dict[str, Any]:
-        return plan_data(self._desk.plan(hash))
+        return plan_text.as_data(self._desk.plan(hash))
 
     def approve(self, hash: str, *, by: str) -> backend.Operation:
         return self._shown(self._asks.approve(hash, by))
@@ -315,7 +314,7 @@ class Keeper:
         node = self._papers.need(found.node)
         with self._lock_soon(node.name), self._reach(node) as world:
             claim.refuse(lease.read(world.host, self._control.known()))  # runs that were cut off are closed on the node
-            return plan_data(job.Job(node, world, self._store).propose_undo(found))
+            return plan_text.as_data(job.Job(node, world, self._store).propose_undo(found))
 
     def _lock_soon(self, node: str) -> AbstractContextManager[object]:
         """The node's lock, once a look that has it is over; Busy when it is more than a look."""
@@ -406,12 +405,6 @@ class Keeper:
 
     def events(self, after: int = 0) -> Iterator[backend.Event | None]:
         return self._events.events(after)
-
-
-def plan_data(plan: result.Plan) -> dict[str, Any]:
-    """A plan as JSON: its own fields with its hash, impact and whether it is empty or held."""
-    content: dict[str, Any] = model.to_json(plan)
-    return content | {"hash": plan.hash, "impact": plan.impact.value, "empty": plan.empty, "held": plan.held}
 
 
 def _plan_row(one: records.Proposal) -> backend.PlanRow:

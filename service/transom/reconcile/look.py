@@ -88,8 +88,9 @@ def history(kept: store.Store, node: str, *, since: float) -> tuple[policy.Appli
     found = []
     for run in unasked(kept, node, since=since):
         stored = kept.plan(run.plan) if run.state == records.APPLIED else None
-        for drift in stored.content["drifts"] if stored else ():
-            found.append(policy.Applied(drift["path"], control.aware(run.ended_at or run.started_at), run.id))
+        repairs = model.from_json(result.Plan, stored.content).repairs if stored else ()
+        for drift in repairs:
+            found.append(policy.Applied(drift.path, control.aware(run.ended_at or run.started_at), run.id))
     return tuple(found)
 
 

@@ -45,7 +45,7 @@ class Parting(job.Job):
         forgets = tuple(path for path in ledger if any(_about(path, ledger[path], one) for one in self.leaving))
         rest = {path: entry for path, entry in ledger.items() if path not in forgets}
         base = make.make(self.node, _without(facts, gone), rest, take_over=take_over)
-        if base.held:
+        if base.held_whole:
             return base
         first = [step for one, file in there for step in self._let_go(one, file)]
         left = [path for path in ledger if path not in forgets and path not in base.forgets] if self.whole else []

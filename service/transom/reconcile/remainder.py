@@ -14,10 +14,11 @@ from transom.store import records
 
 
 def covers(approved: result.Plan, rest: result.Plan, made: Mapping[str, int]) -> bool:
-    """Whether every action of ``rest`` is one of ``approved``, or a part of one, and was planned from the same documents.
-    ``made`` are the ids of VMs whose id the approved plan left open, by name (``ids``)."""
+    """Whether every action of ``rest`` is one of ``approved``, or a part of one, was planned from the same documents, and no VM
+    waits that did not then. ``made`` are the ids of VMs whose id the approved plan left open, by name (``ids``)."""
     same = approved.node == rest.node and approved.documents == rest.documents
-    return same and not rest.held and all(_covered(action, approved, made) for action in rest.actions)
+    known = not rest.held and rest.waits.keys() <= approved.waits.keys()
+    return same and known and all(_covered(action, approved, made) for action in rest.actions)
 
 
 def ids(approved: result.Plan, journal: Iterable[records.Event]) -> dict[str, int]:

@@ -323,9 +323,15 @@ class Turns:
         tools.drift.record(one.node, driftlog.rows(plan, after.findings()), after.at)
         tools.store.nodes.put(after.seen())
         tools.desk.end(hash, records.APPLIED, f"run {run}")
-        self._state(one.node, "as-declared", f"since run {run}")
-        for _, share in self._asked(one):
-            tools.desk.move(share, records.DONE, run=run if share.plan == hash else share.run, reason=f"run {run}")
+        held = f"; {result.summary(plan).partition(': ')[2]}" if plan.held else ""
+        self._state(one.node, "held" if held else "as-declared", f"since run {run}{held}")
+        for operation, share in self._asked(one):
+            done = (
+                not held or operation.kind == "approve"
+            )  # the documents wait for what is held, the plan has been carried out
+            by = run if share.plan == hash else share.run
+            state = records.DONE if done else _share_state(policy.Hold(held), plan)
+            tools.desk.move(share, state, run=by, reason=f"run {run}{held}")
 
     # --- operations ---
 
@@ -338,8 +344,9 @@ class Turns:
             if one.plan.empty:
                 run = share.run or self._run_of(operation, share)
                 self._tools.desk.move(share, records.DONE, run=run, reason=f"run {run}" if run else "as declared")
-            elif operation.kind == "approve" and (failed := self._failure(share.plan)):
-                self._tools.desk.move(share, records.FAILED, run=failed.run, reason=failed.reason)
+            elif operation.kind == "approve" and (ended := self._ended(share.plan)):
+                state = records.DONE if ended.state == records.APPLIED else records.FAILED
+                self._tools.desk.move(share, state, run=ended.run, reason=ended.reason)
             elif operation.kind == "approve" and share.plan != one.plan.hash and not one.unread:
                 reason = f"the plan is {one.plan.hash} now, approved was {share.plan}: look at it again"
                 self._tools.desk.move(share, records.FAILED, reason=reason)
@@ -350,10 +357,10 @@ class Turns:
                     reason = f"the documents are not those any more that were approved with this operation; {reason}"
                 self._tools.desk.move(share, state, plan=hash, reason=reason)
 
-    def _failure(self, hash: str) -> records.Proposal | None:
-        """Of a plan that somebody approved in the middle of the turn in which it failed."""
+    def _ended(self, hash: str) -> records.Proposal | None:
+        """A plan that was approved in the middle of the turn in which it failed, or of whose run, cut off, nothing was left."""
         found = self._tools.store.proposals.get(hash)
-        return found if found and found.state == records.FAILED else None
+        return found if found and found.state in (records.FAILED, records.APPLIED) else None
 
     def _run_of(self, operation: records.Operation, share: records.Share) -> str:
         """The run that carried the share's plan out in a turn that had begun before it was asked for; empty when none did."""

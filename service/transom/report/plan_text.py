@@ -5,10 +5,18 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from transom import model
 from transom.plan import actions as acts
 from transom.plan import forecast, result
+
+
+def as_data(plan: result.Plan) -> dict[str, Any]:
+    """A plan as JSON: its own fields with its hash, impact, whether it is empty or held, and what holds single VMs."""
+    content: dict[str, Any] = model.to_json(plan)
+    waits = {"held_documents": {name: list(why) for name, why in plan.waits.items()}}
+    return content | {"hash": plan.hash, "impact": plan.impact.value, "empty": plan.empty, "held": plan.held} | waits
 
 
 def text(plan: result.Plan, *, verbose: bool = False) -> str:
@@ -36,6 +44,7 @@ def shell(plan: result.Plan, *, copy_to: str = "root@NODE", scp: str = "scp") ->
         return f"# Node {plan.node}: {_headline(plan)}\n"
     roms = [action for action in plan.actions if isinstance(action, acts.PlaceRom)]
     out = [f"# Node {plan.node}, plan {plan.hash}."]
+    out += [f"# Nothing is done for {name}: {reason}" for name, why in plan.waits.items() for reason in why]
     for rom in roms:
         out += [
             "# First, from your own machine:",
@@ -81,7 +90,8 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 
 def _findings(findings: tuple[model.Finding, ...]) -> Iterator[str]:
     for finding in findings:
-        yield f"    {'HOLDS' if finding.holds else 'note '} [{finding.id}] {finding.subject}: {finding.summary}"
+        alone = f" {', '.join(finding.documents)}" if finding.holds else ""
+        yield f"    {'HOLDS' if finding.holds else 'note '}{alone.rstrip()} [{finding.id}] {finding.subject}: {finding.summary}"
         for evidence in finding.evidence:
             yield f"            {evidence.source}: {evidence.says}"
         yield f"          → {finding.remedy}"
@@ -93,7 +103,8 @@ def _drifts(drifts: tuple[model.Drift, ...]) -> Iterator[str]:
         old, new = _one_line(drift.observed), _one_line(drift.desired)
         change = {"+": new, "-": old, "~": f"{old} → {new}"}[sign]
         why = f"  ({drift.why})" if drift.why else ""
-        yield f"    {sign} {drift.path}: {change}  [{drift.level}, {drift.impact}]{why}"
+        held = ", held" if drift.held else ""
+        yield f"    {sign} {drift.path}: {change}  [{drift.level}, {drift.impact}{held}]{why}"
 
 
 def _one_line(value: str | None) -> str:

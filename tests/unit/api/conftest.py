@@ -17,6 +17,7 @@ from transom import errors, model, resources
 from transom.api import app, auth, feed, server
 from transom.plan import result
 from transom.reconcile import backend
+from transom.report import plan_text
 from transom.spec import bundle, loader, reserved
 from transom.store import blobs
 
@@ -142,7 +143,7 @@ class FakeDaemon:
         self.log.append((f"preview {kind}", ""))
         item = _named(self.stored, name, "document")
         if self.goes and "pve1" not in self.away:
-            return [backend.Preview("pve1", as_data(self.goes))]
+            return [backend.Preview("pve1", plan_text.as_data(self.goes))]
         return [self._preview("pve1", take_over=False)] if item.kind in ("Node", "VirtualMachine") else []
 
     # --- what is true ---
@@ -184,7 +185,9 @@ class FakeDaemon:
     def _preview(self, name: str, *, take_over: bool) -> backend.Preview:
         if name in self.away:
             return backend.Preview(name, error=self.away[name])
-        return backend.Preview(name, as_data(result.Plan(name, "preview", drifts=() if take_over else (drift(),))))
+        return backend.Preview(
+            name, plan_text.as_data(result.Plan(name, "preview", drifts=() if take_over else (drift(),)))
+        )
 
     def plans(self, node: str = "", state: str = "") -> list[backend.PlanRow]:
         rows = [_row(plan, held) for plan, held in reversed(self.made.values())]
@@ -192,7 +195,7 @@ class FakeDaemon:
 
     def plan(self, hash: str) -> dict[str, Any]:
         plan, state = _named(self.made, hash, "plan")
-        return as_data(plan) | {"state": state}
+        return plan_text.as_data(plan) | {"state": state}
 
     def approve(self, hash: str, *, by: str) -> backend.Operation:
         plan, state = _named(self.made, hash, "plan")
@@ -213,7 +216,7 @@ class FakeDaemon:
         return _named(self.done, id, "run")
 
     def preview_undo(self, run: str) -> dict[str, Any]:
-        return as_data(self._way_back(run))
+        return plan_text.as_data(self._way_back(run))
 
     def undo(self, run: str, *, approved: str, by: str) -> backend.Operation:
         plan = self._way_back(run)
@@ -317,11 +320,6 @@ def drift() -> model.Drift:
         "Node/pve1",
         "needed for hostpci",
     )
-
-
-def as_data(plan: result.Plan) -> dict[str, Any]:
-    extra = {"hash": plan.hash, "impact": plan.impact.value, "empty": plan.empty, "held": plan.held}
-    return model.to_json(plan) | extra
 
 
 def _row(plan: result.Plan, state: str) -> backend.PlanRow:

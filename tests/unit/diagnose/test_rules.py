@@ -23,6 +23,9 @@ def test_golden(case: pathlib.Path, host_of: Load) -> None:
     want = json.loads((case / "want.json").read_text())
     id, host = case.parent.name, host_of(case)
     findings = [model.to_json(one) for one in registry.run(host.facts, host.wish) if one.id == id]
+    for one in findings:  # whose alone a finding is, follows from the rule's scope
+        scoped = RULES[id].scope is rule.Scope.GUEST and RULES[id].whole is None
+        assert bool(one.pop("documents")) is scoped
     mine = [one for one in registry.verdicts(host) if one.rule.id == id]
     blind = {one.subject: one.verdict.reason for one in mine if isinstance(one.verdict, rule.CannotTell)}
     assert {"findings": findings, "cannot_tell": blind} == want

@@ -18,6 +18,7 @@ RULE = rule.Rule(
     who=model.Who.REPORT,
     remedy="{remedy}",
     holds=True,
+    whole=rule.When.REBOOT,
 )
 
 

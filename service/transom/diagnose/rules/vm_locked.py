@@ -15,6 +15,7 @@ RULE = rule.Rule(
     who=model.Who.REPORT,
     remedy="{way_out}",
     holds=True,
+    whole=rule.When.REBOOT,
 )
 
 _BY_TASK = (
