@@ -143,7 +143,8 @@ class _ByDaemon:
             raise
         for outcome in outcomes:
             self._tell(id, outcome)
-        return outcomes
+        # What is let go is gone, whatever other VMs wait with.
+        return [dataclasses.replace(one, code=carry.CODES.get(one.state, one.code)) for one in outcomes]
 
     def _tell(self, id: str, outcome: carry.Outcome) -> None:
         if outcome.state == "waiting":
@@ -178,7 +179,7 @@ class _Alone:
         for plan in self.looked:
             common.progress(f"{plan.node}: done: {f'run {run}' if run else 'nothing on the node was ours'}")
         return [
-            carry.Outcome(plan.node, "done", f"run {run}" if run else "", look.as_data(plan), run or None, 0)
+            carry.Outcome(plan.node, "done", f"run {run}" if run else "", plan_text.as_data(plan), run or None, 0)
             for plan in self.looked
         ]
 
@@ -196,7 +197,7 @@ def _show(plans: Sequence[result.Plan]) -> None:
     """Ends with what holds, before anything is opened."""
     for plan in plans:
         click.echo(plan_text.text(plan), nl=False, err=True)
-    if any(plan.held for plan in plans):
+    if any(plan.held_whole for plan in plans):
         common.progress(carry.NOTHING)
         raise SystemExit(common.HELD)
 

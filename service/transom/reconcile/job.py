@@ -85,7 +85,7 @@ class Job:
             raise errors.Void(
                 f"{plan.node}: the plan is {plan.hash} now, approved was {approved}", hint="look at it again"
             )
-        if plan.held:
+        if plan.held_whole or (plan.held and not plan.forgets):
             raise errors.Void(f"{plan.node}: a finding holds the plan: {result.summary(plan)}")
         run = self._start(plan, "adopt" if take_over else self.kind)
         self._carry_out(plan, run)

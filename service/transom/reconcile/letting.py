@@ -65,7 +65,7 @@ class Letting:
     def _part(self, kind: str, title: str, node: wish.NodeWish, world: w.World, approved: str) -> str:
         leaving = self._of(kind, title, node, world)
         plan = leaving.propose()
-        if plan.held:
+        if plan.held_whole:
             raise errors.Void(f"{plan.node}: a finding holds the plan: {result.summary(plan)}")
         if not plan.actions and not plan.forgets:
             return ""

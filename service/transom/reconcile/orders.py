@@ -115,7 +115,7 @@ class Orders:
     def _part(self, one: look.Look, operation: records.Operation, share: records.Share) -> tuple[str, str]:
         leaving = self._parting(one, operation)
         plan = leaving.propose_from(one.facts)
-        if plan.held:
+        if plan.held_whole:
             reason = "; ".join(gate.reason for gate in plan.gates if not gate.open)
             return self._wait(plan, operation, share, records.HELD, reason)
         if not plan.actions and not plan.forgets:

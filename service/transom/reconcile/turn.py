@@ -326,9 +326,8 @@ class Turns:
         held = f"; {result.summary(plan).partition(': ')[2]}" if plan.held else ""
         self._state(one.node, "held" if held else "as-declared", f"since run {run}{held}")
         for operation, share in self._asked(one):
-            done = (
-                not held or operation.kind == "approve"
-            )  # the documents wait for what is held, the plan has been carried out
+            # the documents wait for what is held; the plan has been carried out
+            done = not held or operation.kind == "approve"
             by = run if share.plan == hash else share.run
             state = records.DONE if done else _share_state(policy.Hold(held), plan)
             tools.desk.move(share, state, run=by, reason=f"run {run}{held}")
