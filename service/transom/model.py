@@ -286,6 +286,18 @@ class Started:
 
 
 @dataclasses.dataclass(frozen=True)
+class Supplies:
+    """What a VM may be given of the host beside PCI devices."""
+
+    cpus: int
+    """As PVE counts them: the processors of ``/proc/cpuinfo``."""
+    hugepages: Maybe[frozenset[int]] = Unknown("not read")
+    """Sizes in MiB that the kernel has."""
+    ports: Maybe[frozenset[str]] = Unknown("not read")
+    """Serial and parallel ports: character devices under ``/dev``."""
+
+
+@dataclasses.dataclass(frozen=True)
 class RomResult:
     """What became of building a ROM on Transom's own side: ``state`` is built, building or failed."""
 
@@ -339,6 +351,9 @@ class Facts:
     usb: Maybe[frozenset[str]] = Unknown("not read")
     """``vendor:product`` of every USB device present."""
     storages: Maybe[frozenset[str]] = Unknown("not read")
+    images: dict[str, Maybe[frozenset[str]]] = dataclasses.field(default_factory=dict)
+    """Storage → its ISO images, for the storages from which documents name one: ``local:iso/virtio-win.iso``."""
+    supplies: Maybe[Supplies] = Unknown("not read")
     interfaces: Maybe[frozenset[str]] = Unknown("not read")
     """Names of the network interfaces that are there, bridges among them."""
     mappings: Maybe[dict[str, PciMapping]] = Unknown("not read")

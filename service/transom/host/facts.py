@@ -31,6 +31,7 @@ from transom.host.probes import (
     rom_users,
     roms,
     space,
+    supplies,
     sysctl,
     usb,
     vmlist,
@@ -55,6 +56,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     others, name, named = of(vmlist.make(node)), of(identity.PROBE), of(interfaces.PROBE)
     storage, network, lxc, voting = of(disks.PROBE), of(links.PROBE), of(containers.make(node)), of(votes.PROBE)
     services, tasks, packaging, room = of(ha.make(node)), of(jobs.PROBE), of(dpkg.PROBE), of(space.PROBE)
+    given = of(supplies.PROBE)
     esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
     return model.Facts(
         node=node,
@@ -74,6 +76,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         rom_users=started,
         started=processes,
         usb=plugged,
+        supplies=given,
         interfaces=named,
         iomem=ranges,
         esps=esps,

@@ -119,6 +119,18 @@ class Pve:
         data = answers.mapping(self._get("nodes", _node(node), "status"))
         return str(answers.mapping(data.get("current-kernel") or {}).get("release", ""))
 
+    def cpus(self, node: str) -> int:
+        """How many ``node`` has; needs ``Sys.Audit`` on it."""
+        data = answers.mapping(self._get("nodes", _node(node), "status"))
+        return answers.number(answers.mapping(data.get("cpuinfo") or {}).get("cpus"))
+
+    def images(self, node: str, storage: str) -> frozenset[str]:
+        """The ISO images on ``storage`` as ``node`` sees it, as PVE names them: ``local:iso/virtio-win.iso``."""
+        path = ("nodes", _node(node), "storage", storage, "content")
+        return frozenset(
+            str(row["volid"]) for row in answers.rows(self._get(*path, params={"content": "iso"}), "volid")
+        )
+
     def mappings(self, node: str) -> dict[str, model.PciMapping]:
         """The PCI mappings that the user may see, by name, with what PVE finds wrong with them on ``node``. Not before PVE 8.0."""
         rows = answers.rows(self._get("cluster", "mapping", "pci", params={"check-node": _node(node)}), "id", "map")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from transom import errors, model
 from transom.guest import conf, identity
+from transom.guest.fields import disks
 from transom.host import facts as host_facts
 from transom.host import probes, stream, versions
 from transom.reconcile import started, told
@@ -29,6 +30,8 @@ def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
     cannot be used, or the API of a node without one; otherwise an API that cannot be asked only leaves its own facts Unknown."""
     seen = _by_shell(world) if world.shell else _by_api(world)
     facts = _closer(seen, world, node.guests) if node else seen
+    if node:
+        facts = dataclasses.replace(facts, images=_images(facts, world, node.guests))
     roms = [guest.rom for guest in (node.guests if node else ()) if guest.rom]
     return dataclasses.replace(
         facts,
@@ -110,6 +113,17 @@ def _closer(facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
             told_by_itself = told.ask(f"VM {vmid}", functools.partial(world.api.status, world.node, vmid))
             found[vmid] = state if isinstance(told_by_itself, model.Unknown) else told_by_itself
     return dataclasses.replace(facts, states=found, started=started.look(facts, ours, world))
+
+
+def _images(
+    facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
+) -> dict[str, frozenset[str] | model.Unknown]:
+    """Of the storages from which documents name an ISO image; one that is not there, or not known, is not asked."""
+    named = {storage for guest in guests for want in guest.config.values() if (storage := disks.image(want.value)[0])}
+    there = frozenset[str]() if isinstance(facts.storages, model.Unknown) else named & facts.storages
+    return {
+        one: told.ask(f"images on {one}", functools.partial(world.api.images, world.node, one)) for one in sorted(there)
+    }
 
 
 def _maps(world: w.World) -> bool:

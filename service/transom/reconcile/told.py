@@ -19,10 +19,12 @@ def facts(world: w.World) -> model.Facts:
     """What is not a VM's, of the node: devices, versions. What only a shell can see is Unknown."""
     bare = host_facts.unknown(world.node, _WHY)
     kernel = ask("kernel", lambda: world.api.kernel(world.node))
+    cpus = ask("CPUs", lambda: world.api.cpus(world.node))
     return dataclasses.replace(
         bare,
         boot=dataclasses.replace(bare.boot, kernel=kernel or model.Unknown(_WHY)),
         pci=ask("PCI devices", lambda: world.api.pci(world.node)),
+        supplies=model.Supplies(cpus) if isinstance(cpus, int) else cpus,
         packages=ask("packages", lambda: world.api.packages(world.node)),
     )
 

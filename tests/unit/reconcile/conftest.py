@@ -227,6 +227,13 @@ class Api:
         del node
         return frozenset({"local-lvm"})
 
+    def images(self, node: str, storage: str) -> frozenset[str]:
+        raise AssertionError(f"no document here names an image on {storage} of {node}")
+
+    def cpus(self, node: str) -> int:
+        del node
+        return 12
+
     def status(self, node: str, vmid: int) -> model.GuestState:
         return self.guests(node)[vmid]
 

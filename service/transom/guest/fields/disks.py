@@ -141,6 +141,13 @@ def is_cd(value: str) -> bool:
     return read.options["media"] == "cdrom" and not cloud_init
 
 
+def image(value: str) -> tuple[str, str]:
+    """Storage and volume of the ISO image that a drive names (``local:iso/x.iso,media=cdrom``); two empty texts for any other."""
+    volume = value.split(",")[0].removeprefix("file=").removeprefix("volume=")
+    storage, _, name = volume.partition(":")
+    return (storage, volume) if name.startswith("iso/") and "/" not in storage else ("", "")
+
+
 def obstacle(wanted: str, observed: str, *, name: str = "disk") -> str:
     """What a write of the key cannot do for an existing disk: move it, make it larger, or leave it in its place when another volume
     is to come there; empty when nothing stands in the way. ``name``: the field's.

@@ -29,6 +29,7 @@ from transom.host.probes import (
     rom_users,
     roms,
     space,
+    supplies,
     sysctl,
     usb,
     vmlist,
@@ -64,6 +65,7 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
         jobs.PROBE,
         dpkg.PROBE,
         space.PROBE,
+        supplies.PROBE,
         iomem.PROBE,
         keeping.PROBE,
     )
