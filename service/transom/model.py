@@ -309,6 +309,15 @@ class RomResult:
 
 
 @dataclasses.dataclass(frozen=True)
+class LeftStopped:
+    """A VM that is off since we restarted it in ``run``, and that nobody has stopped or started since."""
+
+    run: str
+    says: Maybe[str] = ""
+    """What the last try to start it says; empty when none was seen."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Facts:
     """Everything observed of one node at one time. What is missing here was not asked for; what failed is Unknown."""
 
@@ -348,6 +357,8 @@ class Facts:
     """VM id → its running QEMU, with both command lines for VMs that documents declare. Needs a shell."""
     undo_needs: dict[str, str] = dataclasses.field(default_factory=dict)
     """File name under ``/usr/share/kvm`` → the run whose undo would give it to a VM again."""
+    left_stopped: dict[int, LeftStopped] = dataclasses.field(default_factory=dict)
+    """VM id → how a restart of ours left it off."""
     usb: Maybe[frozenset[str]] = Unknown("not read")
     """``vendor:product`` of every USB device present."""
     storages: Maybe[frozenset[str]] = Unknown("not read")

@@ -258,6 +258,23 @@ class RestartGuest:
 
 
 @dataclasses.dataclass(frozen=True)
+class StartGuest:
+    """Start a VM that has been off since we restarted it."""
+
+    vmid: int
+    kind: Literal["start-guest"] = "start-guest"
+
+    def describe(self) -> str:
+        return f"start VM {self.vmid}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (f"qm start {self.vmid}",)
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return (f"# VM {self.vmid} stays as it is: it ran before its restart",)
+
+
+@dataclasses.dataclass(frozen=True)
 class DestroyGuest:
     """Delete a stopped VM that Transom made, with the disks it owns, if its configuration still has this digest."""
 
@@ -376,6 +393,7 @@ Action = Annotated[
     | CreateGuest
     | ChangeGuest
     | RestartGuest
+    | StartGuest
     | DestroyGuest
     | SetMapping
     | RestoreFile,

@@ -12,7 +12,7 @@ from transom.guest.fields import disks
 from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
-from transom.plan import keys, running, whose
+from transom.plan import keys, running, stopped, whose
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.spec import wish
 
@@ -274,6 +274,8 @@ def _change(desk: Desk, vm: Present) -> Draft:
         draft.findings.extend([_comes_along(vm, sorted(theirs), "change")] if theirs else [])
     if vm.running:
         _restart(desk, vm, changes.keys() - action.revert.keys(), draft, reverted=action.revert.keys())
+    elif left := desk.facts.left_stopped.get(vm.vmid):
+        draft.add(stopped.left(vm.vmid, vm.wish.document, left, desk.facts.ha))
     return draft
 
 

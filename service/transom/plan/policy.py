@@ -162,7 +162,8 @@ def impact(plan: result.Plan) -> model.Impact:
     """The dearest of what its drifts say and of what its actions do; an action cannot be cheaper than it is."""
     costs = [plan.impact]
     costs += [model.Impact.HOST_REBOOT for action in plan.actions if isinstance(action, acts.Reboot)]
-    costs += [model.Impact.GUEST_RESTART for action in plan.actions if isinstance(action, acts.RestartGuest)]
+    restarts = (acts.RestartGuest, acts.StartGuest)
+    costs += [model.Impact.GUEST_RESTART for action in plan.actions if isinstance(action, restarts)]
     return max(costs, key=model.COST.__getitem__)
 
 

@@ -18,7 +18,7 @@ from transom.plan import rehearsal, result
 from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
-from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom, simulate
+from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom, simulate, start
 
 STEPS: Mapping[type, types.ModuleType] = {
     acts.WriteFile: files,
@@ -32,6 +32,7 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.CreateGuest: guest,
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
+    acts.StartGuest: start,
     acts.DestroyGuest: destroy,
     acts.SetMapping: mapping,
 }

@@ -12,7 +12,7 @@ from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
-from transom.reconcile import back, defect, engine, guests, mirror, observe, right_node, task, undo
+from transom.reconcile import back, defect, engine, guests, mirror, observe, restarts, right_node, task, undo
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import files, reboot
@@ -100,6 +100,8 @@ class Job:
                 self._settle_vmid(plan.actions[step - 1], data["vmid"], run.id)
             elif phase == engine.TAKEN:
                 self._settle_vmid(plan.actions[step - 1], None, run.id, was=data["vmid"])
+            elif phase == restarts.PHASE:
+                restarts.begun(self.store, self.node.name, model.from_json(restarts.Restarted, data))
             elif phase == "after":
                 self._know_guest(plan.actions[step - 1], run.id)
             self._say(step, total, phase, text)
@@ -141,8 +143,11 @@ class Job:
         return make.make(self.node, self._look(), self.store.ledger(self.node.name))
 
     def _look(self) -> model.Facts:
-        needed = back.roms_needed(self.node.name, self.store)
-        self.seen = dataclasses.replace(observe.observe(self.world, self.node), undo_needs=needed)
+        needed, noted = back.roms_needed(self.node.name, self.store), restarts.noted(self.store, self.node.name)
+        facts = observe.observe(self.world, self.node)
+        found = restarts.look(noted, facts, self.world)
+        restarts.drop(self.store, self.node.name, found.over)
+        self.seen = dataclasses.replace(facts, undo_needs=needed, left_stopped=dict(found.left))
         return self.seen
 
     def _settle_vmid(self, action: acts.Action, vmid: int | None, run: str, *, was: int | None = None) -> None:

@@ -59,7 +59,7 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             return (action.kind,)
         case acts.CreateGuest():
             return action.kind, action.vmid, action.name, tuple(sorted({**action.api, **action.root}.items()))
-        case acts.ChangeGuest() | acts.RestartGuest():
+        case acts.ChangeGuest() | acts.RestartGuest() | acts.StartGuest():
             return action.kind, action.vmid
         case acts.DestroyGuest():
             return action.kind, action.vmid, action.name

@@ -34,9 +34,17 @@ class Meta:
                 shape.upsert(db, tables.meta, {"name": name, "value": json.dumps(value)})
             return value if present is None else present
 
-    def drop(self, name: str) -> None:
+    def under(self, prefix: str) -> dict[str, Any]:
+        """Every value whose name begins so."""
+        query = sa.select(tables.meta).where(tables.meta.c.name.startswith(prefix, autoescape=True))
+        with connect.read(self._engine) as db:
+            return {name: json.loads(text) for name, text in db.execute(query.order_by(tables.meta.c.name))}
+
+    def drop(self, name: str, value: Any = None) -> None:
+        """With ``value``: only while that stands there."""
+        query = tables.meta.delete().where(tables.meta.c.name == name)
         with connect.write(self._engine) as db:
-            db.execute(tables.meta.delete().where(tables.meta.c.name == name))
+            db.execute(query if value is None else query.where(tables.meta.c.value == json.dumps(value)))
 
     def raise_to(self, name: str, least: int) -> int:
         """Count ``name`` up by one, and to at least ``least``; the new number."""

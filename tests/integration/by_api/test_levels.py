@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from transom import errors, model
+from transom import daemon, errors, model
 from transom.guest import conf
-from transom.lab.pve import power
+from transom.lab.pve import access, power, runstate
+from transom.plan import actions as acts
 from transom.pve import client
 
 
@@ -109,8 +110,18 @@ def test_a_start_that_fails_ends_the_run_with_what_pve_says(bench, monkeypatch):
     with pytest.raises(errors.Rejected, match="QEMU exited with code 1"):
         bench.apply()
     assert bench.values()["machine"] == "q35"
+    left = bench.plan()
+    (found,) = [one for one in left.findings if one.id == "restart-left-stopped"]
+    assert "QEMU exited with code 1" in found.summary
+    assert (found.holds, left.impact) == (False, model.Impact.GUEST_RESTART)
+    with pytest.raises(errors.Rejected, match="QEMU exited with code 1"):
+        bench.apply()  # the start fails once more
     monkeypatch.setattr(power, "start", start)
-    assert bench.plan().empty  # it is stopped, and as declared
+    assert [action.describe() for action in bench.plan().actions] == ["start VM 101"]
+    bench.apply()
+    assert bench.facts().states[101].status == "running"
+    runstate.remove(bench.here.place, 101)
+    assert bench.plan().empty  # seen running since: whoever stops it now means it
 
 
 def test_a_start_that_fails_after_the_restart_tells_why_and_is_not_waited_for(bench):
@@ -119,3 +130,50 @@ def test_a_start_that_fails_after_the_restart_tells_why_and_is_not_waited_for(be
     bench.put("  hardware: {name: win, memory: 4096, cores: 4}\n  raw: {args: -device nosuchdevice}\n")
     with pytest.raises(errors.Rejected, match=r"not up again: task qmstart .*nosuchdevice"):
         bench.apply()
+
+
+def left_off(bench, monkeypatch) -> None:
+    """A VM that a restart of ours has left off, since its start failed."""
+    running(bench)
+    bench.put("  hardware: {name: win, memory: 4096, cores: 4, machine: q35}\n")
+
+    def fails(_here, _vmid, log, **_):
+        log("kvm: -device vfio-pci: no such host")
+        raise power.replies.Refused(500, "start failed: QEMU exited with code 1")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(power, "start", fails)
+        with pytest.raises(errors.Rejected):
+            bench.apply()
+    assert [type(action) for action in bench.plan().actions] == [acts.StartGuest]
+
+
+def person(bench, kind: str) -> None:
+    """As somebody at the node's web page does, to the task's end."""
+    work = {"qmstart": power.start, "qmstop": power.stop}[kind]
+    upid = bench.here.tasks.start(kind, "101", access.Caller("root@pam"), lambda log: work(bench.here, 101, log))
+    assert bench.here.tasks.wait(upid, 30) is not None
+
+
+@pytest.mark.parametrize("kind", ["qmstart", "qmstop"])
+def test_what_a_person_does_with_a_vm_that_was_left_off_ends_it(bench, monkeypatch, kind):
+    left_off(bench, monkeypatch)
+    person(bench, kind)
+    runstate.remove(bench.here.place, 101)  # a guest that ends by itself leaves no task
+    plan = bench.plan()
+    assert plan.empty
+    assert not [one for one in plan.findings if one.id == "restart-left-stopped"]
+    assert bench.plan() == plan
+
+
+def test_an_undo_of_the_run_that_left_it_off_still_offers_the_start(bench, monkeypatch):
+    left_off(bench, monkeypatch)
+    with daemon.open_service(bench.folder / "state", say=bench.said.append) as service:
+        (failed,) = service.runs("pve1")[:1]
+    bench.undo(failed.id)
+    assert "machine" not in bench.values()
+    bench.put("  hardware: {name: win, memory: 4096, cores: 4}\n")
+    assert [type(action) for action in bench.plan().actions] == [acts.StartGuest]
+    bench.apply()
+    assert bench.plan().empty
+    assert bench.facts().states[101].status == "running"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transom import errors
+from transom import errors, model
 from transom.guest import conf
 from transom.plan import actions as acts
 from transom.pve import tasks
-from transom.reconcile import dry_start, guests, task
+from transom.reconcile import dry_start, guests, restarts, task
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 
@@ -32,13 +32,16 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
         return f"VM {action.vmid} does not run; its changes come into effect when it starts"
     if said := dry_start.refusal(action.vmid, world, context):
         raise errors.Rejected(f"VM {action.vmid} was not restarted, for it would not come back: {said}")
-    known = frozenset(world.api.task_ids(world.node, action.vmid))
+    known = tuple(world.api.task_ids(world.node, action.vmid))
+    begun = restarts.Restarted(action.vmid, context.run, known, world.now())
+    context.note(restarts.PHASE, f"VM {action.vmid} runs, and is restarted", model.to_json(begun))
     task.carry_out(world, context, "qmreboot", action.vmid, lambda: world.api.reboot(world.node, action.vmid))
-    _verify(action.vmid, waiting, known, world)
+    _await_running(action.vmid, frozenset(known), world)
+    _verify(action.vmid, waiting, world)
     return f"VM {action.vmid} was restarted for {', '.join(sorted({*waiting, *action.stale}))}"
 
 
-def _verify(vmid: int, keys: Sequence[str], known: frozenset[str], world: w.World) -> None:
+def _await_running(vmid: int, known: frozenset[str], world: w.World) -> None:
     """The task says that the VM was shut down (for one under HA only that it was asked for), not that it runs with the change.
     ``known``: the VM's tasks before. Rejected, with what PVE says, when it does not start."""
     deadline = world.monotonic() + _UP
@@ -47,6 +50,9 @@ def _verify(vmid: int, keys: Sequence[str], known: frozenset[str], world: w.Worl
         if world.monotonic() >= deadline:
             raise errors.VerifyFailed(f"VM {vmid} was restarted and does not run {_UP} s later")
         world.sleep(1)
+
+
+def _verify(vmid: int, keys: Sequence[str], world: w.World) -> None:
     parsed = conf.parse(guests.text(guests.need(vmid, world)))
     still = [key for key in keys if parsed.current().get(key) != parsed.persisted().get(key)]
     if still:
