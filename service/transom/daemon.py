@@ -185,7 +185,9 @@ class Service:
         """Close the books on runs that were cut off; Busy while another process is at work on the node."""
         with self._turn(node), self._world(node) as world:
             if self._claim.find(world.host).mine:
-                job.Job(node, world, self._store).close_interrupted()
+                one = job.Job(node, world, self._store)
+                one.close_interrupted()
+                one.give_back()
 
     def apply(self, node: desired.NodeWish, *, approved: str, take_over: bool = False) -> str:
         """Carry out exactly the plan ``approved``; the run's id. Rejected when the node is somebody else's to change."""

@@ -298,6 +298,42 @@ class Supplies:
 
 
 @dataclasses.dataclass(frozen=True)
+class HeldStart:
+    """A VM whose ``onboot`` was taken away for a reboot. SHA-256 of its configuration before and since."""
+
+    before: str
+    held: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Drained:
+    """What a node was emptied of for a reboot, and so gets back (``/var/lib/transom/drained.json``). Guests are ``qemu/112``,
+    ``lxc/104``, in the order in which PVE would start them; HA services ``vm:105``."""
+
+    run: str
+    boot_id: str
+    """Of the boot that was to end."""
+    ran: tuple[str, ...] = ()
+    """Guests that ran, those that moved among them."""
+    moved: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Guest → the node that it went to."""
+    onboot: Mapping[int, HeldStart] = dataclasses.field(default_factory=dict)
+    maintenance: bool = False
+    """HA was told that the node is in maintenance."""
+    services: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """HA service that was asked to stop → the state that was asked for before."""
+    tries: int = 0
+    """How often giving it back has been tried without coming to its end."""
+    said: tuple[str, ...] = ()
+    """Why, the last time."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether there is anything to give back."""
+        return bool(self.ran or self.moved or self.onboot or self.maintenance or self.services)
+
+
+@dataclasses.dataclass(frozen=True)
 class RomResult:
     """What became of building a ROM on Transom's own side: ``state`` is built, building or failed."""
 
@@ -379,6 +415,8 @@ class Facts:
     sysctl: Maybe[dict[str, str]] = Unknown("not read")
     """Key with dots → value in ``/proc/sys``, for the keys of our own file."""
     keeping: Maybe[Keeping] = Unknown("not read")
+    drained: Maybe[Drained | None] = None
+    """What the node is still owed from a reboot that it was emptied for."""
     identity: Maybe[str] = ""
     """Which PVE node the shell is on; empty when that was not asked."""
 

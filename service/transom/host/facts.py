@@ -12,6 +12,7 @@ from transom.host.probes import (
     containers,
     disks,
     dpkg,
+    drained,
     esp,
     files,
     guests,
@@ -58,6 +59,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     services, tasks, packaging, room = of(ha.make(node)), of(jobs.PROBE), of(dpkg.PROBE), of(space.PROBE)
     given = of(supplies.PROBE)
     esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
+    owed = of(drained.PROBE)
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown)
@@ -83,6 +85,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         standing=model.Standing(storage, network, lxc, voting, services, tasks, packaging, room),
         sysctl=kernel,
         keeping=kept,
+        drained=owed,
         identity=name,
     )
 

@@ -39,6 +39,7 @@ class Api(Protocol):
 
     fingerprint: str
 
+    def start_guests(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -245,6 +246,9 @@ class Node:
                 self._pause(API_LATER)
             self.restart_api()
             self._become("up", box)
+            with self._api_lock:
+                if self._api:
+                    self._api.start_guests()
             if self._closed or not self._wanted_on:  # while it was booting
                 box.kill()
             box.wait()

@@ -16,7 +16,7 @@ import pydantic
 from transom import model
 from transom.guest import shell as guest_shell
 from transom.host import rebuild
-from transom.plan import rehearsal, typed
+from transom.plan import emptying, rehearsal, typed
 
 ROM_FOLDER = "/usr/share/kvm"
 
@@ -390,6 +390,8 @@ Action = Annotated[
     | RemoveRom
     | Reboot
     | rehearsal.Simulate
+    | emptying.Drain
+    | emptying.Undrain
     | CreateGuest
     | ChangeGuest
     | RestartGuest

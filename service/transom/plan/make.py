@@ -91,11 +91,16 @@ def _reboot(facts: model.Facts, of_host: Draft) -> Draft:
         return Draft()
     if isinstance(facts.boot.boot_id, model.Unknown):
         return Draft(findings=[cannot_read("/proc/sys/kernel/random/boot_id", facts.boot.boot_id.unknown)])
+    by_hand = facts.here is not False
+    reason = of_host.reboot[0] + (_stops(facts) if by_hand else "")
+    return Draft(actions=[acts.Reboot(facts.boot.boot_id, reason, by_hand=by_hand)])
+
+
+def _stops(facts: model.Facts) -> str:
+    """Where nothing empties the node beforehand."""
     states = facts.states if not isinstance(facts.states, model.Unknown) else {}
     running = sorted(vmid for vmid, state in states.items() if state.status == "running")
-    stops = f"; running VMs {', '.join(map(str, running))} are shut down by it" if running else ""
-    action = acts.Reboot(facts.boot.boot_id, of_host.reboot[0] + stops, by_hand=facts.here is not False)
-    return Draft(actions=[action])
+    return f"; running VMs {', '.join(map(str, running))} are shut down by it" if running else ""
 
 
 def _leaving(parts: Iterable[Part]) -> dict[int, dict[str, str | None]]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import simulate
+from transom.plan import drain, simulate
 from transom.spec import wish
 
 
@@ -41,11 +41,13 @@ def _first(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Fac
 
 def _before(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
     """Right before the reboot, with everything on the node changed and rebuilt."""
-    del changes, node, facts
-    yield from ()
+    del changes
+    if emptied := drain.steps(node, facts):
+        yield emptied[0]
 
 
 def _after(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
     """Once another boot answers."""
-    del changes, node, facts
-    yield from ()
+    del changes
+    if emptied := drain.steps(node, facts):
+        yield emptied[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from transom import model
 
@@ -39,6 +39,16 @@ def _unheard(*said: Any) -> None:
     del said
 
 
+def _nothing_against(*, emptied: bool) -> None:
+    del emptied
+
+
+class RefuseNow(Protocol):
+    """Looks at the node once more; Void when something speaks against rebooting it now. ``emptied``: it should be empty."""
+
+    def __call__(self, *, emptied: bool) -> None: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Context:
     """The run that a step belongs to."""
@@ -50,6 +60,7 @@ class Context:
     """Takes a line of the run's journal durably: phase, text, data in JSON types."""
     tell: Callable[[str, Mapping[str, Any]], None] = _unheard
     """Takes what happens for those who watch, and keeps nothing: kind of the event, data in JSON types."""
+    refuse_now: RefuseNow = _nothing_against
 
     @property
     def backup(self) -> str:

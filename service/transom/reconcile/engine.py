@@ -14,11 +14,24 @@ from typing import Any, Protocol
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import rehearsal, result
+from transom.plan import emptying, rehearsal, result
 from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
-from transom.reconcile.steps import build, destroy, files, guest, mapping, reboot, restart, rom, simulate, start
+from transom.reconcile.steps import (
+    build,
+    destroy,
+    drain,
+    files,
+    guest,
+    mapping,
+    reboot,
+    restart,
+    rom,
+    simulate,
+    start,
+    undrain,
+)
 
 STEPS: Mapping[type, types.ModuleType] = {
     acts.WriteFile: files,
@@ -27,8 +40,10 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.RunStep: build,
     acts.PlaceRom: rom,
     acts.RemoveRom: rom,
+    emptying.Drain: drain,
     acts.Reboot: reboot,
     rehearsal.Simulate: simulate,
+    emptying.Undrain: undrain,
     acts.CreateGuest: guest,
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
@@ -45,8 +60,10 @@ _OF_THE_HOST = (
     acts.RunStep,
     acts.PlaceRom,
     acts.RemoveRom,
+    emptying.Drain,
     acts.Reboot,
     rehearsal.Simulate,
+    emptying.Undrain,
 )
 """Steps that write nothing to the cluster: an undo of them needs no API."""
 TAKEN = "taken"

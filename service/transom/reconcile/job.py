@@ -12,7 +12,20 @@ from transom import errors, model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
-from transom.reconcile import back, defect, engine, guests, mirror, observe, restarts, right_node, task, undo
+from transom.reconcile import (
+    back,
+    defect,
+    emptied,
+    engine,
+    guests,
+    last_look,
+    mirror,
+    observe,
+    restarts,
+    right_node,
+    task,
+    undo,
+)
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import files, reboot
@@ -80,6 +93,7 @@ class Job:
         VerifyFailed when everything was done and the node still is not as declared; Rejected when SSH leads to another node."""
         right_node.check(self.world)
         self.close_interrupted()
+        self.give_back()
         plan = self.propose(take_over=take_over)
         if plan.hash != approved:
             raise errors.Void(
@@ -113,6 +127,7 @@ class Job:
                 self._forget(plan.forgets, run)
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
                 engine.settled(self._replan, plan.waits)
+                self._all_back()
         except errors.TransomError as error:
             self._end_failed(run, error)
             self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")
@@ -125,7 +140,20 @@ class Job:
         self.store.drop_ledger(self.node.name, [path for path in paths if path not in written])
 
     def _context(self, run: records.Run) -> eff.Context:
-        return eff.Context(run.id, run.boot_id, tell=lambda kind, data: self.tell(kind, self.node.name, data))
+        return eff.Context(
+            run.id,
+            run.boot_id,
+            tell=lambda kind, data: self.tell(kind, self.node.name, data),
+            refuse_now=self._refuse_now,
+        )
+
+    def _refuse_now(self, *, emptied: bool) -> None:
+        """Void when what a plan to reboot is held by stands in the very moment in which the node is to go down."""
+        self.world.say("looking once more whether anything speaks against the reboot")
+        against = last_look.against(observe.observe(self.world, self.node), self.node, emptied=emptied)
+        if against:
+            said = "; ".join(f"{one.id}: {one.summary}" for one in against)
+            raise errors.Void(f"{self.node.name} is not rebooted now: {said}", hint="the next plan says so too")
 
     def _say(self, step: int, total: int, phase: str, text: str) -> None:
         if sign := run_text.SIGNS.get(phase):
@@ -137,6 +165,7 @@ class Job:
             errors.TransomError
         ):  # the node may be what failed; a plan says then that the copy is old
             mirror.write(self.world.host, self.store.ledger(self.node.name))
+            self.give_back()
 
     def _replan(self) -> result.Plan:
         self.world.say("verifying: observing the node again")
@@ -226,6 +255,30 @@ class Job:
         if plan is not None and step <= len(plan.content["actions"]):
             self._know_guest(model.from_json(result.Plan, plan.content).actions[step - 1], run.id)
 
+    # --- what a reboot took away for its time ---
+
+    def give_back(self) -> bool:
+        """Give the node back what a run emptied it of and did not live to give back: guests, HA, ``onboot``. Whether there was
+        anything. Not while the reboot waits to be confirmed: then guests stay down until that is decided, one way or the other."""
+        record = emptied.read(self.world.host)
+        if record is None or record.tries >= emptied.TRIES or emptied.waits_for_confirmation(self.world.host):
+            return False
+        self.world.say(f"giving back what {self.node.name} was emptied of by run {record.run}")
+        left = emptied.give_back(self.world, record)
+        text = (
+            f"not everything has come back: {'; '.join(left.said)}" if left else "what the node was emptied of is back"
+        )
+        if self.store.run(record.run):
+            self.store.append(record.run, 0, "given-back", text, None, self.world.now())
+        self.world.say(text)
+        return True
+
+    def _all_back(self) -> None:
+        """VerifyFailed when something does not come back although everything is as declared."""
+        self.give_back()
+        if left := emptied.read(self.world.host):
+            raise errors.VerifyFailed(f"{self.node.name}: after the reboot {'; '.join(left.said)}")
+
     # --- back ---
 
     def propose_undo(self, run: records.Run) -> result.Plan:
@@ -270,6 +323,7 @@ class Job:
                 engine.carry_out(plan, self.world, self._context(undoing), journal)
                 if not still_owed:
                     files.owe_no_reboot(self.world.host)
+                self._all_back()
                 self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:

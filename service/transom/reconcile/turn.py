@@ -117,6 +117,8 @@ class Turns:
             kept.close_interrupted()
         plan = kept.propose()
         assert kept.seen is not None
+        if found.mine and isinstance(kept.seen.drained, model.Drained) and kept.give_back():
+            plan = kept.propose()
         self.facts[node.name] = kept.seen
         told = any(row.key == f"upgraded {node.name}" for row in tools.store.drift.all(node.name))
         before = tools.store.nodes.get(node.name)

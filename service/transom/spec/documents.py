@@ -168,6 +168,13 @@ class Device(base.Base):
     mapping: fields.MappingName | None = None
 
 
+class Reboot(base.Base):
+    """What becomes of running guests when the node is rebooted; ``timeout`` in seconds is how long one may take to shut down."""
+
+    guests: Literal["shutdown", "migrate"] = "shutdown"
+    timeout: fields.ShutdownSeconds = 180
+
+
 class NodeSpec(base.Base):
     """One host. ``pve_node`` is its name in PVE, by default the document's own. Without ``ssh`` only the API is used."""
 
@@ -176,6 +183,7 @@ class NodeSpec(base.Base):
     pve_node: fields.PveNode | None = None
     host: Host = Host()
     devices: dict[fields.Name, Device] = pydantic.Field(default_factory=dict)
+    reboot: Reboot | None = None
     accept: tuple[fields.Name, ...] = ()
 
 
@@ -287,6 +295,7 @@ class PolicySpec(base.Base):
     mode: Literal["observe", "propose", "enforce"] = "observe"
     windows: tuple[Window, ...] = ()
     limits: Limits = Limits()
+    reboot: Reboot = Reboot()
 
 
 # --- Recipe ----------------------------------------------------------------------------------------------------------

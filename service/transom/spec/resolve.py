@@ -126,15 +126,21 @@ def _guest(vm: layers.Vm, roms: dict[str, wish.RomWish]) -> wish.GuestWish:
 
 def _policy(item: bundle.Loaded, docs: bundle.Bundle) -> wish.PolicyWish:
     chosen = layers.policies(item, docs.of(documents.Policy))
+    own = item.document.spec.reboot if isinstance(item.document, documents.Node) else None
     if not chosen:
-        return wish.PolicyWish()
+        return wish.PolicyWish(reboot=_reboot(own or documents.Reboot()))
     found, policy = chosen[0]
     return wish.PolicyWish(
         mode=policy.spec.mode,
         document=found.title,
         windows=tuple(map(_window, policy.spec.windows)),
         limits=wish.Limits(model.Impact(policy.spec.limits.impact), policy.spec.limits.fleet_drift_percent),
+        reboot=_reboot(own or policy.spec.reboot),
     )
+
+
+def _reboot(reboot: documents.Reboot) -> wish.RebootWish:
+    return wish.RebootWish(reboot.guests, reboot.timeout)
 
 
 def _window(window: documents.Window) -> wish.Window:

@@ -144,6 +144,15 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
+class RebootWish:
+    """What becomes of running guests when their node is rebooted."""
+
+    guests: Literal["shutdown", "migrate"] = "shutdown"
+    timeout: int = 180
+    """Seconds that a guest may take to shut down before it is stopped."""
+
+
+@dataclasses.dataclass(frozen=True)
 class PolicyWish:
     """What may happen to a node without being asked."""
 
@@ -152,6 +161,8 @@ class PolicyWish:
     windows: tuple[Window, ...] = ()
     """Without a window that allows, every time is allowed; one that denies wins."""
     limits: Limits = Limits()
+    reboot: RebootWish = RebootWish()
+    """The Node document's own, where it has one."""
 
 
 @dataclasses.dataclass(frozen=True)

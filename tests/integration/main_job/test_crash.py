@@ -13,7 +13,9 @@ import pytest
 
 from transom.guest import conf
 
-STEPS = 8
+STEPS = 10
+REBOOT, REBOOT_BACK = 8, 9
+"""Of the apply and of the undo."""
 pytestmark = pytest.mark.timeout(360)
 """Each is three or four runs with their reboots: two minutes are not enough on a busy machine."""
 
@@ -46,7 +48,9 @@ def test_killed_and_run_again_converges(bench, step, sign):
     before = bench.files()
     killed_at(bench, f"[{step}/{STEPS}] {sign}")
     done = bench.transom("apply", "--yes")
-    while step == 7 and done.returncode == 69 and bench.node.boots < 4:  # the node may be rebooting without its daemon
+    while (
+        step == REBOOT and done.returncode == 69 and bench.node.boots < 4
+    ):  # the node may be rebooting without its daemon
         bench.node.wait_boot(bench.node.boots - 1)
         done = bench.transom("apply", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,7 +73,7 @@ def test_an_undo_that_was_killed_is_ended_by_the_next(bench, step, sign):
     run = bench.apply(bench.seed)
     killed_at(bench, f"[{step}/{STEPS}] {sign}", "undo", run, "--yes")
     done = bench.transom("undo", run, "--yes")
-    while step == STEPS and done.returncode == 69 and bench.node.boots < 4:
+    while step == REBOOT_BACK and done.returncode == 69 and bench.node.boots < 4:
         bench.node.wait_boot(bench.node.boots - 1)
         done = bench.transom("undo", run, "--yes")
     # after the last step it says no more, and may have come to its end before it was killed

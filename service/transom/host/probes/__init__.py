@@ -10,6 +10,7 @@ from transom.host.probes import (
     containers,
     disks,
     dpkg,
+    drained,
     esp,
     files,
     guests,
@@ -68,4 +69,5 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
         supplies.PROBE,
         iomem.PROBE,
         keeping.PROBE,
+        drained.PROBE,
     )

@@ -14,12 +14,13 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from transom.lab.pve import access, bodies, certificate, files, install, replies, routes, routing, tasks, world
+from transom.lab.pve import access, bodies, certificate, files, install, power, replies, routes, routing, tasks, world
 from transom.lab.pve.node import Node
 
 JSON: Final = "application/json;charset=UTF-8"
@@ -249,6 +250,17 @@ class Server:
         """Counts writes to configurations that nobody announces (an editor's)."""
         while not self.stopped.wait(WATCH_SECONDS):
             files.refresh(self.node.place)
+
+    def start_guests(self) -> None:
+        """What pve-guests does after a boot: one after the other, those with ``onboot``."""
+        first = [vmid for vmid in self.node.place.vmids() if self.node.load(vmid).main.get("onboot") == "1"]
+        if first:
+            self.node.tasks.start("startall", "", access.Caller("root@pam"), lambda _: self._start_all(first))
+
+    def _start_all(self, vmids: list[int]) -> None:
+        own = tasks.Tasks(self.node.place, background=False)
+        for vmid in vmids:
+            own.start("qmstart", str(vmid), access.Caller("root@pam"), partial(power.start, self.node, vmid))
 
     def close(self) -> None:
         self.stopped.set()

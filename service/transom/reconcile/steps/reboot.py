@@ -36,7 +36,7 @@ def prepare(action: acts.Reboot, world: w.World) -> eff.Effect:
 def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Unreachable when the node, its cluster file system and its API are not back in time; Rejected when another node answers.
     A node that has rebooted since the plan is not rebooted again."""
-    del effect, context
+    del effect
     started = world.now()
     patience = _Patience(world, started)
     if boot_id(world.host) != action.boot_id:
@@ -47,6 +47,7 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
             f"Transom runs on {world.node} itself: reboot it with `systemctl reboot`; what is left goes on afterwards"
         )
     else:
+        context.refuse_now(emptied=True)
         _start(world)
     patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
     new = boot_id(world.host)
