@@ -68,7 +68,7 @@ def test_rejecting(daemon, seed):
 def test_a_term_waits_for_the_step_under_way_and_the_next_start_goes_on(daemon, seed):
     asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
     asking.start()
-    wait_for(lambda: "[1/8]" in daemon.log())
+    wait_for(lambda: "[1/" in daemon.log())
     assert daemon.stop() == 0
     asking.join(60)
     assert not (daemon.state / "serve.json").exists()
@@ -80,7 +80,7 @@ def test_a_term_waits_for_the_step_under_way_and_the_next_start_goes_on(daemon, 
 def test_a_killed_daemon_is_none_and_the_next_one_converges(daemon, seed):
     asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
     asking.start()
-    wait_for(lambda: "[3/8]" in daemon.log())
+    wait_for(lambda: "[3/" in daemon.log())
     daemon.stop(signal.SIGKILL)
     asking.join(60)
     assert (daemon.state / "serve.json").exists()

@@ -76,7 +76,7 @@ def test_a_backup_that_began_since_the_plan_keeps_the_node_up(bench):
 
     def begins(line: str) -> None:
         if line.startswith("looking once more") and not active.exists():
-            pid = bench.node.ssh("sleep 300 >/dev/null 2>&1 & echo $!").strip()
+            pid = (bench.node.root / "run/qemu-server/150.pid").read_text()  # any process of the lab's that shows
             active.parent.mkdir(parents=True, exist_ok=True)
             active.write_text(f"UPID:pve1:{int(pid):08X}:00000001:00000001:vzdump:150:root@pam: 0\n")
 
