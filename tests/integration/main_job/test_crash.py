@@ -13,8 +13,8 @@ import pytest
 
 from transom.guest import conf
 
-STEPS = 10
-REBOOT, REBOOT_BACK = 8, 9
+STEPS = 11
+REBOOT, REBOOT_BACK = 9, 10
 """Of the apply and of the undo."""
 pytestmark = pytest.mark.timeout(360)
 """Each is three or four runs with their reboots: two minutes are not enough on a busy machine."""
