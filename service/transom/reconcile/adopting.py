@@ -97,7 +97,7 @@ def adopt(
 
 def _look(node: wish.NodeWish, world: w.World, docs: bundle.Bundle, ledger: Ledger, vmid: int | None) -> _Found | None:
     """None when the VM that is looked for is not on the node."""
-    facts = observe.observe(world, node)
+    facts = observe.observe(world, node, every=True)
     item, _ = docs.of(documents.Node)[node.name]
     if vmid is not None and (isinstance(facts.guests, model.Unknown) or vmid not in facts.guests):
         return None

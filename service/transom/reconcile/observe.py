@@ -25,13 +25,15 @@ LIMIT = 60
 """Seconds for the whole script."""
 
 
-def observe(world: w.World, node: wish.NodeWish | None = None) -> model.Facts:
-    """All facts of the node, with the files on our side that ``node`` names. Unreachable, Denied or Garbled when the shell itself
-    cannot be used, or the API of a node without one; otherwise an API that cannot be asked only leaves its own facts Unknown."""
-    seen = _by_shell(world) if world.shell else _by_api(world)
-    facts = _closer(seen, world, node.guests) if node else seen
+def observe(world: w.World, node: wish.NodeWish | None = None, *, every: bool = False) -> model.Facts:
+    """All facts of the node, with the files on our side that ``node`` names; its declared VMs closer than others, or ``every`` VM.
+
+    Unreachable, Denied or Garbled when the shell itself cannot be used, or the API of a node without one; otherwise an API that
+    cannot be asked only leaves its own facts Unknown."""
+    facts = _by_shell(world) if world.shell else _by_api(world)
     if node:
-        facts = dataclasses.replace(facts, images=_images(facts, world, node.guests))
+        facts = _closer(facts, world, node.guests, every=every)
+        facts = dataclasses.replace(facts, images=_images(facts, world, node.guests, every=every))
     roms = [guest.rom for guest in (node.guests if node else ()) if guest.rom]
     return dataclasses.replace(
         facts,
@@ -98,7 +100,7 @@ def _quorate(world: w.World) -> tuple[bool | model.Unknown, tuple[str, ...]]:
         return model.Unknown(f"quorum (PVE API): {error}"), ()
 
 
-def _closer(facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]) -> model.Facts:
+def _closer(facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish], *, every: bool) -> model.Facts:
     """With what running declared VMs tell of themselves: only so does the API give the version of a running QEMU, and the node the
     words that it was started with."""
     if isinstance(facts.states, model.Unknown) or isinstance(facts.guests, model.Unknown):
@@ -107,7 +109,7 @@ def _closer(facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
     texts = {vmid: file.text for vmid, file in facts.guests.items() if isinstance(file.text, str)}
     found, ours = dict(facts.states), set[int]()
     for vmid, state in facts.states.items():
-        declared = vmid in ids or (vmid in texts and identity.marked(conf.parse(texts[vmid])) in names)
+        declared = every or vmid in ids or (vmid in texts and identity.marked(conf.parse(texts[vmid])) in names)
         if declared and state.status == "running":
             ours.add(vmid)
             told_by_itself = told.ask(f"VM {vmid}", functools.partial(world.api.status, world.node, vmid))
@@ -116,10 +118,14 @@ def _closer(facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
 
 
 def _images(
-    facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish]
+    facts: model.Facts, world: w.World, guests: Sequence[wish.GuestWish], *, every: bool
 ) -> dict[str, frozenset[str] | model.Unknown]:
-    """Of the storages from which documents name an ISO image; one that is not there, or not known, is not asked."""
-    named = {storage for guest in guests for want in guest.config.values() if (storage := disks.image(want.value)[0])}
+    """Of the storages from which documents name an ISO image, or ``every`` VM; one that is not there is not asked."""
+    values = [want.value for guest in guests for want in guest.config.values()]
+    if every and not isinstance(facts.guests, model.Unknown):
+        texts = (file.text for file in facts.guests.values() if isinstance(file.text, str))
+        values += [value for text in texts for value in conf.parse(text).persisted().values()]
+    named = {storage for value in values if (storage := disks.image(value)[0])}
     there = frozenset[str]() if isinstance(facts.storages, model.Unknown) else named & facts.storages
     return {
         one: told.ask(f"images on {one}", functools.partial(world.api.images, world.node, one)) for one in sorted(there)

@@ -23,6 +23,8 @@ vmgenid: 0f5e6a52-0000-4000-8000-000000000001
 """
 ROM = b"U\xaa" + b"x" * 1000
 
+OTHER = "cores: 2\nmemory: 1024\nname: other\nostype: l26\n"
+
 
 @pytest.fixture
 def closed_port() -> int:
@@ -43,6 +45,11 @@ def test_a_node_set_up_by_hand_becomes_documents(bench):
     parts = bench.seed.read_text().split("---\n")
     base = bench.seed.parent / "base.yaml"
     base.write_text("---\n".join(part.split("  host:\n")[0] for part in parts[:2]))
+    confs = bench.node.root / "etc/pve/qemu-server"
+    (confs / "106.conf").write_text(OTHER)
+    bench.node.ssh("qm start 106")
+    (confs / "106.conf").write_text(f"{OTHER}vga: none\n")  # behind PVE's back
+    (confs / "107.conf").write_text("ide2: local:iso/gone.iso,media=cdrom\nname: another\n")  # somebody has deleted it
     before, out = bench.files(), bench.folder / "out" / "found.yaml"
     out.parent.mkdir()
     done = bench.transom("adopt", "Node/pve1", "-f", str(base), "-o", str(out))
@@ -50,6 +57,10 @@ def test_a_node_set_up_by_hand_becomes_documents(bench):
     assert bench.files() == before
     text, sha256 = out.read_text(), hashlib.sha256(ROM).hexdigest()
     assert "filename: uhd.bin" in text
+    assert re.search(
+        r"qemu/106/vga: is there, but not in effect \(the running QEMU was started with other", done.stdout
+    )
+    assert re.search(r"qemu/107/ide2: image-missing", done.stdout)
     assert (out.parent / f"uhd-{sha256[:12]}.rom").read_bytes() == ROM
     assert bench.transom("validate", "-f", str(out), "--strict").returncode == 0
     plan = bench.transom("plan", "-f", str(out), "--detailed-exitcode")
