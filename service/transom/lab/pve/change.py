@@ -215,6 +215,7 @@ def prepare_change(here: node.Node, caller: access.Caller, vmid: int, given: Par
         replies.bad_parameters({"skiplock": "Only root may use this option."})
     deletes, reverts = params.pop("delete", None) or "", params.pop("revert", None) or ""
     change.force = pop_flag(params, "force")
+    prepare.ssh_keys(params.get("sshkeys") or "")
     if not deletes and not reverts and not params:
         replies.die("no options specified")
     texts = {name: value for name, value in params.items() if value is not None}

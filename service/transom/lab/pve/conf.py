@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from transom.lab.pve import replies, scalars, schema
+from transom.lab.pve import drives, replies, scalars, schema
 
 Section = dict[str, "str | int | None"]
 
@@ -112,13 +112,23 @@ def keep_value(section: Section, kind: str, name: str, value: str) -> None:
         return
     name = "ide2" if name == "cdrom" else name
     try:
-        section[name] = schema.stored(name, value)
+        stored = schema.stored(name, value)
     except ValueError:
         return  # as qemu-server: a warning in the log, and the line is gone at the next write
+    if re.match(r"ide|sata|scsi\d|virtio\d", name):
+        drive = drives.parse(name, value)
+        if drive is None:
+            return
+        stored = drives.render(drive)
+    section[name] = stored
 
 
 def render(conf: Conf) -> bytes:
     """The file's bytes; 500 for a value that could not be read back."""
+    smp = conf.main.pop("smp", None)  # the old name of `sockets`
+    if smp and not conf.main.get("sockets"):
+        conf.main.pop("cores", None)
+        conf.main["sockets"] = smp
     for section in (conf.main, conf.pending, *conf.snapshots.values()):
         clean(section)
     out = render_section(conf.main)

@@ -48,6 +48,7 @@ def check(here: node.Node, caller: access.Caller, vmid: int, given: dict[str, st
     if not here.access.may(caller, f"/vms/{vmid}", ("VM.Allocate",)):
         replies.denied()
     params = {name: value for name, value in given.items() if name not in NOT_KEYS}
+    prepare.ssh_keys(params.get("sshkeys", ""))
     prepare.cdrom_alias(params)
     permit.check_all_new(here, caller, vmid, params)
     prepare.drive_params(here, params)
@@ -96,7 +97,7 @@ def fill(here: node.Node, caller: access.Caller, request: Create, log: Log, made
     if not main.get("boot"):
         main["boot"] = prepare.default_boot(main)
     main.setdefault("smbios1", f"uuid={prepare.new_uuid()}")
-    if main.get("vmgenid", "1") == "1":
+    if main.get("vmgenid", "1") == "1" and main.get("arch") != "aarch64":
         main["vmgenid"] = prepare.new_uuid()
     if pinned := prepare.pinned_machine(here, str(main.get("machine") or ""), str(main.get("ostype") or "")):
         main["machine"] = pinned

@@ -51,7 +51,7 @@ NET: Final[Fields] = {
     "model": Prop(optional=False, default_key=True, enum=NIC_MODELS),
     **{model: Prop(alias="macaddr", key_alias="model") for model in NIC_MODELS},
     "macaddr": Prop(format="mac-addr"),
-    "bridge": Prop(pattern=r"[-_.\w\d]+"),
+    "bridge": Prop(format="pve-bridge-id"),
     "queues": Prop("integer", minimum=0, maximum=64),
     "rate": Prop("number", minimum=0),
     "tag": Prop("integer", minimum=1, maximum=4094),
@@ -140,7 +140,7 @@ VIRTIOFS: Final[Fields] = {
 }
 META: Final[Fields] = {"ctime": Prop("integer", minimum=0), "creation-qemu": Prop(pattern=r"\d+(?:\.\d+)+")}
 AMD_SEV: Final[Fields] = {
-    "type": Prop(optional=False, default_key=True, enum=("std", "es", "snp")),
+    "type": Prop(optional=False, default_key=True, enum=("std", "es", "snp"), max_length=3),
     **dict.fromkeys(("no-debug", "no-key-sharing", "allow-smt", "kernel-hashes"), FLAG),
 }
 INTEL_TDX: Final[Fields] = {
@@ -155,7 +155,7 @@ CICUSTOM: Final[Fields] = {name: Prop(format="pve-volume-id") for name in ("meta
 def check_cpu(parsed: dict[str, str]) -> None:
     """A VM's CPU names a model that exists; custom ones live in a file that the lab does not have."""
     model = parsed.get("cputype", "")
-    if not model:
+    if model in ("", "0"):  # Perl: neither is true
         raise formats.FormatError("CPU is missing cputype\n")
     if model.startswith("custom-"):
         raise formats.FormatError(f"Custom cputype '{model.removeprefix('custom-')}' not found\n")

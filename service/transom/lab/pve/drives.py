@@ -62,12 +62,16 @@ EFIDISK: Final[Fields] = {
     "pre-enrolled-keys": FLAG,
     "ms-cert": Prop(enum=("2011", "2023", "2023w", "2023k")),
 }
-TPMSTATE: Final[Fields] = {**FILE, "version": Prop(enum=("v1.2", "v2.0"))}
+TPMSTATE: Final[Fields] = {
+    **FILE,
+    "format": Prop(enum=("raw", "qcow2", "vmdk")),
+    "version": Prop(enum=("v1.2", "v2.0")),
+}
 UNUSED: Final[Fields] = {
     "volume": Prop(alias="file"),
     "file": Prop(optional=False, default_key=True, format="pve-volume-id"),
 }
-IMPORT: Final[Fields] = {"import-from": Prop(format="pve-volume-id-or-qm-path")}
+IMPORT: Final[Fields] = {"import-from": Prop(format="pve-volume-id-or-absolute-path")}
 KINDS: Final[dict[str, tuple[int, Fields]]] = {
     "ide": (4, IDE),
     "scsi": (31, SCSI),
@@ -125,14 +129,37 @@ def parse(key: str, text: str) -> Drive | None:
         values = formats.parse_property_string({**fields_of(key), **IMPORT}, text)
     except formats.FormatError:
         return None
-    if values.get("media") == "cdrom" and (values.get("snapshot") or values.get("format") or key.startswith("virtio")):
+    if not throttles_fit(values) or (values.get("media") == "cdrom" and not fits_cdrom(key, values)):
         return None
-    for extra, needed in (("mbps", "mbps_rd"), ("mbps", "mbps_wr"), ("iops", "iops_rd"), ("iops", "iops_wr")):
-        if values.get(extra) and values.get(needed):
-            return None
     if "size" in values:
         values["size"] = format_size(parse_size(values["size"]))
     return Drive(key, values)
+
+
+def is_set(values: dict[str, str], name: str) -> bool:
+    """As Perl judges it: 0 is not set."""
+    return values.get(name, "") not in ("", "0")
+
+
+def fits_cdrom(key: str, values: dict[str, str]) -> bool:
+    return not (is_set(values, "snapshot") or is_set(values, "format") or key.startswith("virtio"))
+
+
+def throttles_fit(values: dict[str, str]) -> bool:
+    """Turns `bps` into `mbps` as PVE does; false when limits contradict or lack the one that they extend."""
+    for name in ("bps", "bps_rd", "bps_wr"):
+        if name in values:
+            if f"m{name}" in values:
+                return False
+            del values[name]
+            values[f"m{name}"] = "0.000"  # PVE takes "it is there" (1 byte) for the number
+    needs = [(f"{kind}{way}_max", f"{kind}{way}") for kind in ("mbps", "miops") for way in ("", "_rd", "_wr")]
+    needs += [(f"bps{way}_max_length", f"mbps{way}_max") for way in ("", "_rd", "_wr")]
+    needs += [(f"iops{way}_max_length", f"iops{way}_max") for way in ("", "_rd", "_wr")]
+    if any(is_set(values, name) and not is_set(values, needed) for name, needed in needs):
+        return False
+    both = (("mbps", "mbps_rd"), ("mbps", "mbps_wr"), ("iops", "iops_rd"), ("iops", "iops_wr"))
+    return not any(is_set(values, one) and is_set(values, other) for one, other in both)
 
 
 def render(drive: Drive) -> str:

@@ -57,11 +57,11 @@ def parse_boolean(value: str) -> str | None:
 
 
 def is_integer(value: Value) -> bool:
-    return re.fullmatch(r"[+-]?\d+", str(value)) is not None
+    return re.fullmatch(r"[+-]?\d+\n?", str(value)) is not None  # Perl's $ lets one final newline pass
 
 
 def is_number(value: Value) -> bool:
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", str(value)) is not None
+    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\n?", str(value)) is not None
 
 
 def check_type(prop: Prop, value: Value, path: str, errors: Errors) -> bool:
@@ -90,7 +90,7 @@ def check_scalar(prop: Prop, text: str, path: str) -> str:
             check_format(prop, text, path)
         except (FormatError, scalars.Unfit) as error:
             return f"invalid format - {error}"
-    if prop.pattern and not re.fullmatch(prop.pattern, text):
+    if prop.pattern and not re.fullmatch(rf"(?:{prop.pattern})\n?", text):
         return "value does not match the regex pattern"
     if prop.max_length is not None and len(text) > prop.max_length:
         return f"value may only be {prop.max_length} characters long"
@@ -99,12 +99,16 @@ def check_scalar(prop: Prop, text: str, path: str) -> str:
     if is_number(text):
         number = float(text)
         if prop.maximum is not None and number > prop.maximum:
-            return f"value must have a maximum value of {prop.maximum:g}"
+            return f"value must have a maximum value of {shown(prop.maximum)}"
         if prop.minimum is not None and number < prop.minimum:
-            return f"value must have a minimum value of {prop.minimum:g}"
+            return f"value must have a minimum value of {shown(prop.minimum)}"
     if prop.enum and text not in prop.enum:
         return f"value '{text}' does not have a value in the enumeration '{', '.join(prop.enum)}'"
     return ""
+
+
+def shown(limit: float) -> str:
+    return str(int(limit)) if limit == int(limit) else str(limit)
 
 
 def check_prop(prop: Prop, value: Value, path: str, errors: Errors) -> None:

@@ -124,8 +124,20 @@ def check_storage(here: node.Node, caller: access.Caller, vmid: int, params: Map
             storage.check_use(here, caller, vmid, drive.file)
             if drive.storage and storage.parse(here, drive.file).kind not in ("images", "iso"):
                 replies.bad_parameters({name: "content type needs to be 'images' or 'iso'"})
+    for name in sorted(params):
+        if schema.of_kind(name, "unused"):
+            check_unused(here, caller, vmid, name, params[name])
     if "vmstatestorage" in params:
         here.access.check(caller, f"/storage/{params['vmstatestorage']}", "Datastore.AllocateSpace")
+
+
+def check_unused(here: node.Node, caller: access.Caller, vmid: int, name: str, value: str) -> None:
+    drive = drives.parse(name, value)
+    if drive is None:
+        replies.bad_parameters({name: f"failed to parse value '{value}'"})
+    if storage.parse(here, drive.file).kind != "images":
+        replies.die(f"unable to use volume {drive.file} - content type needs to be 'images'")
+    storage.check_use(here, caller, vmid, drive.file)
 
 
 def check_all_new(here: node.Node, caller: access.Caller, vmid: int, params: Mapping[str, str]) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
+import itertools
 import os
+from urllib.parse import unquote
 
 from transom.lab.pve import conf, devices, drives, formats, node, replies, schema, storage
 
@@ -43,9 +48,55 @@ def drive_params(here: node.Node, params: dict[str, str]) -> None:
         drive = drives.parse(name, params[name])
         if drive is None:
             replies.bad_parameters({name: "unable to parse drive options"})
+        import_syntax(name, drive)
+        drive = cleaned(here, name, drive)
         if drive.storage and not drive.new_size and not drive.cdrom and storage.parse(here, drive.file).kind == "iso":
             replies.bad_parameters({name: "explicit 'media=cdrom' is required for iso images"})
         params[name] = drives.render(drive)
+
+
+def ssh_keys(encoded: str) -> None:
+    for line in unquote(encoded).split("\n"):
+        if line.strip() and not is_public_key(line):
+            replies.die("SSH public key validation error")
+
+
+def is_public_key(line: str) -> bool:
+    """Options may come first; the key's data begin with the length of its type's name and that name."""
+    words = line.split()
+    for kind, data in itertools.pairwise(words):
+        with contextlib.suppress(binascii.Error):
+            if base64.b64decode(data, validate=True)[4:].startswith(kind.encode()):
+                return True
+    return False
+
+
+def import_syntax(name: str, drive: drives.Drive) -> None:
+    if "import-from" not in drive.values:
+        return
+    if not drive.new_size or drive.new_size[1]:
+        text = "'import-from' requires special syntax - use <storage ID>:0,import-from=<source>"
+        replies.bad_parameters({name: text})
+    for needed in {"efidisk0": ("efitype", "pre-enrolled-keys"), "tpmstate0": ("version",)}.get(name, ()):
+        if needed not in drive.values:
+            replies.bad_parameters({name: f"need to specify '{needed}' when using 'import-from'"})
+
+
+def cleaned(here: node.Node, name: str, drive: drives.Drive) -> drives.Drive:
+    """A path below a storage becomes the volume's id; `none` and `cdrom` are CD-ROM drives."""
+    if drive.file.startswith("/") and not drive.file.startswith("/dev/"):
+        volume = storage.of_path(here, drive.file)
+        if volume is None:
+            replies.bad_parameters({name: f"unable to associate path '{drive.file}' to any storage"})
+        if volume.kind == "iso" and "media" not in drive.values:
+            drive = drive.but(media="cdrom")
+        expected = {"disk": "images", "cdrom": "iso"}.get(drive.values.get("media", ""), volume.kind)
+        if volume.kind != expected:
+            replies.bad_parameters({name: f"unexpected media type ({volume.kind} != {expected})"})
+        return drive.but(file=volume.id)
+    if drive.file in ("none", "cdrom") and "media" not in drive.values:
+        return drive.but(media="cdrom")
+    return drive
 
 
 def hookscript(here: node.Node, volid: str) -> None:

@@ -78,6 +78,21 @@ def volume_or_path(value: str) -> None:
         volume_id(value)
 
 
+def volume_or_absolute(value: str) -> None:
+    if not value.startswith("/"):
+        volume_id(value)
+
+
+def bridge_id(value: str) -> None:
+    if not re.fullmatch(r"[-_.\w]+", value):
+        raise Unfit(f"invalid bridge ID '{value}'\n")
+
+
+def boot_disk(value: str) -> None:
+    if not DRIVE.fullmatch(value):
+        raise Unfit(f"invalid boot disk '{value}'\n")
+
+
 def hotplug_features(value: str) -> None:
     if value in ("0", "1"):
         return
@@ -87,14 +102,14 @@ def hotplug_features(value: str) -> None:
 
 
 def cpu_set(value: str) -> None:
-    for part in value.split(",") if value else ():
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+    for part in value.rstrip(",").split(",") if value.strip(",") else ():  # Perl's split drops empty parts at the end
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not found or (found[2] and int(found[2]) < int(found[1])):
             raise Unfit("unable to parse cpuset option\n")
 
 
 def startup_order(value: str) -> None:
-    if not value:
+    if value in ("", "0"):
         raise Unfit("unable to parse startup options\n")
     for part in value.split(","):
         if part.strip() and not re.fullmatch(r"(?:order=)?\d+|(?:up|down)=\d+", part):
@@ -130,6 +145,8 @@ FORMATS: Final[dict[str, Callable[[str], None]]] = {
     "ipv6": address(ipaddress.IPv6Address, "IPv6 address"),
     "mac-addr": mac_address,
     "pve-bootdev": boot_device,
+    "pve-bridge-id": bridge_id,
+    "pve-qm-bootdisk": boot_disk,
     "pve-configid": matcher(r"[A-Za-z][A-Za-z0-9_-]+", "invalid configuration ID '{0}'"),
     "pve-cpuset": cpu_set,
     "pve-hotplug-features": hotplug_features,
@@ -145,6 +162,7 @@ FORMATS: Final[dict[str, Callable[[str], None]]] = {
     "pve-userid": matcher(r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", "value '{0}' does not look like a valid user name"),
     "pve-vmid": matcher(r"[1-9][0-9]{2,8}", "value does not look like a valid VM ID"),
     "pve-volume-id": volume_id,
+    "pve-volume-id-or-absolute-path": volume_or_absolute,
     "pve-volume-id-or-qm-path": volume_or_path,
     "urlencoded": matcher(r"[-%a-zA-Z0-9_.!~*'()]*", "invalid urlencoded string: {0}"),
 }

@@ -16,7 +16,7 @@ from transom.lab.pve import access, drives, files, node, replies, sections, worl
 
 FOLDERS = {"iso": "template/iso", "vztmpl": "template/cache", "snippets": "snippets", "backup": "dump",
            "import": "import"}  # fmt: skip
-DISK_FILE = re.compile(r"(\d+)/((?:vm|base)-\d+-\S+)\.(raw|qcow2|vmdk|subvol)")
+DISK_FILE = re.compile(r"(\d+)/([^/\s]+)\.(raw|qcow2|vmdk|subvol)")
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,21 @@ def parse(here: node.Node, volid: str) -> Volume:
     if not found:
         replies.die(f"unable to parse lvm volume name '{rest}'")
     return Volume(store, rest, "images", int(found[1]))
+
+
+def of_path(here: node.Node, path: str) -> Volume | None:
+    """The volume that a path of the node names, None when it lies in no storage."""
+    for store in storages(here).values():
+        inside = path.removeprefix(f"{store.path}/") if store.path else path
+        for kind, folder in {**{kind: f"{sub}/" for kind, sub in FOLDERS.items()}, "": "images/"}.items():
+            name = f"{kind}/" * bool(kind) + inside.removeprefix(folder)
+            if inside == path or not inside.startswith(folder):
+                continue
+            try:
+                return parse(here, f"{store.id}:{name}")
+            except replies.Refused:
+                return None
+    return None
 
 
 def shown_path(volume: Volume) -> str:
@@ -152,6 +167,8 @@ def check_use(here: node.Node, caller: access.Caller, vmid: int, volid: str) -> 
 
 def create_disk(here: node.Node, vmid: int, drive: drives.Drive, log: list[str]) -> drives.Drive:
     """The drive with its volume allocated, or with the size of the volume it names."""
+    if drive.file.startswith("/") and not here.place.path(drive.file).exists():
+        replies.die(f"volume {drive.file} does not exist")
     if drive.file in ("none", "cdrom") or drive.file.startswith("/"):
         return drive
     if drive.new_size is None:
