@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from transom.report import short
+
 
 class Row(Protocol):
     """One difference or finding (``reconcile.backend.DriftRow``)."""
@@ -72,11 +74,9 @@ def _what(row: Row) -> str:
     if row.kind == "finding":
         return f"[{detail.get('id', row.key)}] {detail.get('summary', row.key)}"
     desired, observed = detail.get("desired"), detail.get("observed")
-    return f"{row.key}: {_said(observed)} instead of {_said(desired)} ({detail.get('level')}, {detail.get('impact')})"
-
-
-def _said(value: object) -> str:
-    return "nothing" if value is None else str(value)
+    new, old = short.pair(desired, observed)
+    said = f"{'nothing' if observed is None else old} instead of {'nothing' if desired is None else new}"
+    return f"{row.key}: {said} ({detail.get('level')}, {detail.get('impact')})"
 
 
 def _why(row: Row) -> Iterator[str]:

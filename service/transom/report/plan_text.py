@@ -10,6 +10,7 @@ from typing import Any
 from transom import model
 from transom.plan import actions as acts
 from transom.plan import forecast, result
+from transom.report import short
 
 
 def as_data(plan: result.Plan) -> dict[str, Any]:
@@ -100,15 +101,11 @@ def _findings(findings: tuple[model.Finding, ...]) -> Iterator[str]:
 def _drifts(drifts: tuple[model.Drift, ...]) -> Iterator[str]:
     for drift in drifts:
         sign = "+" if drift.observed is None else "-" if drift.desired is None else "~"
-        old, new = _one_line(drift.observed), _one_line(drift.desired)
+        old, new = short.pair(drift.observed, drift.desired)
         change = {"+": new, "-": old, "~": f"{old} → {new}"}[sign]
         why = f"  ({drift.why})" if drift.why else ""
         held = ", held" if drift.held else ""
         yield f"    {sign} {drift.path}: {change}  [{drift.level}, {drift.impact}{held}]{why}"
-
-
-def _one_line(value: str | None) -> str:
-    return " ⏎ ".join((value or "").strip("\n").splitlines())
 
 
 def _actions(actions: tuple[acts.Action, ...]) -> Iterator[str]:

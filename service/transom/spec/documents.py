@@ -352,6 +352,12 @@ class ConfigLine(base.Base):
     qemu: fields.Versions | None = None
 
 
+class UnlistedLine(ConfigLine):
+    """One key that only a newer PVE knows, with its reason, and the QEMU versions that need it."""
+
+    key: fields.UnlistedKey
+
+
 class Requirement(base.Base):
     """A key of the VM that the recipe leaves to the document, but not every value of it. ``absent``: PVE's default serves too."""
 
@@ -365,6 +371,7 @@ class RecipeGuest(base.Base):
     """What the VM needs for the recipe; ``hostpci`` holds options of the passed-through device."""
 
     config: tuple[ConfigLine, ...] = ()
+    unlisted: tuple[UnlistedLine, ...] = ()
     hostpci: dict[fields.HostpciKey, fields.OptionValue] = pydantic.Field(default_factory=dict)
     require: tuple[Requirement, ...] = ()
 

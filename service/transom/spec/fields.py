@@ -152,13 +152,13 @@ _ANY_DAY = datetime.datetime(2000, 1, 1)
 def _listed(key: str) -> str:
     if _settable(key) not in pvekeys.KEYS:
         hint = problems.did_you_mean(key, sorted(pvekeys.KEYS)) or "."
-        raise ValueError(f"is no key of a VM up to PVE {pvekeys.UP_TO}{hint} A newer PVE's belongs into spec.unlisted")
+        raise ValueError(f"is no key of a VM up to PVE {pvekeys.UP_TO}{hint} A newer PVE's belongs into unlisted")
     return key
 
 
 def _unlisted(key: str) -> str:
     if _settable(key) in pvekeys.KEYS:
-        raise ValueError("is a key that is known; give it in spec.raw")
+        raise ValueError("is a key that is known; give it in raw, or in a recipe's config")
     return key
 
 

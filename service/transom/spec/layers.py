@@ -40,7 +40,7 @@ def config(vm: Vm) -> dict[str, wish.Want]:
     wants: dict[str, wish.Want] = {}
     if vm.recipe:
         by_recipe = f"{document} (recipe {vm.recipe_title})"
-        for line in vm.recipe.spec.guest.config:
+        for line in (*vm.recipe.spec.guest.config, *vm.recipe.spec.guest.unlisted):
             wants[line.key] = wish.Want(line.value, by_recipe, why=line.why, qemu=line.qemu or "")
     for layer in (render.hardware(vm.spec.hardware), render.media(vm.spec), vm.spec.unlisted, vm.spec.raw):
         wants |= {key: wish.Want(value, document) for key, value in layer.items()}

@@ -85,16 +85,16 @@ def _bootable(item: bundle.Loaded, vm: documents.VmSpec) -> list[str]:
 
 def _recipe(item: bundle.Loaded, recipe: documents.RecipeSpec) -> Iterator[problems.Problem]:
     seen: set[str] = set()
-    for index, line in enumerate(recipe.guest.config):
-        path = ("spec", "guest", "config", index, "key")
-        if re.fullmatch("hostpci[0-9]+", line.key):
-            yield item.problem(path, "is made from the VM's device; give its options in spec.guest.hostpci")
-        if line.key in seen:
-            yield item.problem(path, f"{problems.shown(line.key)} is given twice")
-        if "\n" in line.value and line.key != "description":
-            place = ("spec", "guest", "config", index, "value")
-            yield item.problem(place, "has several lines; only a description may")
-        seen.add(line.key)
+    for part, lines in (("config", recipe.guest.config), ("unlisted", recipe.guest.unlisted)):
+        for index, line in enumerate(lines):
+            path = ("spec", "guest", part, index, "key")
+            if re.fullmatch("hostpci[0-9]+", line.key):
+                yield item.problem(path, "is made from the VM's device; give its options in spec.guest.hostpci")
+            if line.key in seen:
+                yield item.problem(path, f"{problems.shown(line.key)} is given twice")
+            if "\n" in line.value and line.key != "description":
+                yield item.problem((*path[:-1], "value"), "has several lines; only a description may")
+            seen.add(line.key)
 
 
 def _devices(item: bundle.Loaded, node: documents.NodeSpec) -> Iterator[problems.Problem]:

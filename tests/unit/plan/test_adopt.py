@@ -88,10 +88,15 @@ def test_passthrough_made_by_hand(desk):
         "device": "igpu",
         "hostpci": {"legacy-igd": "1"},
         "rom": "hand",
-        "hardware": {"memory": 8192, "name": "Win11", "usb": ["046d:c07e"], "vga": "none"},
+        "hardware": {
+            "disks": {"scsi0": {"backup": False, "size": "32G", "storage": "local-lvm"}},
+            "memory": 8192,
+            "name": "Win11",
+            "usb": ["046d:c07e"],
+            "vga": "none",
+        },
         "raw": {
             "args": "-set device.hostpci0.addr=02.0",
-            "scsi0": "local-lvm:vm-105-disk-0,size=32G,backup=0",
             "smbios1": "uuid=1e5a7c1e-0b7d-4b3e-9a4f-2f6f0c1d2e3f",
         },
     }
@@ -285,6 +290,30 @@ def test_every_value_is_said_with_the_same_meaning_or_not_at_all(key):
         said = express.express({key: value})
         parts = said.parts
         assert (key in said.left) + sum(bool(part) for part in parts.values()) == 1, (key, value, said)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "part", "said"),
+    [
+        (
+            "scsi0",
+            "local-lvm:vm-105-disk-0,aio=native,backup=0,cache=none,discard=on,iothread=1,size=32G",
+            "disks",
+            {"aio": "native", "backup": False, "cache": "none", "discard": True, "iothread": True,
+             "size": "32G", "storage": "local-lvm"},
+        ),
+        (
+            "net0",
+            "virtio=BC:24:11:2A:0F:01,bridge=vmbr0,rate=12.5",
+            "network",
+            {"bridge": "vmbr0", "mac": "BC:24:11:2A:0F:01", "model": "virtio", "rate": "12.5"},
+        ),
+    ],
+)  # fmt: skip
+def test_options_that_documents_have_fields_for_are_not_raw(key, value, part, said):
+    parts = express.express({key: value}).parts
+    assert parts["hardware"] == {part: {key: said}}
+    assert not parts["raw"]
 
 
 def test_a_driver_that_is_not_known_is_said_in_words(desk):

@@ -108,6 +108,18 @@ def test_recipe_under_hardware_under_media_under_raw(wished: Wished, document: D
     assert vm.config["balloon"].value == "0"
 
 
+def test_a_recipe_names_keys_of_a_newer_pve_and_the_vm_wins(wished: Wished, document: Document) -> None:
+    newer = (
+        "apiVersion: transom/v1\nkind: Recipe\nmetadata: {name: newer}\nspec:\n  version: 1\n  title: t\n  guest:\n"
+        "    unlisted: [{key: gpu-slice, value: a=1, why: r, qemu: '>=12'}, {key: other-key, value: x, why: r}]\n"
+    )
+    spec = "{node: pve1, recipe: newer, unlisted: {other-key: y}}"
+    (vm,) = wished(newer, document("VirtualMachine", "a", spec)).guests
+    by_recipe = "VirtualMachine/a (recipe newer 1)"
+    assert vm.config["gpu-slice"] == wish.Want("a=1", by_recipe, why="r", qemu=">=12")
+    assert vm.config["other-key"] == wish.Want("y", "VirtualMachine/a")
+
+
 @pytest.mark.parametrize(
     ("hardware", "key", "value"),
     [

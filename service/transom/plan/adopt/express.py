@@ -116,16 +116,18 @@ def _disk(value: str) -> dict[str, Any]:
     if not colon or not size or size % _GIB:
         return {}
     wish: dict[str, Any] = {"storage": storage, "size": f"{size // _GIB}G"}
-    wish |= {key: _switch(found[key]) for key in ("iothread", "ssd") if key in found}
+    wish |= {key: _switch(found[key]) for key in ("backup", "iothread", "ssd") if key in found}
     if "discard" in found:
         wish["discard"] = found["discard"] == "on"
-    return wish | ({"cache": found["cache"]} if "cache" in found else {})
+    return wish | {key: found[key] for key in ("aio", "cache") if key in found}
 
 
 def _nic(value: str) -> dict[str, Any]:
     found = _split(net.SCHEMA, net.long(value))
     wish: dict[str, Any] = {"model": found.get("model", "")}
-    wish |= {name: found[key] for key, name in (("macaddr", "mac"), ("bridge", "bridge")) if key in found}
+    wish |= {
+        name: found[key] for key, name in (("macaddr", "mac"), ("bridge", "bridge"), ("rate", "rate")) if key in found
+    }
     wish |= {"firewall": _switch(found["firewall"])} if "firewall" in found else {}
     return wish | ({"tag": int(found["tag"])} if found.get("tag", "").isdecimal() else {})
 

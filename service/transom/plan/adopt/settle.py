@@ -147,7 +147,8 @@ def _recipes(sheet: sheets.Sheet, ground: Ground, trouble: Mapping[Trouble, str]
 
 def _with(sheet: sheets.Sheet, vm: sheets.Vm, recipe: documents.Recipe) -> sheets.Sheet | None:
     guest = recipe.spec.guest
-    lines = {line.key: line.value for line in guest.config if not line.qemu}  # the plan judges those with a condition
+    given = (*guest.config, *guest.unlisted)
+    lines = {line.key: line.value for line in given if not line.qemu}  # the plan judges those with a condition
     said = {key: value for key, value in vm.values.items() if sheet.has(vm.key(key))}
     fits = all(key in said and registry.field_for(key).same(value, said[key]) for key, value in lines.items())
     if not (lines or guest.hostpci) or not fits or dict(guest.hostpci) != dict(vm.options):
