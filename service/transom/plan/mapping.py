@@ -109,7 +109,7 @@ def _one(node: wish.NodeWish, device: wish.DeviceWish, facts: model.Facts, there
     if before is not None and same(before, entry):
         draft.noops.append(model.Noop(path, f"names {address}"))
         if there is not None and there.checks:
-            draft.findings.append(_check(there))
+            draft.findings.append(_check(there, used=bool(_users(node, device.mapping))))
         return draft
     if before is not None and (note := _parts(before).get("description")):
         entry += f",description={note}"
@@ -182,7 +182,7 @@ def _several(device: wish.DeviceWish, mine: Sequence[str]) -> model.Finding:
     )
 
 
-def _check(there: model.PciMapping) -> model.Finding:
+def _check(there: model.PciMapping, *, used: bool) -> model.Finding:
     return model.Finding(
         id="mapping-invalid",
         subject=f"mapping {there.name}",
@@ -190,4 +190,5 @@ def _check(there: model.PciMapping) -> model.Finding:
         remedy="Correct the mapping (Datacenter, Resource Mappings): a VM that uses it does not start.",
         who=model.Who.REPORT,
         evidence=tuple(model.Evidence("GET /cluster/mapping/pci?check-node", text) for text in there.checks),
+        holds=used,
     )

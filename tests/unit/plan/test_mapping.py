@@ -67,7 +67,7 @@ def test_the_same_in_another_spelling_is_no_drift(desk):
 def test_what_pve_finds_wrong_is_told(desk):
     found = plan(facts(desk, RIGHT, checks=("Invalid configuration: x",)))
     (finding,) = [one for one in found.findings if one.id == "mapping-invalid"]
-    assert not finding.holds
+    assert (finding.holds, finding.documents) == (True, ("VirtualMachine/vm",))
 
 
 @pytest.mark.parametrize(
