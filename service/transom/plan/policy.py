@@ -60,6 +60,8 @@ class State:
     paused: bool = False
     rewriters: Mapping[str, tuple[model.Evidence, ...]] = dataclasses.field(default_factory=dict)
     """Path → who was seen rewriting it."""
+    unapproved: frozenset[str] = frozenset()
+    """Documents whose VMs have been held since before ``accepted`` was: nobody has approved their part."""
     taken_back: str = ""
     """The run that a person has undone since the node was last as declared."""
 
@@ -146,6 +148,11 @@ def _unasked(policy: wish.PolicyWish, plan: result.Plan, now: datetime.datetime,
         if state.taken_back:
             return Propose(f"run {state.taken_back} was taken back by a person; it is not put there again unasked")
         return Propose("the documents have changed since this node was last as declared")
+    owners = {drift.document.partition(" (")[0] for drift in plan.repairs}
+    if new := ", ".join(sorted(owners & state.unapproved)):
+        return Propose(
+            f"{new} was held when the rest of these documents was carried out; its part has not been approved"
+        )
     cost = impact(plan)
     limit = policy.limits.impact
     if cost is model.Impact.HUMAN:

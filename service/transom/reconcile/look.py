@@ -31,6 +31,8 @@ class Look:
     """Operations that were open before the documents were read, and that this look so can answer."""
     not_renewed: str = ""
     """Why our lease on the node could not be kept fresh."""
+    unapproved: frozenset[str] = frozenset()
+    """Documents whose part nobody has approved yet, as known before this look."""
     told: bool = False
     """An upgrade has been told at an earlier look; when all is well now, it goes."""
 
@@ -68,6 +70,18 @@ class Look:
     def _upgrade_is_well(self) -> bool:
         return self.plan.empty and self.told
 
+    @property
+    def _settled(self) -> bool:
+        """As declared, but for what VMs are held with."""
+        return self.plan.empty or self.plan.only(self.plan.waits)
+
+    def still_unapproved(self) -> frozenset[str]:
+        """The documents whose VMs have waited since the others were as these documents say for the first time."""
+        if not self._settled:
+            return self.unapproved
+        waits = frozenset(self.plan.waits)
+        return self.unapproved & waits if self.before.accepted == self.plan.documents else waits
+
     def seen(self) -> records.Node:
         """What is to be kept of this look, before it is decided on."""
         before, now = self.before, driftlog.versions(self.facts)
@@ -75,7 +89,7 @@ class Look:
             before,
             plan=self.plan.hash,
             documents=self.plan.documents,
-            accepted=self.plan.documents if self.plan.empty else before.accepted,
+            accepted=self.plan.documents if self._settled else before.accepted,
             differs=bool(self.plan.drifts),
             differs_since=self.at if self.newly_differs else before.differs_since,
             versions=now if self._upgrade_is_well or not before.versions else before.versions,
@@ -126,3 +140,13 @@ def taken_back(kept: store.Store, node: str) -> str:
     """The run that the node's newest one undid; empty when that was no undo."""
     newest = kept.newest_run(node)
     return newest.undoes if newest and newest.kind == "undo" and newest.state == records.APPLIED else ""
+
+
+def unapproved(kept: store.Store, node: str) -> frozenset[str]:
+    """``policy.State.unapproved`` of the node."""
+    return frozenset(kept.meta.get(f"unapproved/{node}") or ())
+
+
+def keep_unapproved(kept: store.Store, node: str, documents: frozenset[str]) -> None:
+    if documents != unapproved(kept, node):
+        kept.meta.put(f"unapproved/{node}", sorted(documents))

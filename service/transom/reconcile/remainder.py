@@ -38,6 +38,9 @@ def ids(approved: result.Plan, journal: Iterable[records.Event]) -> dict[str, in
 def _covered(action: acts.Action, approved: result.Plan, made: Mapping[str, int]) -> bool:
     if isinstance(action, acts.ChangeGuest):
         return any(_within(action, whole, made) for whole in approved.actions)
+    if isinstance(action, acts.StartGuest):  # the second half of a restart
+        restarts = (one for one in approved.actions if isinstance(one, acts.RestartGuest | acts.StartGuest))
+        return any(one.vmid == action.vmid for one in restarts)
     mark = _mark(action)
     return any(_mark(whole) == mark for whole in approved.actions)
 

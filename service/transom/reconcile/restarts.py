@@ -97,5 +97,5 @@ def _failure(start: str, world: w.World) -> str | None:
     try:
         tasks.judge(task)
     except (errors.Rejected, errors.Busy) as error:
-        return str(error)
+        return str(error).replace(f" ({start})", "")  # the same failure, tried once more, is the same finding
     return None

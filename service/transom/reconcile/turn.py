@@ -122,17 +122,23 @@ class Turns:
         self.facts[node.name] = kept.seen
         told = any(row.key == f"upgraded {node.name}" for row in tools.store.drift.all(node.name))
         before = tools.store.nodes.get(node.name)
-        one = look.Look(node, kept, found, kept.seen, plan, before, at, asked, told=told)
+        new = look.unapproved(tools.store, node.name)
+        one = look.Look(node, kept, found, kept.seen, plan, before, at, asked, unapproved=new, told=told)
         return self._with_lease(one)
 
     def _note(self, one: look.Look) -> None:
         """What stands now, and what has gone."""
         self._tools.drift.record(one.node, driftlog.rows(one.plan, one.findings()), one.at)
-        self._tools.store.nodes.put(one.seen())
+        self._keep(one)
         if one.newly_differs:
             for other in self._tools.papers.all():
                 if other.name != one.node:
                     self._tools.ring(other.name, f"{one.node} newly differs")
+
+    def _keep(self, one: look.Look) -> None:
+        """First whose part is not approved yet: without the second nothing else is either."""
+        look.keep_unapproved(self._tools.store, one.node, one.still_unapproved())
+        self._tools.store.nodes.put(one.seen())
 
     def _with_lease(self, one: look.Look) -> look.Look:
         """A lease of ours is kept fresh; the look goes on with the one that stands then, or with why it could not be written."""
@@ -248,6 +254,7 @@ class Turns:
         return policy.State(
             fleet=tools.control.scan(len(tools.papers.all()), one.wish.policy.limits),
             accepted=(accepted := tools.store.nodes.get(one.node).accepted),
+            unapproved=look.unapproved(tools.store, one.node),
             taken_back="" if accepted else look.taken_back(tools.store, one.node),
             history=look.history(tools.store, one.node, since=since),
             approvals=tools.desk.approvals(one.node),
@@ -320,10 +327,15 @@ class Turns:
         self.facts[one.node] = one.job.seen
         plan = make.make(one.wish, one.job.seen, tools.store.ledger(one.node))
         after = dataclasses.replace(
-            one, facts=one.job.seen, plan=plan, before=tools.store.nodes.get(one.node), at=tools.now()
+            one,
+            facts=one.job.seen,
+            plan=plan,
+            before=tools.store.nodes.get(one.node),
+            at=tools.now(),
+            unapproved=look.unapproved(tools.store, one.node),
         )
         tools.drift.record(one.node, driftlog.rows(plan, after.findings()), after.at)
-        tools.store.nodes.put(after.seen())
+        self._keep(after)
         tools.desk.end(hash, records.APPLIED, f"run {run}")
         held = f"; {result.summary(plan).partition(': ')[2]}" if plan.held else ""
         self._state(one.node, "held" if held else "as-declared", f"since run {run}{held}")

@@ -149,3 +149,24 @@ def test_a_run_ends_failed_when_a_vm_is_held_that_was_not_before(tools):
     node.before_update = lambda: lock(node, names["vm-two"]) if "lock" not in node.confs[names["vm-two"]] else None
     asked = tools.settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY))
     assert asked.state == "failed"
+
+
+def test_what_was_held_when_the_documents_changed_is_approved_once_and_the_rest_is_kept(tools):
+    fleet, keeper, node = made(tools, "enforce")
+    names = by_name(node)
+    held, other = names["vm-two"], names["vm-pve1"]
+    lock(node, held)
+    tools.settled(keeper, keeper.provision([two(fleet, 4096, "enforce")], approve=True, key="", **BY), "held")
+    node.set(other, memory="1024")
+    look(tools, keeper, node)
+    tools.until(lambda: node.get(other, "memory") == "4096")  # as its policy says, though the documents are new
+    unlock(node, held)
+    look(tools, keeper, node)
+    tools.until(lambda: keeper.nodes()[0].state == "waiting")
+    assert "its part has not been approved" in keeper.nodes()[0].reason
+    (waiting,) = [plan for plan in keeper.plans() if plan.state == "waiting"]
+    tools.settled(keeper, keeper.approve(waiting.hash, **BY), "done")
+    assert memories(node) == ["4096", "4096"]
+    node.set(held, memory="1024")
+    look(tools, keeper, node)
+    tools.until(lambda: node.get(held, "memory") == "4096")

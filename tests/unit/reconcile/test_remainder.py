@@ -49,6 +49,7 @@ def test_what_was_not_approved_is_not_covered(missing):
         dataclasses.replace(REBOOT, boot_id="boot-2", reason="another"),
         acts.ChangeGuest(112, "e", {}, {"args": "-x"}, (), (), {}),
         acts.ChangeGuest(7, "e", {}, {}, ("tags",), (), {}),
+        acts.StartGuest(7),  # the restart had taken it down
     ],
 )
 def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
@@ -68,6 +69,7 @@ def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
         acts.ChangeGuest(8, "e", {"vga": "none"}, {}, (), (), {}),
         dataclasses.replace(RESTORE, before_sha256=None),
         acts.RestartGuest(8, "pending"),
+        acts.StartGuest(8),
     ],
 )
 def test_another_content_is_another_step(rest):
@@ -78,6 +80,14 @@ def test_other_documents_or_a_finding_that_holds_end_the_approval():
     assert not remainder.covers(plan(*ALL), plan(documents="other"), {})
     held = dataclasses.replace(plan(), gates=(result.Gate("x", False, "x"),))
     assert not remainder.covers(plan(*ALL), held, {})
+
+
+def test_a_vm_that_did_not_wait_when_it_was_approved_ends_the_approval():
+    def waiting(*names: str) -> result.Plan:
+        return dataclasses.replace(plan(RESTART), gates=tuple(result.Gate("x", False, "x", (name,)) for name in names))
+
+    assert remainder.covers(waiting("a", "b"), waiting("b"), {})
+    assert not remainder.covers(waiting("a"), waiting("b"), {})
 
 
 OPEN = acts.CreateGuest(None, "win", {"cores": "6"}, {"args": "-x"})

@@ -76,7 +76,9 @@ def test_over(status, kinds):
 def test_left_off():
     assert look("stopped", "qmreboot").left[101] == model.LeftStopped("run-1", "")
     failed = look("stopped", "qmreboot", "qmstart", ends="start failed: exit code 1").left[101]
-    assert "start failed: exit code 1; log: kvm: no such device" in str(failed.says)
+    assert failed.says == "task qmstart of 101 on pve1: start failed: exit code 1; log: kvm: no such device"
+    again = look("stopped", "qmreboot", "qmstart", "qmstart", ends="start failed: exit code 1").left[101]
+    assert again == failed  # no other finding, and so no other plan
 
 
 @pytest.mark.parametrize("how", [{"ends": "running"}, {"wrong": errors.Unreachable("595")}])
