@@ -35,7 +35,7 @@ PUT_PARAMS: Final[Fields] = {
     "delete": Prop(format="pve-configid-list"),
     "revert": Prop(format="pve-configid-list"),
     "force": Prop("boolean", requires="delete"),
-    "digest": Prop(max_length=64),
+    "digest": Prop(max_length=40),
     "skip_cloud_init": FLAG,
 }
 POST_PARAMS: Final[Fields] = {
@@ -154,8 +154,13 @@ def delete_vm(request: Request) -> object:
     root_flag(request, "skiplock")
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
     create.check_destroy(here, vmid)
-    return here.tasks.start("qmdestroy", str(vmid), request.caller,
-                            lambda log: create.destroy(here, vmid, log, skiplock=skiplock))  # fmt: skip
+
+    def work(log: Log) -> None:
+        create.destroy(here, vmid, log, skiplock=skiplock)
+        if request.flag("purge"):
+            log(f"purging VM {vmid} from related configurations..")
+
+    return here.tasks.start("qmdestroy", str(vmid), request.caller, work)
 
 
 def post_start(request: Request) -> object:
@@ -240,9 +245,12 @@ def post_suspend(request: Request) -> object:
 def post_resume(request: Request) -> object:
     root_flag(request, "skiplock", "nocheck")
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
-    power.need_running(here, vmid)
-    return here.tasks.start("qmresume", str(vmid), request.caller,
-                            lambda log: power.resume(here, vmid, log, skiplock=skiplock))  # fmt: skip
+    path = here.place.config(vmid)
+    on_disk = path.exists() and here.load(vmid).main.get("lock") == "suspended"
+    if not on_disk:
+        power.need_running(here, vmid)
+    work = power.start if on_disk else power.resume
+    return here.tasks.start("qmresume", str(vmid), request.caller, lambda log: work(here, vmid, log, skiplock=skiplock))
 
 
 def get_snapshots(request: Request) -> object:
@@ -300,8 +308,9 @@ def post_clone(request: Request) -> object:
     newid = request.number("newid")
     if not here.access.may(caller, f"/vms/{newid}", ("VM.Allocate",)):
         replies.denied()
-    todo = create.Clone(request.vmid, newid, request.text("name"), request.text("description"),
-                        request.text("snapname"))  # fmt: skip
+    words = {name: request.text(name) for name in ("name", "description", "pool", "target", "storage", "format")}
+    full = request.flag("full") if request.text("full") else None
+    todo = create.Clone(request.vmid, newid, snapshot=request.text("snapname"), full=full, **words)
     create.check_clone(here, caller, todo)
     return here.tasks.start("qmclone", str(request.vmid), caller, lambda log: create.clone(here, caller, todo, log))
 
@@ -351,8 +360,7 @@ def vm_index(_request: Request) -> object:
 
 
 def check_status_index(_request: Request) -> object:
-    return [{"subdir": name} for name in ("current", "reboot", "reset", "resume", "shutdown", "start", "stop",
-                                          "suspend")]  # fmt: skip
+    return [{"subdir": name} for name in ("current", "reboot", "reset", "shutdown", "start", "stop", "suspend")]
 
 
 VM: Final = "/nodes/{node}/qemu/{vmid}"

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import unquote
 
 from transom.lab.pve import drives, replies, scalars, schema
 
+CLOUDINIT: Final = re.compile(r"[:/](?:vm-\d+-)?cloudinit(?:\.(?:raw|qcow2|vmdk))?$")
 Section = dict[str, "str | int | None"]
 
 
@@ -135,10 +137,16 @@ def render(conf: Conf) -> bytes:
     if conf.pending:
         out += "\n[PENDING]\n" + render_section(conf.pending, pending=True)
     for name in sorted(conf.special):
+        if name == "cloudinit" and not has_cloudinit(conf.main):
+            continue
         out += f"\n[special:{name}]\n" + render_section(conf.special[name])
     for name in sorted(conf.snapshots):
         out += f"\n[{name}]\n" + render_section(conf.snapshots[name])
     return out.encode()
+
+
+def has_cloudinit(main: Section) -> bool:
+    return any(drives.is_drive(name) and CLOUDINIT.search(str(value).split(",")[0]) for name, value in main.items())
 
 
 def clean(section: Section) -> None:

@@ -128,7 +128,7 @@ def destroy(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> 
     """The task `qmdestroy`: the VM's own disks go with it."""
     with here.place.locked(vmid, log):
         current = check_destroy(here, vmid)
-        if not skiplock:
+        if not skiplock and current.main.get("lock") != "suspended":
             change.check_lock(current)
         for section in (current.main, *current.snapshots.values()):
             for name, value in section.items():
@@ -158,14 +158,24 @@ class Clone:
     name: str = ""
     description: str = ""
     snapshot: str = ""
+    pool: str = ""
+    target: str = ""
+    storage: str = ""
+    format: str = ""
+    full: bool | None = None
 
 
 def check_clone(here: node.Node, caller: access.Caller, request: Clone) -> conf.Section:
     """The section to copy, after PVE's checks of mapped and real devices, storages and bridges."""
+    check_places(here, request)
     current = here.load(request.vmid)
     change.check_lock(current)
     if request.snapshot and request.snapshot not in current.snapshots:
         replies.die(f"snapshot '{request.snapshot}' does not exist")
+    full = not current.main.get("template") if request.full is None else request.full
+    for name, value in (("storage", request.storage), ("format", request.format)):
+        if value and not full:
+            replies.die(f"parameter '{name}' not allowed for linked clones")
     source = current.snapshots[request.snapshot] if request.snapshot else current.main
     for name in sorted(source):
         if schema.of_kind(name, "hostpci") or schema.of_kind(name, "usb"):
@@ -179,6 +189,20 @@ def check_clone(here: node.Node, caller: access.Caller, request: Clone) -> conf.
     if here.where(request.newid):
         replies.die(f"unable to create VM {request.newid}: config file already exists")
     return source
+
+
+def check_places(here: node.Node, request: Clone) -> None:
+    if request.pool:  # the lab has none
+        replies.denied(f"pool '{request.pool}' does not exist")
+    if request.target not in ("", here.name, "localhost"):
+        need_member(here, request.target)
+    if request.storage and "images" not in storage.get(here, request.storage).content.split(","):
+        replies.bad_parameters({"storage": f"storage '{request.storage}' does not support vm images"})
+
+
+def need_member(here: node.Node, name: str) -> None:
+    if here.sibling(name) is None:
+        replies.die(f"no such cluster node '{name}'")
 
 
 def check_mapped(here: node.Node, caller: access.Caller, name: str, value: str) -> None:

@@ -37,7 +37,20 @@ def start(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> No
         if current.pending:
             hotplug.apply_pending(here, vmid, current)
             current = here.load(vmid)
+        suspended = current.main.get("lock") == "suspended"
+        if suspended:
+            log("Resuming suspended VM")
         run(here, vmid, current, log)
+        if suspended:
+            forget_state(here, vmid)
+
+
+def forget_state(here: node.Node, vmid: int) -> None:
+    """What belonged to the state on disk goes once the VM runs from it."""
+    current = here.load(vmid)
+    for name in ("lock", "vmstate", "runningmachine", "runningcpu", "running-nets-host-mtu"):
+        current.main.pop(name, None)
+    here.save(vmid, current)
 
 
 def run(here: node.Node, vmid: int, current: conf.Conf, log: Log) -> None:

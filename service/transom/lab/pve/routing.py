@@ -142,6 +142,9 @@ def dispatch(table: Table, here: node.Node, caller: access.Caller | None, method
     route, names = found
     if caller is None and not route.public:
         replies.unauthorized("No ticket")
+    for name in sorted(request.params.keys() & names.keys()):
+        if str(request.params[name]) != names[name]:
+            replies.bad_parameters({name: "duplicate parameter (already defined in URI) with conflicting values!"})
     who = caller or access.Caller("")
     if who.token and not route.token:
         replies.denied(f"URI '{path}' not available with API token, need proper ticket.\n")
