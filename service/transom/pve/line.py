@@ -18,6 +18,8 @@ _IDLE = 4.0
 """Seconds that an idle connection is kept; pveproxy closes after 5."""
 _NODE_DOWN = 595
 """The endpoint could not connect to the node that is asked; another endpoint may, or may be that node."""
+_NO_ANSWER = 596
+"""It got no answer from that node in time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,10 @@ class Request:
 
 
 class Line:
-    """The endpoint that was reached last is asked first. Thread-safe; raises what httpx raises, and Garbled."""
+    """The endpoint that answered last is asked first, one that has just lost a request last: what became of it is asked another way.
+
+    Thread-safe; raises what httpx raises, and Garbled.
+    """
 
     def __init__(
         self, access: wish.Access, timeout: float, transport: httpx.BaseTransport | None, now: Callable[[], float]
@@ -99,9 +104,13 @@ class Line:
         full = self._endpoints[at] + request.path
         # `or None`: an empty mapping would still send a query or a body, and PVE answers 501 to a DELETE with a body.
         data, params = request.data or None, request.params or None
-        with self._client.stream(request.method, full, data=data, params=params, headers=headers) as response:
-            self._first = at
-            content = self._collect(response, deadline)
+        try:
+            with self._client.stream(request.method, full, data=data, params=params, headers=headers) as response:
+                content = self._collect(response, deadline)
+        except httpx.TransportError:
+            self._first = (at + 1) % len(self._endpoints)
+            raise
+        self._first = (at + (response.status_code == _NO_ANSWER)) % len(self._endpoints)
         self._client.cookies.clear()
         where = f"{request.method} {full}"
         if not 200 <= response.status_code < 300 and response.status_code < 400:

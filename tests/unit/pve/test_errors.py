@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -103,6 +104,25 @@ def test_a_read_goes_to_the_endpoint_that_reaches_the_node_and_stays(api, fake, 
     api.config("pve1", 700)
     api.config("pve1", 700)
     assert fake.hosts == ["pve1", "pve2", "pve2"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout("slow"), httpx.RemoteProtocolError("closed"), 596])
+def test_after_an_endpoint_has_lost_a_request_the_other_one_is_asked(api, fake, make_answer, method, lost):
+    def only_second(request):
+        if request.url.host == "pve2":
+            return httpx.Response(200, json={"data": {"digest": "d"}})
+        if isinstance(lost, Exception):
+            raise lost
+        return make_answer(lost, "Connection timed out")
+
+    fake.answers[f"GET {CONFIG}"] = fake.answers[f"PUT {CONFIG}"] = only_second
+    with contextlib.suppress(errors.Unreachable):  # a read on a broken connection has gone to the other one by itself
+        api.config("pve1", 700) if method == "GET" else api.update("pve1", 700, values={"name": "x"}, digest="d")
+    api.config("pve1", 700)
+    api.config("pve1", 700)
+    assert fake.hosts[0] == "pve1"
+    assert set(fake.hosts[1:]) == {"pve2"}
 
 
 def test_a_slow_read_is_not_repeated(api, fake):
