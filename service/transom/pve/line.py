@@ -55,7 +55,7 @@ class Request:
 
 
 class Line:
-    """The endpoint that answered last is asked first, one that has just lost a request last: what became of it is asked another way.
+    """The endpoint that answered last is asked first, one that has just lost a request last: its fate is asked another way.
 
     Thread-safe; raises what httpx raises, and Garbled.
     """
