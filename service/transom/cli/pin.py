@@ -62,7 +62,9 @@ def _new(found: Iterable[pins.Pin]) -> list[pins.Pin]:
         place = one.kind, one.name, one.path
         shown[place].add(one.value)
         if len(shown[place]) > 1:
-            hint = "name the cluster's CA in api.ca instead of a fingerprint: /etc/pve/pve-root-ca.pem of a node"
+            hint = (
+                "pin each in api.fingerprints, or name the cluster's CA in api.ca: /etc/pve/pve-root-ca.pem of a node"
+            )
             raise errors.Rejected(f"the endpoints of {one.name} show different certificates", hint=hint)
         if one.differs:
             new[place] = one

@@ -101,6 +101,9 @@ def _cluster(spec: yaml.MappingNode, link: ClusterLink) -> Iterator[Edit]:
     if isinstance(endpoints, yaml.SequenceNode):
         for at, item in enumerate(endpoints.value):
             yield _replace(item, link.endpoints[at % len(link.endpoints)])
+    pins = _get(spec, "api", "fingerprints")
+    for item in pins.value if isinstance(pins, yaml.SequenceNode) else ():
+        yield _replace(item, link.fingerprint)
     for trust in ("fingerprint", "ca"):
         yield from _pair(_get(spec, "api"), trust, "fingerprint", link.fingerprint)
     for place in ("file", "env"):

@@ -18,7 +18,7 @@ from transom.spec import wish
 class _Pinned(ssl.SSLContext):
     """Checks the certificate of the very connection that was made, before anything is sent on it."""
 
-    fingerprint = ""
+    pins: frozenset[str] = frozenset()
 
     def wrap_socket(
         self,
@@ -33,10 +33,10 @@ class _Pinned(ssl.SSLContext):
             sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, server_hostname, session
         )
         shown = fingerprint(tls.getpeercert(binary_form=True) or b"")
-        if shown != self.fingerprint:
+        if shown not in self.pins:
             tls.close()
             raise errors.Denied(
-                f"the API shows certificate {shown}, pinned is {self.fingerprint}",
+                f"the API shows certificate {shown}, pinned is {' and '.join(sorted(self.pins))}",
                 hint="renewed, or another machine answers: compare with `pvenode cert info` before pinning anew (transom pin)",
             )
         return tls
@@ -86,9 +86,9 @@ def _colons(digest: str) -> str:
 
 def context(access: wish.Access) -> ssl.SSLContext:
     """The check that ``access`` asks for. Denied when it asks for none, or its CA file cannot be used."""
-    if access.fingerprint:
+    if access.pins:
         pinned = _Pinned(ssl.PROTOCOL_TLS_CLIENT)
-        pinned.fingerprint = _colons(access.fingerprint.replace(":", "").lower())
+        pinned.pins = frozenset(_colons(one.replace(":", "").lower()) for one in access.pins)
         # PVE's own certificate is signed by its own CA: the pin takes the place of the chain and of the name.
         pinned.check_hostname = False
         pinned.verify_mode = ssl.CERT_NONE

@@ -63,22 +63,25 @@ def look(
     host_key: Callable[[wish.Access], tuple[HostKey, HostKey]],
 ) -> Iterator[Pin]:
     """The endpoints of the cluster that ``nodes`` are all of, then the nodes' host keys."""
-    for endpoint in nodes[0].access.endpoints:
-        yield _endpoint(nodes[0], endpoint, certificate)
+    for number in range(len(nodes[0].access.endpoints)):
+        yield _endpoint(nodes[0], number, certificate)
     for node in nodes:
         if node.access.ssh_host:
             yield _host(node, host_key)
 
 
-def _endpoint(node: wish.NodeWish, endpoint: str, ask: Callable[[str], Certificate]) -> Pin:
-    old = node.access.fingerprint or f"signed by {node.access.ca}"
-    pin = Pin("Cluster", node.cluster, ("spec", "api", "fingerprint"), endpoint, old)
+def _endpoint(node: wish.NodeWish, number: int, ask: Callable[[str], Certificate]) -> Pin:
+    access = node.access
+    endpoint = access.endpoints[number]
+    old = (access.fingerprints[number] if access.fingerprints else access.fingerprint) or f"signed by {access.ca}"
+    place = ("fingerprints", str(number)) if access.fingerprints else ("fingerprint",)
+    pin = Pin("Cluster", node.cluster, ("spec", "api", *place), endpoint, old)
     try:
         found = ask(endpoint)
     except errors.TransomError as error:
         return dataclasses.replace(pin, error=str(error))
     about = f"subject {found.subject}, issuer {found.issuer}, valid {found.since} to {found.until}"
-    if not node.access.fingerprint:
+    if not access.pins:
         # What a CA stands for is checked with each connection; there is nothing to put anew.
         return dataclasses.replace(pin, new=old, about=f"{about}, SHA-256 {found.fingerprint}")
     return dataclasses.replace(pin, new=found.fingerprint, value=found.fingerprint, about=about)

@@ -57,6 +57,7 @@ class Secret(base.Base):
         return self
 
 
+_TRUST = ("fingerprint", "fingerprints", "ca")
 _LOGINS = ("token", "ticket")
 
 
@@ -82,13 +83,14 @@ class Api(base.Base):
     """
 
     model_config = pydantic.ConfigDict(
-        json_schema_extra={**_exactly_one("fingerprint", "ca"), "anyOf": [{"required": [name]} for name in _LOGINS]}
+        json_schema_extra={**_exactly_one(*_TRUST), "anyOf": [{"required": [name]} for name in _LOGINS]}
     )
 
     endpoints: Annotated[tuple[fields.Endpoint, ...], pydantic.Field(min_length=1)]
     token: Token | None = None
     ticket: Ticket | None = None
     fingerprint: fields.Fingerprint | None = None
+    fingerprints: Annotated[tuple[fields.Fingerprint, ...], pydantic.Field(min_length=1)] | None = None
     ca: fields.FilePath | None = None
 
     @pydantic.model_validator(mode="after")
@@ -101,11 +103,17 @@ class Api(base.Base):
 
     @pydantic.model_validator(mode="after")
     def _one_trust(self) -> Api:
-        if (self.fingerprint is None) == (self.ca is None):
+        if sum(getattr(self, name) is not None for name in _TRUST) != 1:
             raise pydantic_core.PydanticCustomError(
                 "trust",
-                'needs exactly one of "fingerprint" and "ca" to know the server\'s certificate by',
-                {"fields": ("fingerprint", "ca")},
+                'needs exactly one of "fingerprint", "fingerprints" and "ca" to know the server\'s certificate by',
+                {"fields": _TRUST},
+            )
+        if self.fingerprints is not None and len(self.fingerprints) != len(self.endpoints):
+            raise pydantic_core.PydanticCustomError(
+                "trust",
+                'has {pins} "fingerprints" for {count} "endpoints": one for each, in their order',
+                {"fields": ("fingerprints",), "pins": len(self.fingerprints), "count": len(self.endpoints)},
             )
         return self
 

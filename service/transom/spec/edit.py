@@ -14,6 +14,8 @@ from transom.spec import problems, yamltree
 def replace(text: str, kind: str, name: str, path: tuple[str, ...], new: str) -> str:
     """``text`` with ``new`` in place of the scalar at ``path`` of the document ``kind``/``name``; comments and quotes stay.
 
+    A place in a list is its number, from 0.
+
     Rejected when that is not surely all that changes: no such value, one that is written in several lines, or one that an
     alias shares.
     """
@@ -41,6 +43,9 @@ def _wanted(text: str, kind: str, name: str, path: tuple[str, ...], new: str) ->
             if isinstance(holder, dict) and path[-1] in holder:
                 holder[path[-1]] = new
                 return trees
+            if isinstance(holder, list) and path[-1].isdecimal() and int(path[-1]) < len(holder):
+                holder[int(path[-1])] = new
+                return trees
     return None
 
 
@@ -54,6 +59,9 @@ def _nodes(text: str) -> list[yaml.Node]:
 
 def _at(node: yaml.Node, path: tuple[str, ...]) -> yaml.Node | None:
     for part in path:
+        if isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+            node = node.value[int(part)]
+            continue
         if not isinstance(node, yaml.MappingNode):
             return None
         inner = [value for key, value in node.value if isinstance(key, yaml.ScalarNode) and key.value == part]

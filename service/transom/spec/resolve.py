@@ -47,6 +47,7 @@ def _access(cluster: documents.ClusterSpec, ssh: documents.NodeSsh | None) -> wi
         token_secret=_secret(token.secret) if token else wish.SecretRef(),
         ticket=_ticket(cluster.api.ticket) if cluster.api.ticket else None,
         fingerprint=cluster.api.fingerprint or "",
+        fingerprints=cluster.api.fingerprints or (),
         ca=cluster.api.ca or "",
         ssh_host=ssh.address if ssh and shared else "",
         ssh_port=(ssh and ssh.port) or (shared.port if shared else 22),

@@ -203,6 +203,13 @@ class Access:
     ssh_host_key: str
     """One ``known_hosts`` key: ``ssh-ed25519 AAAA…``."""
     ticket: TicketRef | None = None
+    fingerprints: tuple[str, ...] = ()
+    """Of the endpoints, in their order, where each has a certificate of its own; ``fingerprint`` is empty then."""
+
+    @property
+    def pins(self) -> tuple[str, ...]:
+        """Every certificate that is believed; empty when ``ca`` is given."""
+        return self.fingerprints or ((self.fingerprint,) if self.fingerprint else ())
 
     @property
     def has_ssh(self) -> bool:

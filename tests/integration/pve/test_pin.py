@@ -94,3 +94,22 @@ def test_a_ca_is_left_alone(site, file):
     assert "signed by" in done.stdout
     assert site.api.fingerprint in done.stdout
     assert not file.with_name("fleet.yaml.before-1").exists()
+
+
+def test_each_endpoint_has_its_own(site, file):
+    other = ":".join(["BB"] * 32)
+    text = file.read_text().replace(f'fingerprint: "{OLD}"', f'fingerprints: ["{site.api.fingerprint}", "{other}"]')
+    file.write_text(text.replace(f"[{site.api.url}]", f"[{site.api.url}, {site.api.url}]"))
+    shown = pin(file).stdout
+    assert f"api.fingerprints.0 at {site.api.url}: as pinned" in shown
+    assert f"api.fingerprints.1 at {site.api.url}: DIFFERS" in shown
+    before = file.read_text()
+    pin(file, "--write", "--yes")
+    assert file.read_text() == before.replace(other, site.api.fingerprint)
+
+
+def test_as_many_pins_as_endpoints(file):
+    file.write_text(file.read_text().replace(f'fingerprint: "{OLD}"', f'fingerprints: ["{OLD}", "{OLD}"]'))
+    done = pin(file)
+    assert done.returncode == 65
+    assert 'has 2 "fingerprints" for 1 "endpoints"' in done.stderr

@@ -180,3 +180,16 @@ def test_the_first_endpoint_is_down(access, site):
     )
     with pve.connect(reach) as api:
         assert api.version() == "9.2.11"
+
+
+def test_each_endpoint_may_have_a_certificate_of_its_own(access, site):
+    pins = ("AA:" * 31 + "AA", site.show("one"))
+    endpoints = ("https://127.0.0.1:1", f"https://127.0.0.1:{site.port}")
+    with pve.connect(dataclasses.replace(access, fingerprints=pins, endpoints=endpoints)) as api:
+        assert api.version() == "9.2.11"
+    site.show("two")
+    with (
+        pve.connect(dataclasses.replace(access, fingerprints=pins, endpoints=endpoints)) as api,
+        pytest.raises(errors.Denied, match=r"pinned is AA:.* and "),
+    ):
+        api.version()
