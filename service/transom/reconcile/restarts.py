@@ -16,6 +16,8 @@ from transom.store import store
 
 PHASE = "restarted"
 """Of a run's journal: the VM runs, and is asked to go down next."""
+_KEPT = 50
+"""Tasks that are kept: PVE's list may have hundreds, and those of one second come in any order."""
 _PATIENCE = 2
 """Seconds that a look waits for a start that still runs."""
 _STARTS = frozenset({"qmstart", "hastart"})
@@ -32,9 +34,19 @@ class Restarted:
     vmid: int
     run: str
     known: tuple[str, ...]
-    """The VM's tasks until then."""
+    """The newest of the VM's tasks until then, newest first."""
     at: float
     """Seconds since the epoch."""
+
+    def since(self, ids: Sequence[str]) -> list[str]:
+        """Of the VM's tasks, newest first, those that have begun since."""
+        oldest = ids.index(self.known[-1]) if self.known and self.known[-1] in ids else len(ids)
+        return [upid for upid in ids[:oldest] if upid not in self.known]
+
+
+def now(vmid: int, run: str, ids: Sequence[str], at: float) -> Restarted:
+    """``ids``: the VM's tasks, newest first."""
+    return Restarted(vmid, run, tuple(ids[:_KEPT]), at)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +82,8 @@ def look(noted: Sequence[Restarted], facts: model.Facts, world: w.World) -> Foun
         told = _since(one, world) if state is not None and state.status == "stopped" else None
         if told is not None:
             left[one.vmid] = model.LeftStopped(one.run, told)
-        elif state is None or state.status in ("running", "stopped"):
-            over.append(one)
+        elif state is None or (state.status in ("running", "stopped") and state.lock != "backup"):
+            over.append(one)  # a backup has a QEMU of its own run for a VM that is off
     return Found(left, tuple(over))
 
 
@@ -82,7 +94,7 @@ def _under(node: str) -> str:
 def _since(one: Restarted, world: w.World) -> model.Maybe[str] | None:
     """What the last start of the stopped VM says, empty when none was seen; None when it is not we who left it off."""
     try:
-        new = [upid for upid in world.api.task_ids(world.node, one.vmid) if upid not in one.known]
+        new = one.since(world.api.task_ids(world.node, one.vmid))
         kinds = {tasks.kind(upid) for upid in new}
         if "qmreboot" not in kinds or kinds & _OTHERS:  # it never was asked to go down, or somebody has stopped it
             return None

@@ -88,6 +88,22 @@ def test_not_known_is_not_over(how):
     assert not found.over
 
 
+def test_of_many_tasks_the_newest_are_kept_and_none_of_the_old_ones_is_new():
+    ids = [upid(number, "qmstop") for number in range(500, 0, -1)]
+    one = restarts.now(101, "run-1", ids, 1.0)
+    new = upid(501, "qmreboot")
+    assert len(one.known) < 100
+    assert one.since([new, *ids]) == [new]
+    assert one.since([ids[0], new, *ids[1:]]) == [new]  # of the same second
+    assert restarts.now(101, "run-1", [], 1.0).since([new]) == [new]
+
+
+def test_a_qemu_that_a_backup_has_started_is_not_the_vm_running():
+    states = {101: model.GuestState(101, "running", "backup")}
+    found = restarts.look([AT], dataclasses.replace(_FACTS, states=states), World(Api(("qmreboot",))))
+    assert found == restarts.Found({})
+
+
 def test_states_that_were_not_read_tell_nothing():
     assert restarts.look([AT], _FACTS, World(Api(()))) == restarts.Found({})
 

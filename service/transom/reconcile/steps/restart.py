@@ -32,8 +32,8 @@ def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context
         return f"VM {action.vmid} does not run; its changes come into effect when it starts"
     if said := dry_start.refusal(action.vmid, world, context):
         raise errors.Rejected(f"VM {action.vmid} was not restarted, for it would not come back: {said}")
-    known = tuple(world.api.task_ids(world.node, action.vmid))
-    begun = restarts.Restarted(action.vmid, context.run, known, world.now())
+    known = world.api.task_ids(world.node, action.vmid)
+    begun = restarts.now(action.vmid, context.run, known, world.now())
     context.note(restarts.PHASE, f"VM {action.vmid} runs, and is restarted", model.to_json(begun))
     task.carry_out(world, context, "qmreboot", action.vmid, lambda: world.api.reboot(world.node, action.vmid))
     _await_running(action.vmid, frozenset(known), world)
