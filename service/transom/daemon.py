@@ -38,6 +38,7 @@ from transom.reconcile import (
     observe,
     papers,
     right_node,
+    rollout,
     romdesk,
     settings,
     settings_file,
@@ -63,6 +64,8 @@ class Service:
     def __init__(self, folder: pathlib.Path, say: Callable[[str], None]) -> None:
         self._folder = folder
         self._say = say
+        self.since = time.time()
+        """When the command began."""
         self._store = store.open_store(folder)
 
     @functools.cached_property
@@ -189,11 +192,17 @@ class Service:
                 one.close_interrupted()
                 one.give_back()
 
-    def apply(self, node: desired.NodeWish, *, approved: str, take_over: bool = False) -> str:
-        """Carry out exactly the plan ``approved``; the run's id. Rejected when the node is somebody else's to change."""
+    def apply(
+        self, node: desired.NodeWish, *, approved: str, take_over: bool = False, approved_at: float | None = None
+    ) -> str:
+        """Carry out exactly the plan ``approved``; the run's id. Rejected when the node is somebody else's to change. A reboot
+        that has failed since ``approved_at`` (now, by default) keeps others of its cluster from theirs."""
+        since = time.time() if approved_at is None else approved_at
         with self._turn(node), self._world(node) as world:
             self._take(world)
-            return job.Job(node, world, self._store).apply(approved, take_over=take_over)
+            one = job.Job(node, world, self._store)
+            one.may_reboot = lambda plan: rollout.refuse(self._store, node, self._papers.all(), plan, since=since)
+            return one.apply(approved, take_over=take_over)
 
     # --- letting go ---
 

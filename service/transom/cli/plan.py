@@ -134,7 +134,8 @@ def _apply_one(
     if not common.confirmed(f"Apply plan {proposed.hash} to {node.name}?", yes=yes or approve is not None):
         click.echo("Nothing was changed. The documents are stored: `transom plan` shows this plan again.", err=True)
         return data, 0
-    run = service.apply(node, approved=proposed.hash, take_over=take_over)
+    asked_at = service.since if yes else None  # one yes for all nodes was said before the first of them was changed
+    run = service.apply(node, approved=proposed.hash, take_over=take_over, approved_at=asked_at)
     back = f"`transom undo {run}` takes it back"
     if waits := ", ".join(proposed.waits):
         common.progress(f"{node.name}: as declared but for {waits}, which is held; {back}")

@@ -161,7 +161,7 @@ def run(world: w.World, words: Sequence[str]) -> None:
 
 def said(done: pump.Completed) -> str:
     """What a command complained of."""
-    text = (done.stderr or done.stdout).decode(errors="replace")
+    text = (done.stdout + done.stderr).decode(errors="replace")
     return " ".join(text.split())[-300:] or f"exit {done.exit}"
 
 

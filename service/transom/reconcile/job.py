@@ -23,6 +23,7 @@ from transom.reconcile import (
     observe,
     restarts,
     right_node,
+    rollout,
     task,
     undo,
 )
@@ -42,6 +43,10 @@ def _to_nobody(kind: str, node: str, data: Mapping[str, Any]) -> None:
     del kind, node, data
 
 
+def _any_plan(plan: result.Plan) -> None:
+    del plan
+
+
 @dataclasses.dataclass
 class Job:
     """A node with its documents' wish, its world and the store. Its user holds the node's lock while anything is written."""
@@ -57,6 +62,8 @@ class Job:
     """Takes what happens for those who watch: kind of the event, node, data in JSON types."""
     may_start: Callable[[records.Moment], None] = _to_anybody
     """Asked in the very moment in which a run begins; raises when it must not."""
+    may_reboot: Callable[[result.Plan], None] = _any_plan
+    """Asked before a run begins, once no other node of the cluster is being rebooted; raises when this plan must not."""
     started: list[str] = dataclasses.field(default_factory=list)
     """The runs that were begun, last one last."""
 
@@ -101,8 +108,10 @@ class Job:
             )
         if plan.held_whole or (plan.held and not plan.forgets):
             raise errors.Void(f"{plan.node}: a finding holds the plan: {result.summary(plan)}")
-        run = self._start(plan, "adopt" if take_over else self.kind)
-        self._carry_out(plan, run)
+        with rollout.alone(plan, self.node, self.store.folder):
+            self.may_reboot(plan)
+            run = self._start(plan, "adopt" if take_over else self.kind)
+            self._carry_out(plan, run)
         return run.id
 
     def _carry_out(self, plan: result.Plan, run: records.Run) -> None:
@@ -305,10 +314,11 @@ class Job:
             )
         if plan.held:
             raise errors.Void(f"{plan.node}: {result.summary(plan)}")
-        # What is taken back is not put there again before a person has said so, whoever works on this store then.
-        self.store.nodes.accept_nothing(self.node.name)
-        undoing = self._start(plan, "undo", undoes=run.id)
-        self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
+        with rollout.alone(plan, self.node, self.store.folder):
+            # What is taken back is not put there again before a person has said so, whoever works on this store then.
+            self.store.nodes.accept_nothing(self.node.name)
+            undoing = self._start(plan, "undo", undoes=run.id)
+            self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
         return undoing.id
 
     def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run, *, still_owed: bool) -> None:

@@ -49,5 +49,25 @@ def turn(folder: pathlib.Path, node: str) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def reboot(folder: pathlib.Path, cluster: str, node: str) -> Iterator[None]:
+    """One node of a cluster at a time. Busy, with its name, while another is rebooted; the file says who has it."""
+    reboots = folder / "reboots"
+    reboots.mkdir(mode=0o700, exist_ok=True)
+    with open(reboots / cluster, "a+", opener=_private) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            handle.seek(0)
+            who = handle.read().strip() or "another node"
+            raise errors.Busy(
+                f"{who} of cluster {cluster} is being rebooted, and {node} waits for it", hint="tried again soon"
+            ) from None
+        handle.truncate(0)
+        handle.write(node)
+        handle.flush()
+        yield
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, mode=0o600)

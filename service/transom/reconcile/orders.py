@@ -75,9 +75,9 @@ class Orders:
         now = next((kept for _, kept in self._desk.asked(one.node) if kept.operation == share.operation), None)
         if now is None:
             return  # it had ended before
-        if not one.job.started and error.retry is errors.Retry.REPLAN:
+        if not one.job.started and error.retry in (errors.Retry.REPLAN, errors.Retry.SOON):
             self._desk.move(now, share.state, reason=str(error))
-            return  # what was found has moved before anything began: the next turn looks again
+            return  # what was found has moved before anything began, or another node has its turn: the next one looks again
         self._desk.move(now, records.FAILED, reason=str(error))
         said = f"{now.operation} failed: {error}"
         self._store.nodes.put(dataclasses.replace(self._store.nodes.get(one.node), state="drifted", reason=said))

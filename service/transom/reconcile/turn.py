@@ -22,6 +22,7 @@ from transom.reconcile import (
     orders,
     papers,
     right_node,
+    rollout,
     settings,
     workqueue,
 )
@@ -244,9 +245,28 @@ class Turns:
         if rejected := tools.desk.rejected(plan.hash):
             return policy.Hold(rejected)
         known = tools.store.proposals.get(plan.hash)
+        if isinstance(decision, policy.Carry) and (failed := self._failed_reboot(one)):
+            if plan.hash in state.approvals:  # it was given before the failure, and so without knowing of it
+                tools.desk.end(plan.hash, records.WAITING, failed.reason)
+            return policy.Propose(failed.reason)
         if isinstance(decision, policy.Carry) and plan.hash not in state.approvals:
             return self._unasked(one, decision, known)
         return decision
+
+    def _failed_reboot(self, one: look.Look) -> rollout.Failure | None:
+        """That this plan's reboot must not follow: nobody has resumed or approved this plan since."""
+        tools = self._tools
+        if not rollout.reboots(one.plan):
+            return None
+        approved = tools.desk.approval(one.plan.hash)
+        since = max(tools.control.resumed_at(), (approved.approved_at or 0.0) if approved else 0.0)
+        return rollout.failure(tools.store, one.wish, tools.papers.all(), since=since)
+
+    def _may_reboot(self, one: look.Look, plan: result.Plan) -> None:
+        """The same, asked again once no other node is being rebooted: one may just have failed."""
+        del plan
+        if failed := self._failed_reboot(one):
+            raise errors.Void(f"{one.node}: {failed.reason}")
 
     def _policy_state(self, one: look.Look) -> policy.State:
         tools = self._tools
@@ -296,6 +316,7 @@ class Turns:
         if kind == "apply" and not asked:
             one.job.kind = look.UNASKED
         one.job.may_start = functools.partial(tools.control.may_start, asked=asked)
+        one.job.may_reboot = functools.partial(self._may_reboot, one)
         try:
             with defect.told(one.node):
                 right_node.check(one.job.world)
@@ -303,15 +324,26 @@ class Turns:
                 run = one.job.apply(plan.hash, take_over=kind == "adopt")
         except errors.TransomError as error:
             self._failed(one, error, asked=asked)
+            self._next_reboot(one)
             raise
+        self._next_reboot(one)
         self._done(one, run)
+
+    def _next_reboot(self, one: look.Look) -> None:
+        """Nodes of the cluster that waited for this one's reboot need not wait longer."""
+        if one.job.started and rollout.reboots(one.plan):
+            for other in self._tools.papers.all():
+                if other.cluster == one.wish.cluster and other.name != one.node:
+                    self._tools.ring(other.name, f"{one.node} is not being rebooted any more")
 
     def _failed(self, one: look.Look, error: errors.TransomError, *, asked: bool) -> None:
         """What could not be finished. The same plan is tried again unasked only after errors that may go by themselves."""
         tools, hash, runs = self._tools, one.plan.hash, one.job.started
         passing = error.retry is not errors.Retry.NEVER
         if not runs and passing:
-            self._state(one.node, "drifted", f"not begun: {error}")
+            self._state(one.node, "waiting" if isinstance(error, errors.Busy) else "drifted", f"not begun: {error}")
+            for _, share in self._asked(one):
+                tools.desk.move(share, reason=f"not begun: {error}")
             return  # an approval is not spent, and the next turn looks again
         reason = f"run {runs[0]} failed: {error}" if runs else f"could not begin: {error}"
         tools.desk.end(hash, records.PROPOSED if passing and not asked else records.FAILED, reason)

@@ -32,10 +32,10 @@ with daemon.open_keeper(folder, settings.Settings(scan_every=2, scan_jitter=0.5,
 class Bench:
     """A lab of one node or more, and a state folder."""
 
-    def __init__(self, folder: pathlib.Path, lab: fleet.Fleet) -> None:
+    def __init__(self, folder: pathlib.Path, lab: fleet.Fleet, documents: pathlib.Path | None = None) -> None:
         self.folder, self.lab = folder, lab
         self.state = folder / "state"
-        self.seed = lab.stage(resources.examples_dir() / "seed.yaml")
+        self.seed = documents or lab.stage(resources.examples_dir() / "seed.yaml")
 
     def keeper(self, options: settings.Settings = QUICK) -> contextlib.AbstractContextManager[keeper.Keeper]:
         return daemon.open_keeper(self.state, options)
@@ -57,6 +57,12 @@ class Bench:
 def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
     with fleet.start(tmp_path / "lab") as lab:
         yield Bench(tmp_path, lab)
+
+
+@pytest.fixture
+def bench_of() -> type[Bench]:
+    """For labs of another make than one node."""
+    return Bench
 
 
 def until(holds: Callable[[], object], seconds: float = 60) -> None:
