@@ -282,7 +282,7 @@ def _there(hash: str, found: records.Proposal | None) -> records.Proposal:
 
 def _approvable(hash: str, found: records.Proposal | None) -> records.Proposal:
     there = _there(hash, found)
-    if there.state not in _APPROVABLE:
+    if there.state not in _APPROVABLE and not there.open:  # once more: after another node's reboot has failed
         raise errors.Rejected(
             f"plan {hash} is {there.state}: {there.reason}", hint="transom plan shows the present one"
         )

@@ -246,8 +246,6 @@ class Turns:
             return policy.Hold(rejected)
         known = tools.store.proposals.get(plan.hash)
         if isinstance(decision, policy.Carry) and (failed := self._failed_reboot(one)):
-            if plan.hash in state.approvals:  # it was given before the failure, and so without knowing of it
-                tools.desk.end(plan.hash, records.WAITING, failed.reason)
             return policy.Propose(failed.reason)
         if isinstance(decision, policy.Carry) and plan.hash not in state.approvals:
             return self._unasked(one, decision, known)
