@@ -52,7 +52,7 @@ class Desk:
         def noted(old: records.Proposal | None) -> records.Proposal | None:
             if old is None:
                 return row
-            if old.state in (records.REJECTED, records.APPROVED, records.FAILED):
+            if old.state in (records.REJECTED, records.APPROVED, records.FAILED) or old.withheld:
                 return None
             return dataclasses.replace(row, made_at=old.made_at if old.state == state else row.made_at)
 
@@ -203,6 +203,15 @@ class Desk:
 
         self._change(hash, ended)
 
+    def withhold(self, hash: str, reason: str) -> None:
+        """An approval that nobody has spent waits: what has happened since, its giver did not know."""
+
+        def waits(old: records.Proposal | None) -> records.Proposal | None:
+            return dataclasses.replace(old, state=records.WAITING, reason=reason) if old and old.open else None
+
+        if self._store.proposals.get(hash):
+            self._change(hash, waits)
+
     def _row(self, plan: result.Plan, kind: str, state: str, reason: str) -> records.Proposal:
         cost = policy.impact(plan).value
         said = result.summary(plan)
@@ -282,7 +291,7 @@ def _there(hash: str, found: records.Proposal | None) -> records.Proposal:
 
 def _approvable(hash: str, found: records.Proposal | None) -> records.Proposal:
     there = _there(hash, found)
-    if there.state not in _APPROVABLE and not there.open:  # once more: after another node's reboot has failed
+    if there.state not in _APPROVABLE:
         raise errors.Rejected(
             f"plan {hash} is {there.state}: {there.reason}", hint="transom plan shows the present one"
         )

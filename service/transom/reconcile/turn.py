@@ -245,8 +245,13 @@ class Turns:
         if rejected := tools.desk.rejected(plan.hash):
             return policy.Hold(rejected)
         known = tools.store.proposals.get(plan.hash)
-        if isinstance(decision, policy.Carry) and (failed := self._failed_reboot(one)):
+        withheld = known is not None and known.withheld
+        if (withheld or isinstance(decision, policy.Carry)) and (failed := self._failed_reboot(one)):
+            tools.desk.withhold(plan.hash, failed.reason)
             return policy.Propose(failed.reason)
+        if withheld and not isinstance(decision, policy.Hold):  # a person has resumed
+            tools.desk.end(plan.hash, records.APPROVED, "approved, and resumed after another reboot had failed")
+            return policy.Carry(f"plan {plan.hash} is approved")
         if isinstance(decision, policy.Carry) and plan.hash not in state.approvals:
             return self._unasked(one, decision, known)
         return decision
@@ -256,8 +261,9 @@ class Turns:
         tools = self._tools
         if not rollout.reboots(one.plan):
             return None
-        approved = tools.desk.approval(one.plan.hash)
-        since = max(tools.control.resumed_at(), (approved.approved_at or 0.0) if approved else 0.0)
+        known = tools.store.proposals.get(one.plan.hash)
+        said = known.approved_at if known and (known.open or known.withheld) else None
+        since = max(tools.control.resumed_at(), said or 0.0)
         return rollout.failure(tools.store, one.wish, tools.papers.all(), since=since)
 
     def _may_reboot(self, one: look.Look, plan: result.Plan) -> None:

@@ -116,6 +116,11 @@ class Proposal:
         """Approved, and no run has spent it."""
         return self.state == APPROVED and not self.run
 
+    @property
+    def withheld(self) -> bool:
+        """Approved, and it waits all the same: another node's reboot has failed since."""
+        return self.state == WAITING and self.approved_at is not None
+
 
 @dataclasses.dataclass(frozen=True)
 class Moment:

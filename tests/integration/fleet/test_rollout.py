@@ -81,7 +81,7 @@ def test_after_a_failed_reboot_no_other_before_a_person_says_so(two, waiting):
         assert next(row.state for row in keeper.nodes() if row.name == other) == "waiting"
         path = next(pathlib.Path(two.lab.node(other).root).glob(f"etc/pve/nodes/{other}/qemu-server/*.conf"))
         path.write_text(path.read_text().replace("vmbr9", "vmbr0"))
-        (plan,) = keeper.plans(node=other, state="approved")
+        (plan,) = keeper.plans(node=other, state="waiting")
         done = settled(keeper, keeper.approve(plan.hash, **BY))
         assert done.state == "done", done
         assert two.lab.node(other).boots == 2
