@@ -58,6 +58,8 @@ class FakeDaemon:
         self.files = blobs.Blobs(folder / "inputs")
         self._numbers = itertools.count(1)
         self._seq = itertools.count(1)
+        self.gates: tuple[result.Gate, ...] = ()
+        """Of the plans that come of documents."""
 
     # --- documents ---
 
@@ -90,7 +92,7 @@ class FakeDaemon:
         return [item.name for item in self.stored.values() if item.kind == "Node"]
 
     def _share(self, node: str, approve: bool, by: str) -> backend.Share:
-        plan = result.Plan(node, f"{next(self._numbers)}", drifts=(drift(),))
+        plan = result.Plan(node, f"{next(self._numbers)}", drifts=(drift(),), gates=self.gates)
         self.made[plan.hash] = (plan, "waiting")
         return self._carry_out(plan, by) if approve else backend.Share(node, "waiting", plan.hash)
 

@@ -80,6 +80,17 @@ def test_mistakes_read_as_validate_tells_them(command, fleet, words):
     assert done.stdout == wanted.stdout
 
 
+def test_all_but_what_one_vm_waits_with_ends_with_what_is_held(api, command, fleet):
+    api.daemon.gates = (result.Gate("vm-locked", False, "vm-locked: VM is locked", ("VirtualMachine/win",)),)
+    done = command("apply", "-f", str(fleet), "--yes", "--json")
+    assert done.exit_code == 3
+    for outcome in json.loads(done.stdout):
+        assert outcome["state"] == "done"
+        assert outcome["plan"]["held_documents"] == {"VirtualMachine/win": ["vm-locked: VM is locked"]}
+    api.daemon.gates = ()
+    assert command("apply", "-f", str(fleet), "--yes").exit_code == 0
+
+
 def test_files_that_cannot_be_read_are_told_before_anything_is_sent(command, tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff")
     (tmp_path / "empty").mkdir()
