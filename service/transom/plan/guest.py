@@ -334,6 +334,11 @@ def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, revert
     current, persisted = vm.conf.current(), vm.persisted
     ours = _named(desk, vm, changed)
     pending = _pending(vm) - reverted
+    same = {key for key in pending & ours if _means_the_same(key, current, persisted)}
+    draft.noops.extend(
+        model.Noop(f"{vm.subject}/{key}", "pending, and means what runs; no restart") for key in sorted(same)
+    )
+    pending -= same
     for key in sorted(pending & ours):
         draft.drifts.append(
             model.Drift(
@@ -358,6 +363,12 @@ def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, revert
 def _pending(vm: Present) -> set[str]:
     current, persisted = vm.conf.current(), vm.persisted
     return {key for key in {*current, *persisted} if current.get(key) != persisted.get(key)}
+
+
+def _means_the_same(key: str, current: Config, persisted: Config) -> bool:
+    """Whether the next start brings nothing new: ``memory: 512``, say, and none at all are one."""
+    there, other = (persisted, current) if key in persisted else (current, persisted)
+    return not compare.differences({key: there[key]}, other)
 
 
 def _named(desk: Desk, vm: Present, changed: Set[str]) -> set[str]:
