@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 
 from transom import errors, model
+from transom.host import fingerprint
 from transom.plan import result
 from transom.reconcile import hub
 from transom.store import records, store
@@ -76,6 +78,35 @@ def versions(facts: model.Facts) -> dict[str, str]:
     if isinstance(facts.boot.kernel, str):
         found["kernel"] = facts.boot.kernel
     return found
+
+
+def changed_since_good(
+    node: str, before: Mapping[str, str], now: Mapping[str, str], facts: model.Facts
+) -> model.Finding | None:
+    """A finding when the host is not what it was when the node was last as declared; our own runs count as good."""
+    found = fingerprint.differing(before, now, facts)
+    if not found:
+        return None
+    said = [fingerprint.said(name, was, is_now) for name, (was, is_now) in sorted(found.items())]
+    return model.Finding(
+        id="changed-since-good",
+        subject=node,
+        summary=f"not by Transom, since {node} was last as declared: {'; '.join(said)}",
+        remedy="Nothing, when the node is as declared at the next look; else what differs says what to do, and this what changed.",
+        who=model.Who.REPORT,
+        evidence=tuple(
+            model.Evidence(name.removeprefix("file "), _when(name.removeprefix("file "), facts) or is_now)
+            for name, (_, is_now) in sorted(found.items())
+        ),
+    )
+
+
+def _when(path: str, facts: model.Facts) -> str:
+    file = facts.files.get(path)
+    if not isinstance(file, model.HostFile) or not file.mtime_ns:
+        return ""
+    written = datetime.datetime.fromtimestamp(file.mtime_ns // 1_000_000_000, tz=datetime.UTC)
+    return f"last written {written:%Y-%m-%d %H:%M:%S} UTC by uid {file.uid}"
 
 
 def upgraded(node: str, before: Mapping[str, str], now: Mapping[str, str]) -> model.Finding | None:

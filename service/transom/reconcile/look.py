@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from transom import model
-from transom.host import registry
+from transom.host import fingerprint, registry
 from transom.plan import make, policy, result, rom
 from transom.reconcile import control, driftlog, job, lease
 from transom.spec import wish
@@ -34,7 +34,9 @@ class Look:
     unapproved: frozenset[str] = frozenset()
     """Documents whose part nobody has approved yet, as known before this look."""
     told: bool = False
-    """An upgrade has been told at an earlier look; when all is well now, it goes."""
+    """An upgrade, or another change of the host, has been told at an earlier look; when all is well now, it goes."""
+    ours: bool = False
+    """Right after a run of ours went well: what has changed is our own work."""
 
     @property
     def node(self) -> str:
@@ -54,12 +56,13 @@ class Look:
 
     def findings(self) -> tuple[model.Finding, ...]:
         """What stands beside the plan's own findings."""
-        before = {} if self._upgrade_is_well else self.before.versions
+        before = {} if self._upgrade_is_well or self.ours else self.before.versions
         upgraded = driftlog.upgraded(self.node, before, driftlog.versions(self.facts))
+        changed = driftlog.changed_since_good(self.node, before, self._fingerprint, self.facts)
         lease_finding = () if self.lease.mine else (lease.finding(self.lease),)
         if self.not_renewed:
             lease_finding = (lease.not_renewed(self.not_renewed),)
-        return (*lease_finding, *((upgraded,) if upgraded else ()))
+        return (*lease_finding, *(one for one in (upgraded, changed) if one))
 
     @property
     def unread(self) -> bool:
@@ -82,9 +85,21 @@ class Look:
         waits = frozenset(self.plan.waits)
         return self.unapproved & waits if self.before.accepted == self.plan.documents else waits
 
+    @property
+    def _good(self) -> bool:
+        """Whether the node as it is now is what later looks are compared with."""
+        first = self.plan.empty and not any(name.startswith("file ") for name in self.before.versions)
+        return self._upgrade_is_well or self.ours or first or not self.before.versions
+
+    @property
+    def _fingerprint(self) -> dict[str, str]:
+        return fingerprint.take(self.facts, self.wish)
+
     def seen(self) -> records.Node:
         """What is to be kept of this look, before it is decided on."""
         before, now = self.before, driftlog.versions(self.facts)
+        if self.ours or self.plan.empty:
+            now |= self._fingerprint
         return dataclasses.replace(
             before,
             plan=self.plan.hash,
@@ -92,7 +107,7 @@ class Look:
             accepted=self.plan.documents if self._settled else before.accepted,
             differs=bool(self.plan.drifts),
             differs_since=self.at if self.newly_differs else before.differs_since,
-            versions=now if self._upgrade_is_well or not before.versions else before.versions,
+            versions=now if self._good else before.versions,
             observed_at=self.at,
         )
 

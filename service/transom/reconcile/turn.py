@@ -121,7 +121,8 @@ class Turns:
         if found.mine and isinstance(kept.seen.drained, model.Drained) and kept.give_back():
             plan = kept.propose()
         self.facts[node.name] = kept.seen
-        told = any(row.key == f"upgraded {node.name}" for row in tools.store.drift.all(node.name))
+        known = {f"upgraded {node.name}", f"changed-since-good {node.name}"}
+        told = any(row.key in known for row in tools.store.drift.all(node.name))
         before = tools.store.nodes.get(node.name)
         new = look.unapproved(tools.store, node.name)
         one = look.Look(node, kept, found, kept.seen, plan, before, at, asked, unapproved=new, told=told)

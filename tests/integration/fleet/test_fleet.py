@@ -58,6 +58,25 @@ def test_what_nobody_may_put_right_alone_is_told(bench, waiting, kind, row):
         assert len(keeper.runs()) == runs
 
 
+def changed_since_good(keeper) -> str:
+    return next((row.detail["summary"] for row in keeper.drift() if row.key.startswith("changed-since-good")), "")
+
+
+def test_what_others_change_on_a_good_host_is_told_apart_from_our_own_work(bench, waiting):
+    until, _ = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "observe")
+        keeper.scan("pve1", **BY)
+        until(lambda: not keeper.status()["under_way"])
+        assert changed_since_good(keeper) == "", "what the run itself has changed is no news"
+        do(bench, "second-blacklist")
+        until(lambda: "/etc/modprobe.d/zzz-gpu.conf is new" in changed_since_good(keeper))
+        do(bench, "vtd-off")
+        until(lambda: "group of igpu at 0000:00:02.0 was " in changed_since_good(keeper))
+        (bench.lab.node("pve1").root / "etc/modprobe.d/zzz-gpu.conf").unlink()
+        until(lambda: "zzz-gpu" not in changed_since_good(keeper))
+
+
 def test_observe_reports_and_an_approval_puts_right(bench, waiting):
     until, settled = waiting
     with bench.keeper() as keeper:
