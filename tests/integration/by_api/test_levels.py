@@ -58,7 +58,7 @@ def test_a_pending_change_that_documents_do_not_want_is_taken_back_and_nothing_r
 
 def test_what_is_pending_and_means_what_runs_restarts_nothing(bench):
     running(bench, "  hardware: {name: win, memory: 512, cores: 1}\n")
-    bench.write(bench.text().rstrip() + "\n\n[PENDING]\ndelete: memory\ncores: 01\n")
+    bench.write(bench.text().rstrip() + "\n\n[PENDING]\ndelete: cores,memory\n")
     plan = bench.plan()
     assert plan.empty
     assert [noop.path for noop in plan.noops if "no restart" in noop.reason] == ["qemu/101/cores", "qemu/101/memory"]
