@@ -15,3 +15,8 @@ def text(conf: str) -> str:
     """The file with those values covered; every other byte as it is."""
     covered = _LINE.sub(rf"\g<1>{HIDDEN}", conf)
     return _ARGS.sub(lambda line: _VALUE.sub(rf"\g<1>{HIDDEN}", line[0]), covered)
+
+
+def words(argv: str) -> str:
+    """The same for words of QEMU's command line."""
+    return _VALUE.sub(rf"\g<1>{HIDDEN}", argv)

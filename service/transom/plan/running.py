@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 
 from transom import model
-from transom.guest import cmdline, conf
+from transom.guest import cmdline, conf, hidden
 from transom.guest.fields import hostpci as field
 from transom.plan import mapping
 from transom.spec import wish
@@ -44,7 +44,7 @@ def judge(
     ours = tuple(difference for difference in found if helps and difference.key in wants)
     drifts = tuple(
         model.Drift(
-            f"qemu/{vmid}/{difference.key}", difference.wanted or None, difference.running or None, model.Level.EFFECTIVE,
+            f"qemu/{vmid}/{difference.key}", hidden.words(difference.wanted) or None, hidden.words(difference.running) or None, model.Level.EFFECTIVE,
             model.Impact.GUEST_RESTART, wants[difference.key].document, WHY,
         )
         for difference in ours
@@ -89,8 +89,10 @@ def _otherwise(vmid: int, pid: int, found: Sequence[cmdline.Difference]) -> mode
             evidence
             for difference in found
             for evidence in (
-                model.Evidence(f"/proc/{pid}/cmdline", difference.running or f"nothing of {difference.key}"),
-                model.Evidence(f"qm showcmd {vmid}", difference.wanted or f"nothing of {difference.key}"),
+                model.Evidence(
+                    f"/proc/{pid}/cmdline", hidden.words(difference.running) or f"nothing of {difference.key}"
+                ),
+                model.Evidence(f"qm showcmd {vmid}", hidden.words(difference.wanted) or f"nothing of {difference.key}"),
             )
         ),
     )

@@ -25,3 +25,10 @@ def test_without_secrets_it_is_the_same_text():
         hidden.text("name: a\nsshkeys: ssh-ed25519%20AAAA\nmemory: 1\n")
         == "name: a\nsshkeys: ssh-ed25519%20AAAA\nmemory: 1\n"
     )
+
+
+def test_words_of_a_command_line():
+    assert hidden.words("-object secret,id=s,data=abc -vnc :1,password=on") == (
+        "-object secret,id=s,data=(hidden) -vnc :1,password=(hidden)"
+    )
+    assert hidden.words("vfio-pci,host=0000:00:02.0,id=hostpci0") == "vfio-pci,host=0000:00:02.0,id=hostpci0"

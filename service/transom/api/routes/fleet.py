@@ -20,7 +20,18 @@ def _facts(call: route.Call) -> route.Answer:
     facts = call.backend.facts(name)
     if not isinstance(facts.guests, model.Unknown):
         facts = dataclasses.replace(facts, guests={vmid: _covered(file) for vmid, file in facts.guests.items()})
+    if not isinstance(facts.started, model.Unknown):
+        facts = dataclasses.replace(facts, started={vmid: _quiet(one) for vmid, one in facts.started.items()})
     return route.Answer(model.to_json(facts))
+
+
+def _quiet(one: model.Started) -> model.Started:
+    """The passwords among QEMU's words are those of the VM's ``args``."""
+
+    def covered(argv: tuple[str, ...] | model.Unknown) -> tuple[str, ...] | model.Unknown:
+        return argv if isinstance(argv, model.Unknown) else tuple(map(hidden.words, argv))
+
+    return dataclasses.replace(one, argv=covered(one.argv), wanted=covered(one.wanted))
 
 
 def _covered(file: model.GuestFile) -> model.GuestFile:
