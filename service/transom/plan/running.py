@@ -42,16 +42,16 @@ def judge(
     found = cmdline.differences(one.argv, one.wanted, pinned=pinned, pooled=_pooled(now, node, facts))
     helps = one.written > one.since
     ours = tuple(difference for difference in found if helps and difference.key in wants)
-    drifts = tuple(
-        model.Drift(
-            f"qemu/{vmid}/{difference.key}", hidden.words(difference.wanted) or None, hidden.words(difference.running) or None, model.Level.EFFECTIVE,
-            model.Impact.GUEST_RESTART, wants[difference.key].document, WHY,
-        )
-        for difference in ours
-    )  # fmt: skip
+    drifts = tuple(_drift(vmid, difference, wants[difference.key].document) for difference in ours)
     rest = [difference for difference in found if difference not in ours]
     told = (_otherwise(vmid, one.pid, rest),) if rest else ()
     return Verdict(drifts, tuple(difference.key for difference in ours), told)
+
+
+def _drift(vmid: int, difference: cmdline.Difference, document: str) -> model.Drift:
+    wanted, running = hidden.words(difference.wanted), hidden.words(difference.running)
+    level, impact = model.Level.EFFECTIVE, model.Impact.GUEST_RESTART
+    return model.Drift(f"qemu/{vmid}/{difference.key}", wanted or None, running or None, level, impact, document, WHY)
 
 
 def _pooled(config: Mapping[str, str], node: wish.NodeWish, facts: model.Facts) -> Set[str]:
