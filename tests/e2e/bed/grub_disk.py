@@ -16,17 +16,19 @@ from bed import keys, recipe, root
 
 MIB = 1 << 20
 SIZE = 2048 * MIB
-LAYOUT = 1
+LAYOUT = 2
 """Raised when this file changes what stands on the disk."""
 PLATFORM = pathlib.Path("/usr/lib/grub/i386-pc")
 
 
-def build(out: pathlib.Path, key_folder: pathlib.Path) -> None:
-    """A qcow2 file. Needs root, mke2fs, qemu-img and grub-pc-bin."""
-    with tempfile.TemporaryDirectory(prefix="bed-", dir=out.parent) as scratch:
+def build(folder: pathlib.Path) -> None:
+    """``disk.qcow2`` in the folder that has ``keys``. Needs root, mke2fs, qemu-img and grub-pc-bin."""
+    out = folder / "disk.qcow2"
+    with tempfile.TemporaryDirectory(prefix="bed-", dir=folder) as scratch:
         base = pathlib.Path(scratch) / "root"
-        root.unpack(base)
-        keys.install(key_folder, base)
+        root.unpack(base, recipe.FILES)
+        keys.install(folder / "keys", base)
+        root.inside(base, recipe.PREPARE + recipe.GRUB)
         _grub(base)
         raw = pathlib.Path(scratch) / "disk.raw"
         _disk(raw, base, _core(pathlib.Path(scratch)))
@@ -42,7 +44,7 @@ def _grub(base: pathlib.Path) -> None:
     kernel = next((base / "boot").glob("vmlinuz-*")).name
     (base / "boot/grub/grub.cfg").write_text(
         "serial --unit=0 --speed=115200\nterminal_input serial\nterminal_output serial\n"
-        f"linux /boot/{kernel} root=UUID={recipe.UUID} ro {recipe.CMDLINE}\n"
+        f"linux /boot/{kernel} root=UUID={recipe.UUID} ro {recipe.CMDLINE} quiet\n"
         f"initrd /boot/{kernel.replace('vmlinuz', 'initrd.img')}\nboot\n"
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+import random
 import shlex
 import socket
 import subprocess
@@ -16,9 +17,9 @@ import threading
 import time
 from collections.abc import Iterator
 
-from bed import keys, qmp
+from bed import keys, power, qmp
 
-SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes")
+SSH_OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes")
 COLD = 400
 """Seconds that a cold start may take: idle it is 24, on a busy machine ten times that."""
 
@@ -32,10 +33,20 @@ class Firmware:
 
 
 class Machine:
-    """``folder`` has the machine's files: ``disk.qcow2``, ``serial``, ``qmp``. ``port`` is where its SSH answers on loopback."""
+    """``folder`` has the machine's files: ``disk.qcow2``, ``serial``, ``qmp``. ``port`` is where its SSH answers on loopback.
 
-    def __init__(self, folder: pathlib.Path, key: keys.Keys, firmware: Firmware | None = None) -> None:
+    With ``dice`` the disk has a write cache that a power cut empties (see ``power``); they say what of it got through.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        key: keys.Keys,
+        firmware: Firmware | None = None,
+        dice: random.Random | None = None,
+    ) -> None:
         self.folder, self.key, self.firmware = folder, key, firmware
+        self.cache = power.WriteCache(folder, dice) if dice else None
         self.port = _free_port()
         self.starts = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,15 +63,25 @@ class Machine:
         self._keeper = threading.Thread(target=self._follow, daemon=True)
         self._keeper.start()
 
-    def power_cut(self) -> None:
-        """Ends QEMU at once, as if the mains had gone; what the guest had not written is lost."""
+    def power_cut(self) -> str:
+        """Ends QEMU at once, as if the mains had gone; what the guest had not written is lost, with ``dice`` also what it had not
+        flushed: what that came to, in words."""
         self._wanted = False
+        if self.cache and self._qmp:
+            with contextlib.suppress(OSError, EOFError, RuntimeError):  # it may just be ending by itself
+                self._qmp.ask("stop")  # what is on its way to the disk is written down whole
+        self._kill()
+        if self._keeper:
+            self._keeper.join()
+        self._kill()  # one that the keeper was just starting
+        lost = self.cache.lose() if self.cache and self._process else ""
+        self._keeper = self._process = self._qmp = None
+        return lost
+
+    def _kill(self) -> None:
         if self._process:
             self._process.kill()
             self._process.wait()
-        if self._keeper:
-            self._keeper.join()
-        self._keeper = self._process = None
 
     def power_off(self, within: float = COLD) -> None:
         """An ordinary shutdown from inside, to its end."""
@@ -88,7 +109,8 @@ class Machine:
     def _start(self, state: pathlib.Path | None = None) -> None:
         incoming = ["-incoming", f"exec:cat {shlex.quote(str(state))}"] if state else []
         (self.folder / "qmp").unlink(missing_ok=True)
-        argv = ["setpriv", "--pdeathsig", "KILL", *arguments(self.folder, self.port, self.firmware), *incoming]
+        log = self.cache.begin() if self.cache else None
+        argv = ["setpriv", "--pdeathsig", "KILL", *arguments(self.folder, self.port, self.firmware, log), *incoming]
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._qmp = qmp.Qmp(self.folder / "qmp")
@@ -134,7 +156,7 @@ class Machine:
         while time.monotonic() < end:
             # A forward accepts before sshd listens, and a hanging one is dropped by ConnectTimeout.
             with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
-                return self.ssh("cat /proc/sys/kernel/random/boot_id", within=20).strip()
+                return self.ssh("cat /proc/sys/kernel/random/boot_id", within=120).strip()
             time.sleep(0.5)
         raise AssertionError(f"no SSH within {within} s\n{self.screen()}")
 
@@ -162,8 +184,11 @@ class Machine:
         yield from ("-o", f"UserKnownHostsFile={known}", "-o", "StrictHostKeyChecking=yes")
 
 
-def arguments(folder: pathlib.Path, port: int, firmware: Firmware | None = None) -> list[str]:
-    """QEMU's command line: a q35 with an emulated IOMMU and a display at 00:02.0. A saved state fits exactly one."""
+def arguments(
+    folder: pathlib.Path, port: int, firmware: Firmware | None = None, log: pathlib.Path | None = None
+) -> list[str]:
+    """QEMU's command line: a q35 with an emulated IOMMU and a display at 00:02.0. A saved state fits exactly one, but for ``log``:
+    a file in which QEMU writes down all that the guest writes and flushes."""
     pflash: list[str] = []
     if firmware:
         for path, mode in ((firmware.code, ",readonly=on"), (firmware.variables, "")):
@@ -173,7 +198,7 @@ def arguments(folder: pathlib.Path, port: int, firmware: Firmware | None = None)
         *("-machine", "q35,kernel-irqchip=split", "-smp", "2", "-m", "1024", *pflash),
         *("-device", "intel-iommu,intremap=on", "-display", "none", "-vga", "none"),
         *("-device", "bochs-display,addr=02.0"),
-        *("-drive", f"file={folder / 'disk.qcow2'},format=qcow2,if=none,id=d0,cache=unsafe,discard=unmap"),
+        *("-drive", f"{_disk(folder / 'disk.qcow2', log)},if=none,id=d0,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=d0,addr=04.0,bootindex=0"),
         *("-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:22"),
         *("-device", "virtio-net-pci,netdev=n0,addr=03.0,romfile="),
@@ -187,6 +212,15 @@ def arguments(folder: pathlib.Path, port: int, firmware: Firmware | None = None)
         ),
         *("-qmp", f"unix:{folder / 'qmp'},server=on,wait=off"),
     ]
+
+
+def _disk(path: pathlib.Path, log: pathlib.Path | None) -> str:
+    # The host's own disk is spared in both: the guest's flushes go as far as the log.
+    if not log:
+        return f"file={path},format=qcow2,cache=unsafe"
+    disk = f"file.driver=qcow2,file.file.driver=file,file.file.filename={path},file.cache.no-flush=on"
+    record = f"log.driver=file,log.filename={log},log.cache.no-flush=on,log-super-update-interval=1"
+    return f"driver=blklogwrites,cache=writeback,{disk},{record}"
 
 
 def _is_reset(event: dict[str, object]) -> bool:

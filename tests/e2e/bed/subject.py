@@ -38,14 +38,24 @@ spec:
 
 FILES = r"""
 cd / || exit
-find etc boot usr/share/kvm -xdev ! -type d ! -path 'boot/grub/i386-pc/*' -printf '%p|%m %U:%G %l\n' 2>/dev/null
-find etc boot -xdev -type f ! -name 'initrd.img-*' -exec sha256sum {} + | sed -E 's/^([0-9a-f]+) +(.*)/\2|\1/'
-for image in boot/initrd.img-*; do
+tops='etc boot'
+[ ! -d boot/efi/loader ] || tops="$tops boot/efi"
+find $tops usr/share/kvm -xdev ! -type d ! -path 'boot/grub/i386-pc/*' ! -name random-seed -printf '%p|%m %U:%G %l\n' 2>/dev/null
+find $tops -xdev -type f ! -name 'initrd.img-*' ! -name random-seed -exec sha256sum {} + | sed -E 's/^([0-9a-f]+) +(.*)/\2|\1/'
+for image in $(find $tops -xdev -name 'initrd.img-*'); do
   into=$(mktemp -d) && unmkinitramfs "$image" "$into" && cd "$into" &&
-    find . -type f ! -path '*/lib/modules/*' -exec sha256sum {} + | sed -E "s%^([0-9a-f]+) +\\./(.*)%$image:\\2|\\1%"
+    find . -type f -exec sha256sum {} + | sed -E "s%^([0-9a-f]+) +\\./(.*)%$image:\\2|\\1%"
   cd / && rm -rf "$into"
 done
 """
+
+GIVEN_AWAY = {
+    "kernel_cmdline": ["intel_iommu=on", "iommu=pt", "initcall_blacklist=sysfb_init"],
+    "modules": ["vfio", "vfio_iommu_type1", "vfio_pci"],
+    "vfio_ids": [recipe.DISPLAY],
+    "blacklist": ["bochs"],
+}
+"""Host settings that give the display to VMs."""
 
 LIMIT = 900
 """Seconds for one command that reboots the machine; idle and on two cores it is 105 to 170."""
@@ -97,8 +107,8 @@ class Subject:
     def files(self) -> dict[str, str]:
         """Path → mode, owner, link target and SHA-256 of everything that configures the machine or boots it.
 
-        An initramfs is told by the files in it: a new image of the same files has other times, and so other bytes. Kernel
-        modules in it are left out: with ``MODULES=dep`` they are those of the devices as they were bound when it was made.
+        An initramfs is told by the files in it: a new image of the same files has other times, and so other bytes. The random seed
+        that systemd-boot changes at each boot is left out.
         """
         found: dict[str, str] = {}
         for line in self.node.ssh(FILES, within=300).splitlines():

@@ -1,0 +1,144 @@
+"""A disk's volatile write cache, and what is left when the power goes.
+
+A killed QEMU alone loses only what the guest still had in memory: whatever has reached the emulated disk stays in the host's page
+cache. A real disk may lose or reorder everything since its last flush. So QEMU writes down all writes and flushes of the guest
+(its ``blklogwrites`` filter, in the form of Linux' dm-log-writes), each start of QEMU on a layer of its own. After a cut the layer
+is thrown away and made anew of the log: all that stood before the last flush, and of the rest each 4 KiB that the dice let through.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import random
+import struct
+import subprocess
+from collections.abc import Iterator
+from typing import BinaryIO
+
+SECTOR = 512
+_MAGIC = 0x6A736677736872
+_SUPER, _ENTRY = struct.Struct("<QQQI"), struct.Struct("<QQQQ")
+_FLUSH, _DISCARD = 1, 4
+_PIECE = 4096
+_ROOM = 16 << 30
+"""Sparse; a log does not grow beyond its file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Write:
+    """``at``: first byte on the disk; ``where``: first byte in the log, None for a discard (zeros)."""
+
+    at: int
+    size: int
+    where: int | None
+
+
+class WriteCache:
+    """Of the disk ``folder/disk.qcow2``."""
+
+    def __init__(self, folder: pathlib.Path, dice: random.Random) -> None:
+        self.disk, self.dice = folder / "disk.qcow2", dice
+        self.starts = 0
+        self._before = 0
+
+    @property
+    def log(self) -> pathlib.Path:
+        return self.disk.with_name(f"writes.{self.starts}")
+
+    @property
+    def written(self) -> int:
+        """How many times the guest has written or flushed, over all starts."""
+        return self._before + count(self.log)
+
+    def begin(self) -> pathlib.Path:
+        """A new layer and an empty log for a start of QEMU."""
+        if self.starts:
+            self._before = self.written
+            self.log.unlink()
+        self.starts += 1
+        below = self.disk.with_name(f"below.{self.starts}.qcow2")
+        self.disk.rename(below)
+        _layer(below, "qcow2", self.disk)
+        with self.log.open("wb") as handle:
+            handle.truncate(_ROOM)
+        return self.log
+
+    def lose(self) -> str:
+        """Makes the disk what it is after the cut; says what was in the cache and what of it is kept. QEMU must have ended."""
+        below, left = self.disk.with_name(f"below.{self.starts}.qcow2"), self.disk.with_name(f"cut.{self.starts}.raw")
+        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(below), str(left)], check=True)
+        with self.log.open("rb") as log, left.open("r+b") as disk:
+            safe, cached = split(log)
+            for write in safe:
+                _put(write, log, disk)
+            pieces = [piece for write in cached for piece in _pieces(write)]
+            kept = [piece for piece in pieces if self.dice.random() < 0.5]
+            for piece in kept:
+                _put(piece, log, disk)
+        self.disk.unlink()
+        _layer(left, "raw", self.disk)
+        return f"{len(kept)} of {len(pieces)} pieces in the write cache were kept"
+
+
+def count(log: pathlib.Path) -> int:
+    """Entries of a log by its first sector; 0 before the first."""
+    if not log.exists():
+        return 0
+    with log.open("rb") as handle:
+        magic, _, entries, _ = _SUPER.unpack(handle.read(_SUPER.size))
+    return int(entries) if magic == _MAGIC else 0
+
+
+def split(log: BinaryIO) -> tuple[list[Write], list[Write]]:
+    """What a flush has made safe, and what came after the last one, each in its order. ValueError when it is no log."""
+    safe: list[Write] = []
+    cached: list[Write] = []
+    for write in _entries(log):
+        if write is None:
+            safe += cached
+            cached = []
+        else:
+            cached.append(write)
+    return safe, cached
+
+
+def _entries(log: BinaryIO) -> Iterator[Write | None]:
+    """Each write, and None for each flush."""
+    head = log.read(_SUPER.size)
+    magic, version, entries, sector = _SUPER.unpack(head) if len(head) == _SUPER.size else (0, 0, 0, 0)
+    if magic == 0:
+        return  # nothing was written since the start
+    if magic != _MAGIC or version != 1 or sector != SECTOR:
+        raise ValueError(f"not a log of writes: magic {magic:#x}, version {version}, sectors of {sector}")
+    at = SECTOR
+    for _ in range(entries):
+        log.seek(at)
+        first, sectors, flags, _ = _ENTRY.unpack(log.read(_ENTRY.size))
+        at += SECTOR
+        if flags & _FLUSH:
+            yield None
+        if not sectors:
+            continue
+        discard = bool(flags & _DISCARD)
+        yield Write(first * SECTOR, sectors * SECTOR, None if discard else at)
+        at += 0 if discard else sectors * SECTOR
+
+
+def _pieces(write: Write) -> Iterator[Write]:
+    for offset in range(0, write.size, _PIECE):
+        where = None if write.where is None else write.where + offset
+        yield Write(write.at + offset, min(_PIECE, write.size - offset), where)
+
+
+def _put(write: Write, log: BinaryIO, disk: BinaryIO) -> None:
+    disk.seek(write.at)
+    if write.where is None:
+        disk.write(bytes(write.size))
+        return
+    log.seek(write.where)
+    disk.write(log.read(write.size))
+
+
+def _layer(base: pathlib.Path, kind: str, out: pathlib.Path) -> None:
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", kind, str(out)], check=True)

@@ -1,0 +1,46 @@
+"""A host on a real kernel, boot loader and initramfs-tools: its display is given to vfio-pci and comes back, to the byte."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bed import images, machine, needs, subject
+
+pytestmark = needs.MARKS
+
+Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machine]]
+
+
+@pytest.fixture(params=[images.grub], ids=["grub"])
+def host(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
+    start: Start = request.param
+    with start(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
+        yield one
+
+
+def group_type(host: subject.Subject) -> str:
+    return host.node.ssh("cat /sys/bus/pci/devices/0000:00:02.0/iommu_group/type").strip()
+
+
+def test_the_display_goes_to_vfio_and_comes_back_to_the_byte(host: subject.Subject) -> None:
+    before, boot = host.files(), host.node.up()
+    assert host.driver() == "bochs-drm"
+    assert group_type(host) == "DMA-FQ"
+
+    host.transom("apply", "-f", str(host.declare(**subject.GIVEN_AWAY)), "--yes")
+
+    assert host.node.up() != boot
+    assert host.driver() == "vfio-pci"
+    assert group_type(host) == "identity"
+    given = host.node.ssh("cat /proc/cmdline").split()
+    assert set(subject.GIVEN_AWAY["kernel_cmdline"]) <= set(given)
+    host.transom("plan", "--detailed-exitcode")
+
+    host.transom("apply", "-f", str(host.declare()), "--yes")
+
+    assert host.driver() == "bochs-drm"
+    assert host.files() == before
