@@ -11,6 +11,11 @@ from transom.reconcile import world as w
 
 LIMIT = 1800
 """Seconds for one rebuild: an initramfs for every installed kernel on a slow disk."""
+# Neither grub-mkconfig nor kernel-install syncs, and FAT keeps no order: a power cut could leave the mark gone and an ESP half written.
+_DONE = """
+for at in /boot /boot/efi /efi; do [ ! -d "$at" ] || sync -f "$at" || exit; done
+rm -f "$1" && { [ ! -d "${1%/*}" ] || sync "${1%/*}"; }
+"""
 
 
 def prepare(action: acts.RunStep, world: w.World) -> eff.Effect:
@@ -28,7 +33,8 @@ def apply(action: acts.RunStep, effect: eff.Effect, world: w.World, context: eff
         raise errors.Rejected(
             f"{command} ended with {done.exit}: {' / '.join(tail)}", hint="run it by hand on the node"
         )
-    mark = world.host.run(["rm", "-f", f"{eff.KEEP}/dirty/{action.step}"])
+    mark = world.host.script(_DONE, [f"{eff.KEEP}/dirty/{action.step}"], timeout=LIMIT)
     if mark.exit != 0:
-        raise errors.Rejected(f"cannot remove {eff.KEEP}/dirty/{action.step}")
+        why = mark.stderr.decode(errors="replace").strip()
+        raise errors.Rejected(f"cannot write out /boot and remove {eff.KEEP}/dirty/{action.step}: {why}")
     return f"{command} succeeded"
