@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .SILENT:
 .PHONY: setup demo test check bench e2e lock clean inputs emulator
 
+# Tests start hundreds of processes: each would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
@@ -65,6 +68,8 @@ emulator: inputs
 	command -v mke2fs >/dev/null || need+=(e2fsprogs)
 	command -v grub-mkimage >/dev/null || need+=(grub-common)
 	[ -e /usr/lib/grub/i386-pc/boot.img ] || need+=(grub-pc-bin)
+	command -v mkfs.vfat >/dev/null || need+=(dosfstools)
+	command -v mcopy >/dev/null || need+=(mtools)
 	$(install)
 
 test: inputs  ## every test but e2e
