@@ -11,7 +11,7 @@ from transom.reconcile import world as w
 
 LIMIT = 1800
 """Seconds for one rebuild: an initramfs for every installed kernel on a slow disk."""
-# Neither grub-mkconfig nor kernel-install syncs, and FAT keeps no order: a power cut could leave the mark gone and an ESP half written.
+# Neither grub-mkconfig nor kernel-install syncs, and FAT keeps no order: else the mark may go and an ESP be half written.
 _DONE = """
 for at in /boot /boot/efi /efi; do [ ! -d "$at" ] || sync -f "$at" || exit; done
 rm -f "$1" && { [ ! -d "${1%/*}" ] || sync "${1%/*}"; }
