@@ -27,6 +27,8 @@ READ = (
     "/etc/initramfs-tools/scripts/init-top/*",
     "/etc/kernel/cmdline",
     "/etc/kernel/proxmox-boot-uuids",
+    "/etc/kernel/proxmox-boot-pin",
+    "/etc/kernel/next-boot-pin",
     "/boot/grub/grub.cfg",
     "/var/lib/transom/ledger.json",
 )
