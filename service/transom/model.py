@@ -63,6 +63,7 @@ class Who(enum.StrEnum):
 class Step(enum.StrEnum):
     """What has to run on a host after its files changed, in this order."""
 
+    TRIAL = "trial"
     INITRAMFS = "initramfs"
     BOOTCONFIG = "bootconfig"
     SYSCTL = "sysctl"
@@ -261,6 +262,18 @@ class PciMapping:
 
 
 @dataclasses.dataclass(frozen=True)
+class OneShot:
+    """How a node could boot something once."""
+
+    menu: str
+    """Where /boot/grub lies: ``ext4 on sda2``; empty when it is on no block device of its own."""
+    grubenv: bool
+    """GRUB's environment is there."""
+    tools: frozenset[str]
+    """Of grub-reboot, bootctl, kexec."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Keeping:
     """What Transom left on the node about itself (``/var/lib/transom``)."""
 
@@ -269,6 +282,8 @@ class Keeping:
     reboot_from: str = ""
     """Boot id under which a change was made that only a reboot brings into effect (``/var/lib/transom/reboot-from``)."""
     ledger_sha256: str = ""
+    trial: bool = False
+    """It runs a trial boot, which goes back by itself unless it is confirmed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -417,6 +432,7 @@ class Facts:
     keeping: Maybe[Keeping] = Unknown("not read")
     drained: Maybe[Drained | None] = None
     """What the node is still owed from a reboot that it was emptied for."""
+    oneshot: Maybe[OneShot] = Unknown("not read")
     identity: Maybe[str] = ""
     """Which PVE node the shell is on; empty when that was not asked."""
 

@@ -25,6 +25,7 @@ from transom.host.probes import (
     keeping,
     links,
     modules,
+    oneshot,
     options,
     packages,
     pci,
@@ -60,6 +61,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     given = of(supplies.PROBE)
     esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
     owed = of(drained.PROBE)
+    once: model.OneShot | model.Unknown = of(oneshot.PROBE)
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown)
@@ -86,6 +88,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         sysctl=kernel,
         keeping=kept,
         drained=owed,
+        oneshot=once,
         identity=name,
     )
 

@@ -50,3 +50,29 @@ def entries(text: str) -> tuple[Entry, ...]:
                 found.append(Entry(title, image[kernel.end() :] or image, tuple(tokens), recovery))
             title = ""
     return tuple(found)
+
+
+def body(text: str, kernel: str) -> tuple[str, ...]:
+    """The lines in the first entry that boots ``kernel`` (recovery apart), as they stand; empty when there is none."""
+    lines: list[str] | None = None
+    for line in text.split("\n"):
+        if opened := _ENTRY.match(line):
+            lines = None if "recovery mode" in opened.group(1) else []
+        elif lines is not None and line.strip() == "}":
+            if any(_boots(one, kernel) for one in lines):
+                return tuple(lines)
+            lines = None
+        elif lines is not None:
+            lines.append(line)
+    return ()
+
+
+def with_tokens(line: str, tokens: tuple[str, ...]) -> str:
+    """A line of an entry; the one that names the kernel with ``tokens`` for its own."""
+    linux = _LINUX.match(line)
+    return f"{line[: linux.start(1)]}{linux.group(1).split()[0]} {' '.join(tokens)}" if linux else line
+
+
+def _boots(line: str, kernel: str) -> bool:
+    linux = _LINUX.match(line)
+    return linux is not None and linux.group(1).split()[0].endswith(f"/vmlinuz-{kernel}")

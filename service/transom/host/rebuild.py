@@ -16,7 +16,9 @@ _BOOTCONFIG = {
     loader.KERNEL_INSTALL: f"sh -c '{_EACH_KERNEL}'",
 }
 _SYSCTL = "/etc/sysctl.d/zz-transom.conf"
+_TRIAL = "/var/lib/transom/trial/end"
 USUAL = {
+    model.Step.TRIAL: f"sh -c '[ ! -e {_TRIAL} ] || sh {_TRIAL}'",
     model.Step.INITRAMFS: "update-initramfs -u -k all",
     model.Step.BOOTCONFIG: _BOOTCONFIG[loader.MKCONFIG],
     model.Step.SYSCTL: f"sh -c '[ ! -e {_SYSCTL} ] || sysctl -p {_SYSCTL}'",

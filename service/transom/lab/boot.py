@@ -14,8 +14,15 @@ from transom.lab import bootmenu, espmenu, initrd, kmod, modules, world
 NO_IOMMU = -1
 
 
+ROOTS = frozenset({"/dev/mapper/pve-root", "ZFS=rpool/ROOT/pve-1"})
+
+
 class BootFailed(Exception):
-    """The machine does not come up; the text is what stands on its screen."""
+    """The machine does not come up; the text is what stands on its screen. ``restarts``: it panics and reboots."""
+
+    def __init__(self, text: str, *, restarts: bool = False) -> None:
+        super().__init__(text)
+        self.restarts = restarts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +30,7 @@ class Disk:
     """What boot reads from the root file system."""
 
     grub_cfg: str
+    """With custom.cfg, which it sources."""
     images: Mapping[str, bytes]
     """Kernel and initrd files by path (``/boot/vmlinuz-…``)."""
     modprobe: tuple[str, ...] = ()
@@ -31,6 +39,8 @@ class Disk:
     """Texts of ``/etc/modules-load.d`` and its kin, in order."""
     esp: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Texts of the ESP by path; its images are among ``images``, by their path on it."""
+    once: str = ""
+    """The entry that GRUB's environment names for this one boot."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +61,18 @@ def boot(machine: world.LabNode, disk: Disk) -> Booted:
     """Boots ``machine`` from ``disk``; BootFailed when a real one would not come up."""
     try:
         by_esp = machine.loader == "systemd-boot"
-        entry = espmenu.default(disk.esp) if by_esp else bootmenu.default(disk.grub_cfg)
+        entry = espmenu.default(disk.esp) if by_esp else bootmenu.default(disk.grub_cfg, disk.once)
     except bootmenu.BadMenu as error:
         raise BootFailed(f"error: {error}.\ngrub>") from error
     kernel = _kernel(entry, disk)
     image = _image(entry, disk)
     cmdline = espmenu.cmdline(entry) if by_esp else bootmenu.cmdline(entry)
+    _start(cmdline)
     running = _Running(kernel, cmdline, visible(machine))
     running.initramfs(image)
-    running.root(kmod.parse(disk.modprobe, cmdline), disk.modules_load)
+    # systemd-modules-load takes names from the command line too
+    asked = "\n".join(_values(cmdline, "modules_load"))
+    running.root(kmod.parse(disk.modprobe, cmdline), (*disk.modules_load, asked))
     return Booted(
         kernel,
         cmdline,
@@ -70,6 +83,16 @@ def boot(machine: world.LabNode, disk: Disk) -> Booted:
         framebuffer(machine, cmdline, running.drivers),
         tuple(running.journal),
     )
+
+
+def _start(cmdline: str) -> None:
+    """BootFailed when there is no root file system where it is looked for, or the first process ends."""
+    given = dict(word.partition("=")[::2] for word in cmdline.split())
+    restarts = given.get("panic", "0").isdigit() and given.get("panic", "0") != "0"
+    if given.get("root", next(iter(ROOTS))) not in ROOTS:
+        raise BootFailed(f"ALERT!  {given['root']} does not exist.  Dropping to a shell!", restarts=restarts)
+    if given.get("init") == "/bin/false":
+        raise BootFailed("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100", restarts=restarts)
 
 
 def _kernel(entry: bootmenu.Entry, disk: Disk) -> str:

@@ -76,11 +76,11 @@ def _command(entry: Entry, words: list[str]) -> Entry:
     return entry
 
 
-def default(text: str) -> Entry:
-    """The entry that boots without a key being pressed; BadMenu when there is none."""
+def default(text: str, once: str = "") -> Entry:
+    """The entry that boots without a key being pressed; BadMenu when there is none. ``once``: next_entry in the environment."""
     everything = entries(text)
-    match = re.search(r"^\s*set default=(.*)$", text, re.M)
-    wanted = (split(match.group(1)) or ["0"])[0] if match else "0"
+    given = [split(value) for value in re.findall(r"^\s*set default=(.*)$", text, re.M) if "next_entry" not in value]
+    wanted = once or (given[0][0] if given and given[0] else "0")
     chosen = next((entry for entry in everything if _is(entry, wanted)), None)
     # GRUB falls back to the first entry when the default names none
     chosen = chosen or next(iter(everything), None)

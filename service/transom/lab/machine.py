@@ -89,8 +89,8 @@ iface vmbr0 inet static
 
 FOLDERS = (
     "boot/grub", "dev", "etc/default/grub.d", "etc/initramfs-tools", "etc/kernel", "etc/modprobe.d", "etc/modules-load.d",
-    "etc/network", "etc/pve", "mnt", "opt/lab", "proc", "root/.ssh", "run", "sys", "tmp", "usr", "usr/local/bin",
-    "usr/local/sbin", "usr/share/kvm", "usr/lib/modules", "usr/lib/modprobe.d", "usr/lib/modules-load.d",
+    "etc/network", "etc/pve", "etc/systemd/system", "mnt", "opt/lab", "proc", "root/.ssh", "run", "sys", "tmp", "usr",
+    "usr/local/bin", "usr/local/sbin", "usr/share/kvm", "usr/lib/modules", "usr/lib/modprobe.d", "usr/lib/modules-load.d",
     "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/vz", "var/log", "var/tmp",
 )  # fmt: skip
 
@@ -268,12 +268,28 @@ def read_disk(root: Path) -> boot.Disk:
         for path in _files(root / folder[1:], "*.conf")
     }
     return boot.Disk(
-        grub_cfg=menu.read_text(errors="replace") if menu.is_file() else "",
+        grub_cfg=(menu.read_text(errors="replace") if menu.is_file() else "") + _custom(root),
         images=images,
         modprobe=tuple(found[path].read_text(errors="replace") for path in kmod.order(found)),
         modules_load=tuple(path.read_text(errors="replace") for path in modules_load(root)),
         esp=esp,
     )
+
+
+def _custom(root: Path) -> str:
+    custom = root / "boot/grub/custom.cfg"
+    return custom.read_text(errors="replace") if custom.is_file() else ""
+
+
+def take_once(root: Path, *, clear: bool) -> str:
+    """The entry that GRUB's environment names for one boot. GRUB takes the name away before it boots it, where it can write."""
+    env = root / "boot/grub/grubenv"
+    lines = env.read_text(errors="replace").splitlines(keepends=True) if env.is_file() else []
+    named = [line for line in lines if line.startswith("next_entry=")]
+    if named and clear:
+        kept = "".join("next_entry=\n" if line in named else line for line in lines)
+        env.write_text(kept.rstrip("#")[:1024].ljust(1024, "#"))
+    return named[0].strip().partition("=")[2] if named else ""
 
 
 def modules_load(root: Path) -> list[Path]:

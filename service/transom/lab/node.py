@@ -25,6 +25,12 @@ API_LATER = 0.7
 """Seconds by which the API comes up after sshd when the machine has rebooted, as on a real node."""
 
 
+PANIC = 1.0
+"""Seconds after which a kernel that panicked reboots; it is told ``panic=30``."""
+PLAIN_BOOT = "plain-boot"
+"""File of the control folder: /boot lies on a plain partition, where GRUB can write."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Fixed:
     """What a node keeps for its life."""
@@ -239,7 +245,9 @@ class Node:
         try:
             box = self._boot(btime)
         except (boot.BootFailed, errors.Unreachable) as error:
-            self._become(f"failed: {error}")
+            restarts = isinstance(error, boot.BootFailed) and error.restarts
+            self._pause(PANIC if restarts else 0)
+            self._become("off" if restarts else f"failed: {error}")
             return
         try:
             if self._boots:  # nobody sees the first boot: the lab itself waits for it
@@ -273,7 +281,8 @@ class Node:
     def _boot(self, btime: int) -> container.Container:
         machine.power_off(self.root)
         try:
-            booted = boot.boot(self.hardware, machine.read_disk(self.root))
+            once = machine.take_once(self.root, clear=(self.place.control / PLAIN_BOOT).exists())
+            booted = boot.boot(self.hardware, dataclasses.replace(machine.read_disk(self.root), once=once))
         except boot.BootFailed as error:
             with (self.place.folder / "console.log").open("a") as console:
                 console.write(f"{error}\n")

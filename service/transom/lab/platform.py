@@ -27,8 +27,8 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 COMMANDS = {
     "usr/sbin": (
-        "update-grub", "grub-mkconfig", "update-initramfs", "mkinitramfs", "reboot", "poweroff", "qm", "proxmox-boot-tool",
-        "modprobe", "ip",
+        "update-grub", "grub-mkconfig", "grub-editenv", "grub-reboot", "update-initramfs", "mkinitramfs", "reboot",
+        "poweroff", "qm", "proxmox-boot-tool", "modprobe", "ip",
     ),
     "usr/bin": (
         "lsinitramfs", "systemctl", "pvesh", "pveversion", "efibootmgr", "lsblk", "mount", "lspci", "lsmod", "uname", "dmesg",

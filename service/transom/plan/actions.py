@@ -16,7 +16,7 @@ import pydantic
 from transom import model
 from transom.guest import shell as guest_shell
 from transom.host import rebuild
-from transom.plan import emptying, rehearsal, typed
+from transom.plan import emptying, once, rehearsal, typed
 
 ROM_FOLDER = "/usr/share/kvm"
 
@@ -392,6 +392,7 @@ Action = Annotated[
     | rehearsal.Simulate
     | emptying.Drain
     | emptying.Undrain
+    | once.TryBoot
     | CreateGuest
     | ChangeGuest
     | RestartGuest

@@ -8,6 +8,7 @@ from transom import model
 from transom.host import boot_entries, rebuild, registry
 from transom.host.setting import HostSetting
 from transom.plan import actions as acts
+from transom.plan import trial
 from transom.plan.draft import Draft, cannot_read
 from transom.spec import wish
 
@@ -26,7 +27,9 @@ def plan(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) ->
 def marked(facts: model.Facts) -> bool:
     """Whether an earlier change still has to be brought to the boot, whatever is declared now."""
     keeping = facts.keeping
-    return not isinstance(keeping, model.Unknown) and bool(keeping.dirty or keeping.reboot_from == facts.boot.boot_id)
+    return not isinstance(keeping, model.Unknown) and bool(
+        keeping.dirty or keeping.reboot_from == facts.boot.boot_id or trial.left_running(facts)
+    )
 
 
 def _selected(setting: HostSetting, wants: Wants, facts: model.Facts) -> tuple[wish.Want, ...]:
@@ -39,6 +42,7 @@ def _steps(facts: model.Facts, changed: Afterwards, wants: Wants, draft: Draft) 
     """The rebuilds that are due: after our own changes, after an interrupted run, and where the result is older than its source."""
     reasons: dict[model.Step, str] = {}
     stale = {
+        model.Step.TRIAL: "",
         model.Step.INITRAMFS: _stale_initramfs(facts, wants),
         model.Step.BOOTCONFIG: _stale_bootconfig(facts, wants),
         model.Step.SYSCTL: _not_set(facts, wants),
@@ -167,6 +171,8 @@ def _owed(facts: model.Facts, draft: Draft) -> Iterator[str]:
     booted = [(registry.by_key(key), item) for _, key, item in gone]
     if any(one.impact is model.Impact.HOST_REBOOT and one.effective(item, facts) is True for one, item in booted):
         yield "what is taken out leaves the running system at boot"
+    if trial.left_running(facts):
+        yield "the running boot is a trial's"
     keeping = facts.keeping
     if not isinstance(keeping, model.Unknown) and keeping.reboot_from and keeping.reboot_from == facts.boot.boot_id:
         why = "an earlier change comes into effect at boot"

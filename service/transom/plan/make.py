@@ -11,7 +11,7 @@ from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import forecast, guest, hold, host, mapping, reboot, rom
+from transom.plan import forecast, guest, hold, host, mapping, reboot, rom, trial
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.plan.result import Plan
 from transom.spec import wish
@@ -30,10 +30,10 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     ]
     actions = [action for part in parts for action in part.draft.actions]
     judged = diagnoses.run(facts, _within_reach(node), _leaving(parts), doing(actions))
-    findings = hold.widened(hold.merged((*_findings(parts), *judged)), of_host.drifts)
+    findings = hold.widened(hold.merged((*_findings(parts), *trial.running(facts), *judged)), of_host.drifts)
     draft = hold.carried_out(parts, hold.held(findings))
     draft.add(late := _removals(node, facts, ledger, draft.actions))
-    findings = hold.merged((*findings, *late.findings))
+    findings = hold.merged((*findings, *late.findings, *trial.note(draft.actions, node, facts)))
     gates = hold.gates(findings)
     held = any(not gate.open and not gate.documents for gate in gates)
     return Plan(

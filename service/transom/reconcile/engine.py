@@ -10,11 +10,11 @@ import dataclasses
 import functools
 import types
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import emptying, rehearsal, result
+from transom.plan import emptying, once, rehearsal, result
 from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
@@ -30,6 +30,7 @@ from transom.reconcile.steps import (
     rom,
     simulate,
     start,
+    try_boot,
     undrain,
 )
 
@@ -44,6 +45,7 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.Reboot: reboot,
     rehearsal.Simulate: simulate,
     emptying.Undrain: undrain,
+    once.TryBoot: try_boot,
     acts.CreateGuest: guest,
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
@@ -64,6 +66,7 @@ _OF_THE_HOST = (
     acts.Reboot,
     rehearsal.Simulate,
     emptying.Undrain,
+    once.TryBoot,
 )
 """Steps that write nothing to the cluster: an undo of them needs no API."""
 TAKEN = "taken"
@@ -80,14 +83,27 @@ class Journal(Protocol):
 
 def carry_out(plan: result.Plan, world: w.World, context: eff.Context, journal: Journal) -> None:
     """Do every action of ``plan`` in order; the first error is journalled and raised."""
-    for number, action in enumerate(plan.actions, 1):
+    planned, now = "", ""
+    for number, step in enumerate(plan.actions, 1):
+        action = _in_this_boot(step, planned, now)
         try:
             with defect.told(action.describe()):
                 said = _step(action, world, _of_step(context, number, journal), functools.partial(journal, number))
         except errors.TransomError as error:
             journal(number, "failed", str(error), {"error": type(error).__name__})
             raise
+        if isinstance(step, once.TryBoot):
+            planned, now = step.boot_id, reboot.boot_id(world.host)
+            context = dataclasses.replace(context, boot_id=now)
         journal(number, "after", said, None)
+
+
+def _in_this_boot(action: acts.Action, planned: str, now: str) -> acts.Action:
+    """A trial boot has another boot id than the plan could know: what comes after it is meant for the boot that it led to."""
+    if planned and getattr(action, "boot_id", "") == planned:
+        moved: acts.Action = dataclasses.replace(cast("Any", action), boot_id=now)
+        return moved
+    return action
 
 
 def _step(action: acts.Action, world: w.World, context: eff.Context, note: Callable[[str, str, Any], None]) -> str:

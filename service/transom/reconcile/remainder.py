@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from transom.plan import actions as acts
-from transom.plan import emptying, rehearsal, result
+from transom.plan import emptying, once, rehearsal, result
 from transom.reconcile import engine
 from transom.store import records
 
@@ -58,7 +58,7 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             return action.kind, action.filename, action.sha256
         case acts.RemoveRom():
             return action.kind, action.filename
-        case acts.Reboot() | emptying.Drain() | emptying.Undrain() | rehearsal.Simulate():
+        case acts.Reboot() | emptying.Drain() | emptying.Undrain() | rehearsal.Simulate() | once.TryBoot():
             return (action.kind,)
         case acts.CreateGuest():
             return action.kind, action.vmid, action.name, tuple(sorted({**action.api, **action.root}.items()))

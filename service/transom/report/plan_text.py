@@ -9,7 +9,7 @@ from typing import Any
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import forecast, result
+from transom.plan import forecast, once, result
 from transom.report import short
 
 
@@ -55,6 +55,12 @@ def shell(plan: result.Plan, *, copy_to: str = "root@NODE", scp: str = "scp") ->
     for number, part in enumerate(parts, 1):
         after = " once it is back" if number > 1 else ""
         out += [f"\n# --- Part {number} of {len(parts)}: as root on the node{after}", "set -e"]
+        before = parts[number - 2][-1] if number > 1 else None
+        if isinstance(before, once.TryBoot):
+            out += [
+                "\n# Is the trial boot as it should be? If not: sh /var/lib/transom/trial/end; reboot",
+                *before.afterwards(),
+            ]
         for action in part:
             out += [f"\n# {action.describe()}", *action.shell()]
     out.append("\n# --- The way back, from the last change to the first, then what is built from the files:")
@@ -68,7 +74,7 @@ def _parts(actions: tuple[acts.Action, ...]) -> list[list[acts.Action]]:
     parts: list[list[acts.Action]] = [[]]
     for action in actions:
         parts[-1].append(action)
-        if isinstance(action, acts.Reboot):
+        if isinstance(action, acts.Reboot | once.TryBoot):
             parts.append([])
     return [part for part in parts if part]
 

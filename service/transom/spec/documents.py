@@ -166,6 +166,7 @@ class Host(base.Base):
     module_options: tuple[fields.ModuleOption, ...] = ()
     sysctl: tuple[fields.Sysctl, ...] = ()
     simulate: Literal["quick", "full"] = "quick"
+    trial: Literal["off", "auto", "kexec"] = "off"
 
 
 class Device(base.Base):

@@ -34,6 +34,7 @@ def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wis
         policy=_policy(item, docs),
         accept=spec.accept,
         simulate=spec.host.simulate,
+        trial=spec.host.trial,
         recipes=tuple(dict.fromkeys(vm.recipe_title for vm in vms if vm.recipe)),
     )
 

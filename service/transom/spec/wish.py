@@ -244,3 +244,5 @@ class NodeWish:
     """``name version`` of every recipe used, for the plan's hash."""
     simulate: Literal["quick", "full"] = "quick"
     """How far a change of what boots is tried aside first: ``full`` builds an initramfs too."""
+    trial: Literal["off", "auto", "kexec"] = "off"
+    """Whether a change is booted once before it is made: by the boot loader, or by kexec where the loader cannot."""

@@ -23,6 +23,7 @@ from transom.host.probes import (
     keeping,
     links,
     modules,
+    oneshot,
     options,
     packages,
     pci,
@@ -68,6 +69,7 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
         space.PROBE,
         supplies.PROBE,
         iomem.PROBE,
+        oneshot.PROBE,
         keeping.PROBE,
         drained.PROBE,
     )

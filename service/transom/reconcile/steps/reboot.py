@@ -13,7 +13,7 @@ from transom.reconcile import world as w
 
 _BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]
 # Detached, so that the answer to this very command still gets out.
-_REBOOT = "setsid -f sh -c 'sleep 0.3; exec systemctl reboot' >/dev/null 2>&1 </dev/null"
+_DETACHED = "setsid -f sh -c 'sleep 0.3; exec {command}' >/dev/null 2>&1 </dev/null"
 POLL = 0.5
 REPORT_EVERY = 15
 
@@ -56,8 +56,17 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
     return f"back after {world.now() - started:.0f} s with boot id {new[:8]}…"
 
 
-def _start(world: w.World) -> None:
-    done = world.host.script(_REBOOT)
+def again(world: w.World, command: str, old: str) -> None:
+    """Leave the boot with the id ``old`` by ``command`` (``systemctl reboot``), and wait until the node is whole again. Errors as
+    ``apply``."""
+    patience = _Patience(world, world.now())
+    _start(world, command)
+    patience.until("SSH and another boot id", lambda: _booted(old, world), quiet=True)
+    _wait_for_pve(world, patience)
+
+
+def _start(world: w.World, command: str = "systemctl reboot") -> None:
+    done = world.host.script(_DETACHED.format(command=command))
     if done.exit != 0:
         raise errors.Rejected(f"the reboot could not be started: {done.stderr.decode(errors='replace').strip()}")
     world.host.close()
