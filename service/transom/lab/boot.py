@@ -14,9 +14,6 @@ from transom.lab import bootmenu, espmenu, initrd, kmod, modules, world
 NO_IOMMU = -1
 
 
-ROOTS = frozenset({"/dev/mapper/pve-root", "ZFS=rpool/ROOT/pve-1"})
-
-
 class BootFailed(Exception):
     """The machine does not come up; the text is what stands on its screen. ``restarts``: it panics and reboots."""
 
@@ -88,8 +85,9 @@ def boot(machine: world.LabNode, disk: Disk) -> Booted:
 def _start(cmdline: str) -> None:
     """BootFailed when there is no root file system where it is looked for, or the first process ends."""
     given = dict(word.partition("=")[::2] for word in cmdline.split())
+    roots = _words(cmdline, "root")
     restarts = given.get("panic", "0").isdigit() and given.get("panic", "0") != "0"
-    if given.get("root", next(iter(ROOTS))) not in ROOTS:
+    if roots[-1:] != roots[:1]:  # the installer's comes first, and is right
         raise BootFailed(f"ALERT!  {given['root']} does not exist.  Dropping to a shell!", restarts=restarts)
     if given.get("init") == "/bin/false":
         raise BootFailed("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100", restarts=restarts)
@@ -264,13 +262,12 @@ def _group_key(device: world.PciFunction, split: set[str]) -> str:
     return slot
 
 
+def _words(cmdline: str, key: str) -> list[str]:
+    return [value for name, _, value in (token.partition("=") for token in cmdline.split()) if name == key]
+
+
 def _values(cmdline: str, key: str) -> list[str]:
-    found: list[str] = []
-    for token in cmdline.split():
-        name, _, value = token.partition("=")
-        if name == key:
-            found += value.split(",")
-    return found
+    return [part for value in _words(cmdline, key) for part in value.split(",")]
 
 
 def boot_vga(machine: world.LabNode) -> str:
