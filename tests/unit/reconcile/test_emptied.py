@@ -1,0 +1,54 @@
+"""What a node that is to be emptied tells of its guests, and in which order they go and come."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from transom.guest import order
+from transom.reconcile import emptied
+
+RESOURCES = "vm: 105\n\tgroup g1\n\tstate started\n\nct: 106\n\nvm: 107\n\tstate stopped\n\nvm: 108\n\tstate ignored\n"
+STATUS = {
+    "node_status": {"pve1": "online"},
+    "service_status": {"vm:105": {"node": "pve1", "state": "started"}, "ct:106": {"node": "pve2", "state": "started"}},
+}
+
+
+def packed(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def test_running_guests_come_in_the_order_of_their_start():
+    seen = emptied._seen(
+        "ran qemu/101\nran lxc/99\nran qemu/105\n"
+        f"conf qemu-server/101 {packed('startup: order=2,up=30')}\n"
+        f"conf qemu-server/105 {packed('startup: 1')}\nconf lxc/99 {packed('hostname: a')}\n"
+        f"ha - {packed(RESOURCES)}\nstatus - {packed(json.dumps(STATUS))}\nstarting activating\n",
+        "pve1",
+    )
+    assert seen.running == ("qemu/105", "qemu/101", "lxc/99")
+    assert seen.managed == {"qemu/105": "vm:105", "lxc/106": "ct:106"}, "what HA was told to leave alone is not HA's"
+    assert seen.active == ("vm:105 started",)
+    assert seen.starting
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [
+        ("order=1,up=30,down=60", order.Startup(1, 30, 60)),
+        ("3", order.Startup(3)),
+        ("up=5", order.Startup(up=5)),
+        ("order=x", order.Startup()),
+        ("", order.Startup()),
+    ],
+)
+def test_startup(value, want):
+    assert order.startup(value) == want
+
+
+def test_groups_of_one_order_go_together():
+    guests = {"qemu/102": order.Startup(1), "lxc/101": order.Startup(1), "qemu/100": order.Startup()}
+    assert order.groups(guests) == (("lxc/101", "qemu/102"), ("qemu/100",))
