@@ -188,9 +188,13 @@ class Service:
         """Close the books on runs that were cut off; Busy while another process is at work on the node."""
         with self._turn(node), self._world(node) as world:
             if self._claim.find(world.host).mine:
-                one = job.Job(node, world, self._store)
-                one.close_interrupted()
-                one.give_back()
+                job.Job(node, world, self._store).settle()
+
+    def resume(self, node: desired.NodeWish) -> str:
+        """Let changes of a node that went back by itself be planned again; the run that it went back from. Rejected."""
+        with self._turn(node), self._world(node) as world:
+            self._take(world)
+            return job.Job(node, world, self._store).resume()
 
     def apply(
         self, node: desired.NodeWish, *, approved: str, take_over: bool = False, approved_at: float | None = None
@@ -303,7 +307,7 @@ class Service:
         return locks.turn(self._folder, node.name)
 
     def _world(self, node: desired.NodeWish) -> contextlib.AbstractContextManager[w.World]:
-        return reach(node, self._say, self._shelf)
+        return reach(node, self._say, self._shelf, settings_file.load(self._folder))
 
 
 def pins(nodes: Sequence[desired.NodeWish]) -> list[found_pins.Pin]:
@@ -331,7 +335,7 @@ def open_keeper(folder: pathlib.Path, options: settings.Settings | None = None) 
             one = keeper.Keeper(
                 kept,
                 chosen,
-                reach=lambda node: reach(node, lambda line: log.info("%s: %s", node.name, line), shelf),
+                reach=lambda node: reach(node, lambda line: log.info("%s: %s", node.name, line), shelf, chosen),
                 lock=lambda node: locks.turn(folder, node),
                 shelf=shelf,
                 instance=_instance(folder),
@@ -375,7 +379,10 @@ def _sandboxed(
 
 @contextlib.contextmanager
 def reach(
-    node: desired.NodeWish, say: Callable[[str], None], shelf: library.Library | None = None
+    node: desired.NodeWish,
+    say: Callable[[str], None],
+    shelf: library.Library | None = None,
+    options: settings.Settings | None = None,
 ) -> Iterator[w.World]:
     """Both sides of one node, connected. Unreachable, Denied."""
     api = _APIS.connect(node.access)
@@ -393,6 +400,7 @@ def reach(
             root=api.root,
             built=shelf.result if shelf else w.no_library,
             started=_STARTED[node.name],
+            confirm_within=(options or settings.Settings()).confirm_within,
         )
         try:
             yield world

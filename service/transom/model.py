@@ -274,6 +274,33 @@ class OneShot:
 
 
 @dataclasses.dataclass(frozen=True)
+class Armed:
+    """A node that goes back by itself unless its next boot is confirmed."""
+
+    run: str
+    boot_id: str
+    """Of the boot in which it was armed, and in which nothing happens yet."""
+    within: int
+    """Seconds from the next boot's start."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RolledBack:
+    """A node that went back by itself, until a person has seen it."""
+
+    run: str
+    at: int
+    """Seconds since the epoch, by the node's clock."""
+    boot_id: str
+    """Of the boot that was not confirmed."""
+    reason: str
+    problems: tuple[str, ...] = ()
+    """What could not be brought back."""
+    log: tuple[str, ...] = ()
+    """The end of that boot's journal."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Keeping:
     """What Transom left on the node about itself (``/var/lib/transom``)."""
 
@@ -284,6 +311,8 @@ class Keeping:
     ledger_sha256: str = ""
     trial: bool = False
     """It runs a trial boot, which goes back by itself unless it is confirmed."""
+    armed: Armed | None = None
+    rolled_back: RolledBack | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import pathlib
 import time
 from typing import Any
 
 import click
 
+from transom import daemon as service
 from transom import errors
+from transom.api import place
 from transom.cli import carry, client, common, parting, through
 from transom.reconcile import backend
 from transom.report import drift_text
@@ -186,17 +190,30 @@ def pause(daemon: client.Client, reason: str, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("node", required=False, default="")
 @common.json_option
-@common.asks_daemon
-@client.given
-def resume(daemon: client.Client, as_json: bool) -> None:
-    """Changes may start again; a fleet that differed all at once is believed."""
+@common.server_option
+@common.state_option
+def resume(node: str, as_json: bool, server: str | None, state: pathlib.Path) -> None:
+    """Changes may start again; a fleet that differed all at once is believed.
+
+    With NODE, of a node that went back by itself after a reboot: its change may be planned and approved again.
+    """
     with common.told(as_json=as_json):
-        said = daemon.post("/v1/resume")
+        if node and not server and place.find(state) is None:
+            said = _resume_alone(state, node)
+        else:
+            with contextlib.closing(client.need(state, server)) as found:
+                said = found.post(f"/v1/nodes/{client.quoted(node)}/resume" if node else "/v1/resume")
     if as_json:
         common.show_json(said)
     else:
-        click.echo("not paused")
+        click.echo(f"{node}: its change is planned again, and waits for an approval" if node else "not paused")
+
+
+def _resume_alone(state: pathlib.Path, node: str) -> dict[str, str]:
+    with service.open_service(state, say=common.progress) as alone:
+        return {"name": node, "run": alone.resume(alone.wish(node))}
 
 
 def _when(at: float) -> str:

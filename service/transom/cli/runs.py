@@ -38,16 +38,20 @@ def ls(only: str | None, as_json: bool, server: str | None, state: pathlib.Path)
 
 @run.command("show")
 @click.argument("run_id", metavar="RUN")
+@click.option("--card", is_flag=True, help="Only the rescue card, for the console of a node that does not come back.")
 @common.json_option
 @common.server_option
 @common.state_option
-def show(run_id: str, as_json: bool, server: str | None, state: pathlib.Path) -> None:
+def show(run_id: str, card: bool, as_json: bool, server: str | None, state: pathlib.Path) -> None:
     """Show one run with every step of its journal."""
-    if through.run(state, server, run_id, as_json=as_json):
+    if through.run(state, server, run_id, card=card, as_json=as_json):
         return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         row, events = service.run(run_id)
-    if as_json:
+        text = run_text.card(row, events) if card else ""
+    if card:
+        click.echo(text, nl=False)
+    elif as_json:
         common.show_json(run_text.as_data(row) | {"events": [run_text.event_data(event) for event in events]})
     else:
         click.echo(run_text.journal(row, events), nl=False)

@@ -77,15 +77,16 @@ def runs(state: pathlib.Path, server: str | None, only: str, *, as_json: bool) -
     return True
 
 
-def run(state: pathlib.Path, server: str | None, run_id: str, *, as_json: bool) -> bool:
+def run(state: pathlib.Path, server: str | None, run_id: str, *, card: bool, as_json: bool) -> bool:
     """Whether a daemon was asked."""
     with found(state, server, as_json=as_json) as daemon:
         if daemon is None:
             return False
         said = daemon.get(f"/v1/runs/{client.quoted(run_id)}")
-    events = [run_text.event_from_data(run_id, event) for event in said["events"]]
-    row = run_text.from_data({name: value for name, value in said.items() if name != "events"})
-    _show(said, run_text.journal(row, events), as_json=as_json)
+        events = [run_text.event_from_data(run_id, event) for event in said["events"]]
+        row = run_text.from_data({name: value for name, value in said.items() if name != "events"})
+        text = run_text.card(row, events) if card else run_text.journal(row, events)
+    _show(said, text, as_json=as_json and not card)
     return True
 
 

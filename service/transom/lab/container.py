@@ -63,6 +63,7 @@ bwrap --dev-bind /node / --unshare-user --uid 0 --gid 0 --die-with-parent -- \\
   >/tmp/ready &
 read -r inner </tmp/ready || exit 1
 echo "$inner" >/lab/inner.pid
+[ ! -d /node/etc/systemd/system/sysinit.target.wants ] || /lab/enter -c lab-timers &
 {sshd} -D -e -f /lab/ssh/sshd_config 2>>/lab/sshd.log &
 echo $$ >/lab/control/keeper.pid
 wait $!

@@ -167,6 +167,85 @@ class Reboot:
         return ("reboot",)
 
 
+KEPT = "/root/before-reboot"
+"""Where a person who types a plan keeps the copies that Transom keeps in a folder of its own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class KeepBoot:
+    """Keep copies of what boots now and of the files that are to change, before the first of them does."""
+
+    boot_id: str
+    kernel: str
+    """The running one."""
+    paths: tuple[str, ...]
+    """Those that are to change."""
+    kind: Literal["keep-boot"] = "keep-boot"
+
+    def describe(self) -> str:
+        return (
+            f"keep what boots now: kernel {self.kernel}, initramfs images, boot configuration, {len(self.paths)} files"
+        )
+
+    def shell(self) -> tuple[str, ...]:
+        boots = (f"/boot/vmlinuz-{self.kernel}", f"/boot/initrd.img-{self.kernel}", "/boot/grub/grub.cfg")
+        words = shlex.join([*boots, *self.paths])
+        copy = f'mkdir -p "{KEPT}${{file%/*}}" && cp -a "$file" "{KEPT}$file"'
+        return (f"mkdir -p -m 0700 {KEPT}", f'for file in {words}; do [ ! -e "$file" ] || {{ {copy}; }}; done')
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmRollback:
+    """Have the node go back to the kept copies by itself, and reboot once, unless the coming boot is confirmed."""
+
+    boot_id: str
+    """Of this boot, in which nothing happens yet."""
+    cmdline: tuple[str, ...]
+    """Of the running kernel: what a person types at the boot loader's prompt."""
+    loader: str
+    changes: tuple[str, ...]
+    """What the plan changes of the host, in words."""
+    within: int | None = None
+    """Seconds from the kernel's start; None for those of the settings."""
+    kind: Literal["arm-rollback"] = "arm-rollback"
+
+    def describe(self) -> str:
+        when = f"within {self.within} s" if self.within else "in time"
+        return f"have the node go back by itself unless the next boot is confirmed {when}"
+
+    def shell(self) -> tuple[str, ...]:
+        return (
+            f"# (Transom leaves a timer that goes back to the copies by itself. By hand: have a console, and {KEPT})",
+        )
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Confirm:
+    """See that the node booted as the plan wants it, over SSH, its API and with quorum; only then does it not go back."""
+
+    boot_id: str
+    """Of the boot that must be over."""
+    wants: tuple[str, ...] = ()
+    """``setting/item`` of what must be in effect."""
+    kind: Literal["confirm"] = "confirm"
+
+    def describe(self) -> str:
+        settings = f", {len(self.wants)} settings in effect" if self.wants else ""
+        return f"confirm the boot (SSH, API, quorum{settings}), so that the node does not go back"
+
+    def shell(self) -> tuple[str, ...]:
+        return (f"grep -Fqvx {self.boot_id} /proc/sys/kernel/random/boot_id && cat /proc/cmdline", f"rm -rf {KEPT}")
+
+    def undo_shell(self) -> tuple[str, ...]:
+        return ()
+
+
 @dataclasses.dataclass(frozen=True)
 class CreateGuest:
     """Create a VM: what a token may write by the API, the root-only keys over SSH."""
@@ -388,11 +467,14 @@ Action = Annotated[
     | RunStep
     | PlaceRom
     | RemoveRom
+    | KeepBoot
+    | ArmRollback
     | Reboot
     | rehearsal.Simulate
     | emptying.Drain
     | emptying.Undrain
     | once.TryBoot
+    | Confirm
     | CreateGuest
     | ChangeGuest
     | RestartGuest

@@ -9,32 +9,37 @@ A plan without a reboot is only tried beforehand. Plans of documents and plans o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 from transom import model
+from transom.host import derive, devices, registry
 from transom.plan import actions as acts
-from transom.plan import drain, rehearsal, simulate, trial
+from transom.plan import drain, simulate, trial
 from transom.spec import wish
 
 
-def around(actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> tuple[acts.Action, ...]:
+def around(
+    actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts, *, undo: bool = False
+) -> tuple[acts.Action, ...]:
     """``actions`` with what their reboot asks for; what comes after the reboot already, stays after all of that. A trial is a
-    reboot too: the node is emptied before it, and stays so until the one that counts."""
-    actions, tried = (*simulate.first(actions, node, facts), *actions), tuple(trial.first(actions, node, facts))
+    reboot too: the node is emptied before it, and stays so until the one that counts. ``undo``: nothing of what documents want is
+    looked for afterwards."""
+    simulated, tried = tuple(simulate.first(actions, node, facts)), tuple(trial.first(actions, node, facts))
     at = next((number for number, action in enumerate(actions) if isinstance(action, acts.Reboot)), None)
     if at is None:
-        return tuple(actions)
+        return (*simulated, *actions)
     changes, reboot, later = actions[:at], actions[at], actions[at + 1 :]
-    simulated = [action for action in changes if isinstance(action, rehearsal.Simulate)]
+    assert isinstance(reboot, acts.Reboot)
     emptied = tuple(_emptied(node, facts))
     return (
         *simulated,
         *((*emptied, *tried) if tried else ()),
-        *_first(changes, node, facts),
-        *(action for action in changes if action not in simulated),
+        *_first(reboot, changes, facts),
+        *changes,
         *(() if tried else emptied),
-        *_before(changes, node, facts),
+        *_before(reboot, changes, node, facts),
         reboot,
-        *_after(changes, node, facts),
+        *_after(reboot, () if undo else _wants(node, facts), node, facts),
         *later,
     )
 
@@ -44,20 +49,63 @@ def _emptied(node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
         yield emptied[0]
 
 
-def _first(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
+def _first(reboot: acts.Reboot, changes: Sequence[acts.Action], facts: model.Facts) -> Iterator[acts.Action]:
     """Before anything on the node is changed."""
-    del changes, node, facts
-    yield from ()
+    kernel = facts.boot.kernel
+    paths = tuple(sorted({one.path for one in changes if _changes_host(one)}))
+    yield acts.KeepBoot(reboot.boot_id, "" if isinstance(kernel, model.Unknown) else kernel, paths)
 
 
-def _before(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
+def _before(
+    reboot: acts.Reboot, changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts
+) -> Iterator[acts.Action]:
     """Right before the reboot, with everything on the node changed and rebuilt."""
-    del changes, node, facts
-    yield from ()
+    cmdline, loader = facts.boot.cmdline, facts.boot.loader
+    yield acts.ArmRollback(
+        reboot.boot_id,
+        () if isinstance(cmdline, model.Unknown) else cmdline,
+        "" if isinstance(loader, model.Unknown) else loader,
+        tuple(one.describe() for one in changes if not isinstance(one, acts.KeepBoot)),
+        node.confirm_within,
+    )
 
 
-def _after(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
+def _after(
+    reboot: acts.Reboot, wants: tuple[str, ...], node: wish.NodeWish, facts: model.Facts
+) -> Iterator[acts.Action]:
     """Once another boot answers."""
-    del changes
+    yield acts.Confirm(reboot.boot_id, wants)
     if emptied := drain.steps(node, facts):
         yield emptied[1]
+
+
+def _changes_host(action: acts.Action) -> TypeGuard[acts.WriteFile | acts.RemoveFile | acts.RestoreFile]:
+    """Whether it changes a file that a rollback brings back. A VM's configuration and a ROM are none: no boot reads them."""
+    if isinstance(action, acts.RestoreFile):
+        return action.vmid is None and not action.path.startswith(f"{acts.ROM_FOLDER}/")
+    return isinstance(action, acts.FILE_ACTIONS)
+
+
+def _wants(node: wish.NodeWish, facts: model.Facts) -> tuple[str, ...]:
+    """What must be in effect in the next boot, of what applies on this host: ``setting/item``."""
+    wanted = derive.derive(devices.by_address(node, facts.pci))
+    found = []
+    for setting in registry.SETTINGS:
+        selection = setting.select(wanted.get(setting.key, ()), facts)
+        if setting.impact is model.Impact.HOST_REBOOT and not isinstance(selection, model.Unknown):
+            found += [f"{setting.key}/{want.value}" for want in selection.wants]
+    return tuple(found)
+
+
+def missing(action: acts.Confirm, facts: model.Facts) -> tuple[str, ...]:
+    """What is against confirming the boot that ``facts`` show; empty when it is as the plan wanted it."""
+    if isinstance(facts.boot.boot_id, model.Unknown):
+        return (f"the boot id cannot be read: {facts.boot.boot_id.unknown}",)
+    if facts.boot.boot_id == action.boot_id:
+        return ("the node has not rebooted",)
+    found = []
+    for path in action.wants:
+        key, _, item = path.partition("/")
+        if registry.by_key(key).effective(item, facts) is False:
+            found.append(f"{path} is not in effect")
+    return tuple(found)

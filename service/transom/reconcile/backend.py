@@ -272,6 +272,9 @@ class Backend(Protocol):
     # control
     def pause(self, reason: str, *, by: str) -> None: ...
     def resume(self, *, by: str) -> None: ...
+    def resume_node(self, node: str, *, by: str) -> None:
+        """A person has seen that the node went back by itself. Rejected when it did not."""
+
     def status(self) -> dict[str, Any]: ...
     def ready(self) -> dict[str, str]:
         """Part (``store``, ``documents``, ``scheduler``) → ``ok``, or why it is not. Never asks a node."""

@@ -19,11 +19,14 @@ from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import (
+    arm_rollback,
     build,
+    confirm,
     destroy,
     drain,
     files,
     guest,
+    keep_boot,
     mapping,
     reboot,
     restart,
@@ -46,6 +49,9 @@ STEPS: Mapping[type, types.ModuleType] = {
     rehearsal.Simulate: simulate,
     emptying.Undrain: undrain,
     once.TryBoot: try_boot,
+    acts.KeepBoot: keep_boot,
+    acts.ArmRollback: arm_rollback,
+    acts.Confirm: confirm,
     acts.CreateGuest: guest,
     acts.ChangeGuest: guest,
     acts.RestartGuest: restart,
@@ -67,6 +73,9 @@ _OF_THE_HOST = (
     rehearsal.Simulate,
     emptying.Undrain,
     once.TryBoot,
+    acts.KeepBoot,
+    acts.ArmRollback,
+    acts.Confirm,
 )
 """Steps that write nothing to the cluster: an undo of them needs no API."""
 TAKEN = "taken"

@@ -14,6 +14,7 @@ from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
 from transom.reconcile import (
     back,
+    deadman,
     defect,
     emptied,
     engine,
@@ -22,6 +23,7 @@ from transom.reconcile import (
     mirror,
     observe,
     restarts,
+    returned,
     right_node,
     rollout,
     task,
@@ -73,6 +75,16 @@ class Job:
         """Observe and plan; the plan is stored under its hash."""
         return self.propose_from(self._look(), take_over=take_over)
 
+    def propose_settled(self, *, take_over: bool = False) -> result.Plan:
+        """The same; a boot that waits for it is confirmed first, also while changes are paused."""
+        return self.propose_from(self._look_settled(), take_over=take_over)
+
+    def settle(self) -> None:
+        """Close the books on runs that were cut off, and on a reboot whose run is gone."""
+        self.close_interrupted()
+        self.give_back()
+        self._look_settled()
+
     def propose_from(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """The plan that ``facts`` give; stored under its hash."""
         plan = self.plan(facts, take_over=take_over)
@@ -101,7 +113,7 @@ class Job:
         right_node.check(self.world)
         self.close_interrupted()
         self.give_back()
-        plan = self.propose(take_over=take_over)
+        plan = self.propose_settled(take_over=take_over)
         if plan.hash != approved:
             raise errors.Void(
                 f"{plan.node}: the plan is {plan.hash} now, approved was {approved}", hint="look at it again"
@@ -187,6 +199,20 @@ class Job:
         restarts.drop(self.store, self.node.name, found.over)
         self.seen = dataclasses.replace(facts, undo_needs=needed, left_stopped=dict(found.left))
         return self.seen
+
+    def resume(self) -> str:
+        """A person has seen that the node went back by itself: its change may be planned, and approved, again. The run that it went
+        back from; Rejected when it did not."""
+        right_node.check(self.world)
+        gone = deadman.rolled_back(self._look_settled())
+        if gone is None:
+            raise errors.Rejected(f"{self.node.name} has not gone back by itself", hint="there is nothing to resume")
+        deadman.forget(self.world.host, gone.run)
+        return gone.run
+
+    def _look_settled(self) -> model.Facts:
+        facts = self._look()
+        return self._look() if returned.settle(self.node.name, facts, self.world, self.store) else facts
 
     def _settle_vmid(self, action: acts.Action, vmid: int | None, run: str, *, was: int | None = None) -> None:
         """The ledger lines of a VM whose id was still open get their path now, before it is created, and lose it with the id."""
@@ -299,7 +325,8 @@ class Job:
         right_node.check(self.world)
         self.close_interrupted()
         back.refuse(run)
-        facts = self._look()
+        facts = self._look_settled()
+        returned.refuse(facts)
         past = back.past(run, self.store, self.world, facts)
         plan = undo.guarded(undo.plan(self.node.name, past, facts), facts, self.node)
         self.store.put_plan(plan.hash, plan.node, model.to_json(plan), self.world.now())
@@ -321,6 +348,12 @@ class Job:
             self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
         return undoing.id
 
+    def _armed_here(self) -> model.Armed | None:
+        """What this very boot still has armed: its reboot never came, and what it would go back from has been undone."""
+        assert self.seen is not None
+        keeping = self.seen.keeping
+        return None if isinstance(keeping, model.Unknown) else keeping.armed
+
     def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run, *, still_owed: bool) -> None:
         def journal(step: int, phase: str, text: str, data: Any) -> None:
             self.store.append(undoing.id, step, phase, text, data, self.world.now())
@@ -334,6 +367,8 @@ class Job:
                 if not still_owed:
                     files.owe_no_reboot(self.world.host)
                 self._all_back()
+                if armed := self._armed_here():
+                    deadman.disarm(self.world.host, armed.run)
                 self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:

@@ -362,6 +362,14 @@ class Keeper:
         for node in self._papers.all():
             self._ring(node.name, "resumed")
 
+    def resume_node(self, node: str, *, by: str) -> None:
+        found = self._papers.need(node)
+        with self._lock_soon(node), self._reach(found) as world:
+            claim.refuse(lease.read(world.host, self._control.known()))
+            run = job.Job(found, world, self._store).resume()
+        self._events.tell("node.resumed", node, {"by": by, "run": run})
+        self._ring(node, "resumed")
+
     def status(self) -> dict[str, Any]:
         """Plain JSON: whose fleet, whether paused, how the nodes are, what is under way (node → seconds)."""
         paused, tripped = self._control.paused(), self._control.tripped()

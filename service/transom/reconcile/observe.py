@@ -43,7 +43,7 @@ def observe(world: w.World, node: wish.NodeWish | None = None, *, every: bool = 
 
 
 def _by_shell(world: w.World) -> model.Facts:
-    facts = host_facts.facts(world.node, _sections(world))
+    facts = host_facts.facts(world.node, sections(world))
     facts = dataclasses.replace(facts, here=_here(facts.boot.boot_id))
     try:
         world.api.version()
@@ -141,7 +141,8 @@ def _ha(everywhere: tuple[model.ClusterGuest, ...] | model.Unknown) -> dict[int,
     return everywhere if isinstance(everywhere, model.Unknown) else {one.vmid: one.ha for one in everywhere if one.ha}
 
 
-def _sections(world: w.World) -> dict[str, stream.Section]:
+def sections(world: w.World) -> dict[str, stream.Section]:
+    """What the probes print on the node now."""
     nonce = world.nonce()
     script = stream.assemble(probes.all_probes(world.node), nonce)
     done = world.host.script(script, read_only=True, timeout=LIMIT)

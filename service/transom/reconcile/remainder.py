@@ -58,7 +58,16 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             return action.kind, action.filename, action.sha256
         case acts.RemoveRom():
             return action.kind, action.filename
-        case acts.Reboot() | emptying.Drain() | emptying.Undrain() | rehearsal.Simulate() | once.TryBoot():
+        case (
+            acts.Reboot()
+            | acts.KeepBoot()
+            | acts.ArmRollback()
+            | acts.Confirm()
+            | emptying.Drain()
+            | emptying.Undrain()
+            | rehearsal.Simulate()
+            | once.TryBoot()
+        ):
             return (action.kind,)
         case acts.CreateGuest():
             return action.kind, action.vmid, action.name, tuple(sorted({**action.api, **action.root}.items()))

@@ -19,6 +19,8 @@ class Settings:
     """A lease that was renewed within this time is held by somebody who is at work."""
     stop_within: float = 60
     """How long runs under way may take to finish when the daemon stops."""
+    confirm_within: float = 600
+    """From a node's start after a change of ours; unless the boot is confirmed by then, the node goes back by itself."""
     workers: int = 256
     """Runs at once; below the number of nodes, as many hanging nodes delay the others."""
     keep_events: int = 10_000
@@ -31,7 +33,16 @@ class Settings:
     """Bytes of all BIOS files and drivers that are kept, at most."""
 
     def __post_init__(self) -> None:
-        for name in ("scan_every", "lease_lasts", "workers", "keep_events", "rom_workers", "rom_upload", "rom_inputs"):
+        for name in (
+            "scan_every",
+            "lease_lasts",
+            "confirm_within",
+            "workers",
+            "keep_events",
+            "rom_workers",
+            "rom_upload",
+            "rom_inputs",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0: {getattr(self, name):g}")
         for name in ("scan_jitter", "settle", "stop_within"):

@@ -116,7 +116,7 @@ class Turns:
             tools.control.other_seen(found)
         if found.mine:
             kept.close_interrupted()
-        plan = kept.propose()
+        plan = kept.propose_settled() if found.mine else kept.propose()
         assert kept.seen is not None
         if found.mine and isinstance(kept.seen.drained, model.Drained) and kept.give_back():
             plan = kept.propose()

@@ -52,7 +52,7 @@ def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
 def guarded(plan: result.Plan, facts: model.Facts, node: wish.NodeWish) -> result.Plan:
     """The same with what its reboot asks for, and held where the host as it stands must not be changed or rebooted: the way
     back is a change like any other."""
-    plan = dataclasses.replace(plan, actions=reboot.around(plan.actions, node, facts))
+    plan = dataclasses.replace(plan, actions=reboot.around(plan.actions, node, facts, undo=True))
     against = diagnoses.guards(facts, node, make.doing(plan.actions))
     if not against:
         return plan

@@ -155,6 +155,8 @@ class World:
     """Reads a file on this side (a ROM's bytes)."""
     reboot_limit: float = 900
     """Seconds that a node may take to come back."""
+    confirm_within: float = 600
+    """Seconds from its start in which a boot must be confirmed, or the node goes back by itself."""
     monotonic: Callable[[], float] = time.monotonic
     """Seconds for limits, with ``sleep``'s clock; never set back."""
     root: Api | None = None

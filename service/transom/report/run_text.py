@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from transom import errors
 from transom.store import records
 
 SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻"}
@@ -27,6 +28,20 @@ def journal(run: records.Run, events: Iterable[records.Event]) -> str:
     if run.error:
         lines.append(f"  error: {run.error}")
     return "\n".join(lines) + "\n"
+
+
+CARD = "card"
+"""Phase of the journal that carries the rescue card of a reboot."""
+
+
+def card(run: records.Run, events: Iterable[records.Event]) -> str:
+    """The newest rescue card of ``run``. Rejected when it reboots nothing, or has not come so far."""
+    found = [event.data["card"] for event in events if event.phase == CARD]
+    if not found:
+        raise errors.Rejected(
+            f"{run.id} has no rescue card", hint="only a run that reboots its node has one, right before"
+        )
+    return str(found[-1])
 
 
 def line(event: Mapping[str, Any]) -> str:

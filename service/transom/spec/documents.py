@@ -185,7 +185,8 @@ class Reboot(base.Base):
 
 
 class NodeSpec(base.Base):
-    """One host. ``pve_node`` is its name in PVE, by default the document's own. Without ``ssh`` only the API is used."""
+    """One host. ``pve_node`` is its name in PVE, by default the document's own. Without ``ssh`` only the API is used.
+    ``confirm_within``: seconds after which a boot that nobody confirmed is taken back, by default the setting of that name."""
 
     cluster: fields.Name
     ssh: NodeSsh | None = None
@@ -194,6 +195,7 @@ class NodeSpec(base.Base):
     devices: dict[fields.Name, Device] = pydantic.Field(default_factory=dict)
     reboot: Reboot | None = None
     accept: tuple[fields.Name, ...] = ()
+    confirm_within: Annotated[int, pydantic.Field(ge=5, le=86400)] | None = None
 
 
 # --- VirtualMachine, Rom ---------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ def _node(item: bundle.Loaded, node: documents.Node, docs: bundle.Bundle) -> wis
         simulate=spec.host.simulate,
         trial=spec.host.trial,
         recipes=tuple(dict.fromkeys(vm.recipe_title for vm in vms if vm.recipe)),
+        confirm_within=spec.confirm_within,
     )
 
 

@@ -246,3 +246,5 @@ class NodeWish:
     """How far a change of what boots is tried aside first: ``full`` builds an initramfs too."""
     trial: Literal["off", "auto", "kexec"] = "off"
     """Whether a change is booted once before it is made: by the boot loader, or by kexec where the loader cannot."""
+    confirm_within: int | None = None
+    """Seconds from its start in which a boot after a change must be confirmed; None for those of the settings."""

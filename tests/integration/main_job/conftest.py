@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import mmap
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -68,6 +71,27 @@ class Bench:
 
     def transom(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(self.command(*words), env=self.env, capture_output=True, text=True, check=False)
+
+    def cut(self, mark: str, *words: str) -> int:
+        """Run ``apply``, or ``words``, and kill it without warning as soon as a line of its progress has ``mark``; its code.
+
+        What it says goes through a pipe with room for one line: however late the kill comes on a busy machine, it has not got past
+        the next thing to say.
+        """
+        command = self.command(*(words or ("apply", "-f", str(self.seed), "--yes")))
+        reader, writer = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)  # each write a packet of its own
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)  # of which one fits
+        with os.fdopen(reader, encoding="utf-8") as said:
+            process = subprocess.Popen(command, env=self.env, stderr=writer, stdout=subprocess.DEVNULL)
+            os.close(writer)
+            with process:
+                for line in said:
+                    if mark in line:
+                        process.send_signal(signal.SIGKILL)
+                        break
+                else:
+                    pytest.fail(f"{mark} was never said")
+        return process.returncode
 
     def json(self, *words: str) -> object:
         done = self.transom(*words, "--json")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
 import re
 import signal
-import subprocess
 
 import pytest
 
 from transom import errors
 from transom.guest import conf
 
-STEPS = 11
-REBOOT, REBOOT_BACK = 9, 10
+STEPS = 14
+REBOOT, REBOOT_BACK = 11, 12
 """Of the apply and of the undo."""
 BEGUN, DONE = "…", "✓"
 pytestmark = pytest.mark.timeout(360)
@@ -23,25 +19,8 @@ pytestmark = pytest.mark.timeout(360)
 
 
 def killed_at(bench, mark: str, *words: str) -> None:
-    """Run ``apply``, or ``words``, and kill it, without warning, as soon as its journal says ``mark``.
-
-    What it says goes through a pipe with room for one line: however late the kill comes on a busy machine, it has not got past the
-    next thing to say.
-    """
-    command = bench.command(*(words or ("apply", "-f", str(bench.seed), "--yes")))
-    reader, writer = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)  # each write a packet of its own
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)  # of which one fits
-    with os.fdopen(reader, encoding="utf-8") as said:
-        process = subprocess.Popen(command, env=bench.env, stderr=writer, stdout=subprocess.DEVNULL)
-        os.close(writer)
-        with process:
-            for line in said:
-                if line.startswith(mark):
-                    process.send_signal(signal.SIGKILL)
-                    break
-            else:
-                pytest.fail(f"{mark} was never said")
-    assert process.returncode in (-signal.SIGKILL, 0 if mark.startswith(f"[{STEPS}/{STEPS}] ✓") else None)
+    ended = bench.cut(mark, *words)
+    assert ended in (-signal.SIGKILL, 0 if mark.startswith(f"[{STEPS}/{STEPS}] ✓") else None)
 
 
 def moments(reboot: int) -> list:

@@ -274,6 +274,9 @@ class FakeDaemon:
 
     def resume(self, *, by: str) -> None:
         self.log.append(("resume", by))
+
+    def resume_node(self, node: str, *, by: str) -> None:
+        self.log.append(("resume", node, by))
         self.paused = ""
 
     def status(self) -> dict[str, Any]:

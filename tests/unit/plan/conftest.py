@@ -14,7 +14,7 @@ from transom import model
 from transom.guest import conf, identity
 from transom.host import grub, modprobe
 from transom.plan import actions as acts
-from transom.plan import emptying, make, rehearsal, result
+from transom.plan import emptying, make, reboot, rehearsal, result
 from transom.spec import wish
 
 KERNEL = "5.15.74-1-pve"
@@ -53,6 +53,7 @@ class Node:
         self.rom_users: dict[str, tuple[int, ...]] = {}
         self.undo_needs: dict[str, str] = {}
         self.dirty: set[model.Step] = set()
+        self.kept: tuple[str, ...] | None = None
         self.reboot_from = ""
         self.initrd: tuple[str, int] = ("", 0)
         self.write("/etc/default/grub", GRUB_MAIN)
@@ -154,6 +155,7 @@ class Node:
     def act(self, action: acts.Action) -> None:
         match action:
             case acts.WriteFile():
+                assert self.kept is None or action.path in self.kept, "it could not be brought back"
                 self.dirty.update(action.after)
                 self.write(action.path, action.text)
             case acts.RemoveFile():
@@ -164,10 +166,17 @@ class Node:
                 assert then != {path: text for path, (text, _) in self.files.items()}, "nothing is tried that is there"
             case acts.RunStep():
                 self.step(action.step)
+            case acts.KeepBoot():
+                self.kept = action.paths
+            case acts.ArmRollback():
+                assert not self.dirty, "everything is rebuilt by then"
             case acts.Reboot():
                 self.reboot()
             case emptying.Drain() | emptying.Undrain():
                 pass  # what runs here is not looked at after a reboot
+            case acts.Confirm():
+                assert reboot.missing(action, self.facts()) == ()
+                self.kept = None
             case acts.PlaceRom():
                 self.roms[action.filename] = action.sha256
             case acts.RemoveRom():

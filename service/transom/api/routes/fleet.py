@@ -45,6 +45,11 @@ def _scan(call: route.Call) -> route.Answer:
     return route.Answer(_row(call))
 
 
+def _resume(call: route.Call) -> route.Answer:
+    call.backend.resume_node(_declared(call), by=call.caller.name)
+    return route.Answer(_row(call))
+
+
 def _declared(call: route.Call) -> str:
     """The path's node, when a document declares it."""
     return _row(call).name
@@ -99,6 +104,16 @@ ROUTES = (
         _scan,
         backend.NodeRow,
         status=202,
+    ),
+    route.Route(
+        "POST",
+        "/v1/nodes/{name}/resume",
+        auth.Scope.APPROVER,
+        "Somebody has seen why the node went back by itself after a reboot: changes of it may be planned and approved again.",
+        _resume,
+        backend.NodeRow,
+        slow=True,
+        also={409: "the node did not go back", 502: "the node cannot be reached"},
     ),
     route.Route(
         "GET", "/v1/vms", auth.Scope.VIEWER, "The declared VMs and their state.", _vms, wire.Items[backend.VmRow]

@@ -1,6 +1,9 @@
-"""What Transom left on the node about itself: steps that are due, the boot it waits to end, the ledger's mirror."""
+"""What Transom left on the node about itself: steps that are due, the boot it waits to end, the ledger's mirror, and whether the
+node waits for a confirmation or has gone back by itself."""
 
 from __future__ import annotations
+
+import dataclasses
 
 from transom import model
 from transom.host import probe
@@ -11,6 +14,11 @@ cd /var/lib/transom 2>/dev/null || { [ ! -e /var/lib/transom ] && exit 0; exit 3
 for path in dirty/*; do [ -e "$path" ] && printf 'dirty=%s\\n' "${path#dirty/}"; done
 [ -f reboot-from ] && { IFS= read -r boot <reboot-from || exit 3; printf 'reboot_from=%s\\n' "$boot"; }
 [ -f ledger.json ] && { printf 'ledger='; sha256sum <ledger.json || exit 3; }
+[ -f rollback/armed ] && { IFS= read -r armed <rollback/armed || exit 3; printf 'armed=%s\\n' "$armed"; }
+[ -f rollback/rolled-back ] || exit 0
+sed 's/^/rolled-/' rollback/rolled-back
+run=$(sed -n 's/^run=//p' rollback/rolled-back)
+tail -n 20 "rollback/$run/journal" | cut -c 1-300 | sed 's/^/log=/'
 exit 0
 """
 
@@ -20,7 +28,8 @@ def parse(body: bytes) -> model.Keeping:
     dirty: list[model.Step] = []
     reboot_from = ledger = ""
     trial = False
-    for line in body.decode("utf-8", "replace").splitlines():
+    armed, back = None, _Back()
+    for line in filter(None, body.decode("utf-8", "replace").split("\n")):
         name, _, value = line.partition("=")
         match name:
             case "trial":
@@ -31,9 +40,43 @@ def parse(body: bytes) -> model.Keeping:
                 reboot_from = value.strip()
             case "ledger":
                 ledger = value.split()[0]
+            case "armed":
+                armed = _armed(value)
+            case "log":
+                back.log.append(value)
+            case "rolled-problem":
+                back.problems.append(value)
+            case _ if name.startswith("rolled-"):
+                back.fields[name.removeprefix("rolled-")] = value
             case _:
                 raise ValueError(f"{line[:80]!r} is no line of it")
-    return model.Keeping(tuple(step for step in model.Step if step in dirty), reboot_from, ledger, trial)
+    steps = tuple(step for step in model.Step if step in dirty)
+    return model.Keeping(steps, reboot_from, ledger, trial, armed, back.read())
+
+
+@dataclasses.dataclass
+class _Back:
+    """What the node says of having gone back, as it comes."""
+
+    fields: dict[str, str] = dataclasses.field(default_factory=dict)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    log: list[str] = dataclasses.field(default_factory=list)
+
+    def read(self) -> model.RolledBack | None:
+        if not self.fields:
+            return None
+        given = self.fields
+        if not given.keys() >= {"run", "at", "boot", "reason"}:
+            raise ValueError("rollback/rolled-back is not complete")
+        log, problems = tuple(self.log), tuple(self.problems)
+        return model.RolledBack(given["run"], int(given["at"]), given["boot"], given["reason"], problems, log)
+
+
+def _armed(value: str) -> model.Armed:
+    words = value.split()
+    if len(words) != 3:
+        raise ValueError(f"rollback/armed holds {value[:80]!r}")
+    return model.Armed(words[0], words[1], int(words[2]))
 
 
 PROBE = probe.Probe("keeping", COMMAND, parse)

@@ -75,8 +75,8 @@ def _start(world: w.World, command: str = "systemctl reboot") -> None:
 def _wait_for_pve(world: w.World, patience: _Patience) -> None:
     """sshd comes up before pmxcfs and the API: what follows a reboot needs both, and a cluster that can be written to."""
     patience.until("/etc/pve (pve-cluster)", lambda: _mounted(world))
-    patience.until("the PVE API", lambda: _api_answers(world))
-    patience.until("quorum", lambda: _quorate(world))
+    patience.until("the PVE API", lambda: api_answers(world))
+    patience.until("quorum", lambda: quorate(world))
 
 
 def _booted(old: str, world: w.World) -> bool:
@@ -100,7 +100,7 @@ def _mounted(world: w.World) -> bool:
     return True
 
 
-def _api_answers(world: w.World) -> bool:
+def api_answers(world: w.World) -> bool:
     """Of this very node: in a cluster another one may answer for the version, and only pass the rest on."""
     try:
         world.api.version()
@@ -110,7 +110,8 @@ def _api_answers(world: w.World) -> bool:
     return True
 
 
-def _quorate(world: w.World) -> bool:
+def quorate(world: w.World) -> bool:
+    """Whether the cluster is; a token that may not see it is believed."""
     try:
         return world.api.cluster_status().quorate
     except errors.Denied:  # a token that may not see it: the diagnosis no-quorum says so
@@ -143,5 +144,5 @@ class _Patience:
             self.world.sleep(POLL)
         raise errors.Unreachable(
             f"{self.world.node} is not back after {self.world.reboot_limit:.0f} s, {what} is missing{why}",
-            hint="look at its console; once it is up, run the plan again",
+            hint="look at its console, with the run's rescue card; if it booted, it goes back by itself when its time is over",
         )

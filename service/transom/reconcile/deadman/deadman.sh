@@ -1,0 +1,375 @@
+# Keeps what boots now, arms the way back before a reboot, disarms it when the reboot was good, and goes back when it was not.
+# POSIX sh with GNU coreutils and util-linux; runs in a mount namespace of its own (unshare --mount), where it mounts ESPs.
+#   keep    RUN BOOT KERNEL PATH...    copies of what boots now and of the files that are to change
+#   arm     RUN BOOT SECONDS CARD      this script (from standard input), its units, the card's text; then the mark
+#   disarm  RUN                        everything goes again but a list of guests whose onboot is held
+#   forget  RUN                        a rollback that a person has seen: its mark and its copies go
+#   roll    unit|now                   goes back, and reboots once; `unit`: not in the boot in which it was armed
+# Each step can be done again: after a loss of power anywhere, the next boot's `roll` comes to the same end.
+# The output of all but `roll` is one line, `WORD DETAIL`; the caller knows the words.
+set -u
+LC_ALL=C PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+umask 077
+base=/var/lib/transom/rollback
+units=/etc/systemd/system
+wants=$units/sysinit.target.wants
+name=transom-rollback
+card=/root/transom-undo.sh
+lock=/run/lock/transom.lock
+uuids=/etc/kernel/proxmox-boot-uuids
+tab=$(printf '\t')
+
+say() { printf '%s %s\n' "$1" "${2-}"; exit 0; }
+digest() { set -- "$(sha256sum <"$1")" || return 1; printf '%s' "${1%% *}"; }
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+field() { sed -n "s/^$2=//p" "$1" 2>/dev/null | head -n 1; }
+
+# Standard input becomes the file $1 with mode $2, whole and durable.
+put() {
+    { cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new" && mv -fT "$1.new" "$1" && sync "${1%/*}"; } && return
+    rm -f "$1.new"
+    return 1
+}
+
+locked() {
+    mkdir -p "${lock%/*}"
+    exec 9>>"$lock"
+    flock -w "$1" 9
+}
+
+# --- ESPs ---------------------------------------------------------------------------------------------------------------
+
+# Where the ESP with UUID $1 is mounted, after mounting it ($2: ro or rw) if it is not.
+esp_at() {
+    device=/dev/disk/by-uuid/$1
+    at=$(findmnt -fnro TARGET -S "$(readlink -f "$device")" 2>/dev/null) && [ -n "$at" ] && return
+    at=/run/transom-esp/$1
+    mkdir -p "$at"
+    mountpoint -q "$at" || mount -t vfat -o "$2,nosuid,nodev,noexec" "$device" "$at"
+}
+
+listed() { [ -s "$uuids" ] && grep -Eo '^[0-9A-Fa-f-]+$' "$uuids"; }
+
+# What a boot by this ESP reads, of the folder $1. Its seed of randomness changes by itself.
+boots_from() {
+    (cd "$1" && find . -type f \( -path './loader/*' -o -path './grub/grub.cfg' -o -name 'initrd*' -o -name 'vmlinuz*' \
+        -o -name linux \) ! -path './loader/random-seed' | sed 's,^\./,,' | sort)
+}
+
+# --- keep ---------------------------------------------------------------------------------------------------------------
+
+noted() { [ -f "$folder/manifest" ] && cut -f1,2 "$folder/manifest" | grep -Fxq -- "$1$tab$2"; }
+
+note() { { [ ! -f "$folder/manifest" ] || cat "$folder/manifest"; printf '%s\n' "$1"; } | put "$folder/manifest" 600; }
+
+# One file: $1 is `-` or an ESP's UUID, $2 its path in the manifest, $3 where it lies now. The first image stays.
+keep_file() {
+    noted "$1" "$2" && return
+    if [ -L "$3" ] || { [ -e "$3" ] && [ ! -f "$3" ]; }; then say refused "$3 is no regular file"; fi
+    if [ ! -e "$3" ]; then
+        keep_folders "${3%/*}"
+        note "$1$tab$2${tab}absent$tab-$tab-$tab-$tab-" || say refused "cannot write $folder/manifest"
+        return
+    fi
+    image=$(digest "$3") || say refused "cannot read $3"
+    if [ ! -f "$folder/$image" ]; then
+        put "$folder/$image" 600 <"$3" || say refused "cannot keep $3 in $folder"
+        [ "$(digest "$folder/$image")" = "$image" ] || say refused "$3 changes while it is kept"
+    fi
+    note "$1$tab$2${tab}file$tab$image$tab$(stat -c "%04a$tab%u:%g$tab%.9Y" "$3")" || say refused "cannot write $folder/manifest"
+}
+
+# Folders that a new file will need, the outermost first.
+keep_folders() {
+    [ ! -d "$1" ] || return 0
+    keep_folders "${1%/*}"
+    noted - "$1" || note "-$tab$1${tab}dir$tab-$tab-$tab-$tab-" || say refused "cannot write $folder/manifest"
+}
+
+on_disk() {
+    for path in "$@" /boot/grub/grub.cfg /boot/grub/grubenv /boot/initrd.img-* "/boot/vmlinuz-$kernel"; do
+        case $path in *'*') continue ;; /boot/*) [ -f "$path" ] || continue ;; esac
+        printf '%s\n' "$path"
+    done
+    [ ! -s "$uuids" ] || return 0
+    for at in /boot/efi /efi /boot; do
+        [ ! -d "$at/loader/entries" ] || boots_from "$at" | sed "s,^,$at/,"
+    done
+}
+
+# Each file that is kept: its place, its path there, where it lies.
+everything() {
+    on_disk "$@" | while IFS= read -r path; do printf '%s\t%s\t%s\n' - "$path" "$path"; done
+    listed | while IFS= read -r uuid; do
+        esp_at "$uuid" ro || { printf '!\t%s\t-\n' "$uuid"; continue; }
+        boots_from "$at" | while IFS= read -r path; do printf '%s\t%s\t%s\n' "$uuid" "$path" "$at/$path"; done
+    done
+}
+
+# What an earlier run kept in this very boot is what boots, whatever has been written since. Others' is not needed any more.
+take_over() {
+    for old in "$base"/*/boot; do
+        [ -f "$old" ] || continue
+        old=${old%/boot}
+        if [ "$(cat "$old/boot")" = "$boot" ] && [ ! -d "$folder" ]; then
+            mv "$old" "$folder" && sync "$base" || say refused "cannot rename $old"
+        elif [ "$old" != "$folder" ] && [ "${old##*/}" != "$(field "$base/rolled-back" run)" ] && [ ! -f "$old/onboot" ]; then
+            rm -rf "$old"
+        fi
+    done
+}
+
+keep() {
+    run=$1 boot=$2 kernel=$3
+    shift 3
+    folder=$base/$run
+    mkdir -p "$base" || say refused "cannot make $base"
+    locked 10 || say busy "$lock"
+    take_over
+    mkdir -p "$folder" && printf '%s\n' "$boot" | put "$folder/boot" 600 || say refused "cannot write below $folder"
+    everything "$@" >"$folder/list" || say refused "cannot write $folder/list"
+    if lost=$(grep -m 1 '^!' "$folder/list"); then say refused "ESP $(printf %s "$lost" | cut -f2) cannot be mounted"; fi
+    room "$folder/list"
+    while IFS=$tab read -r place path there; do keep_file "$place" "$path" "$there"; done <"$folder/list"
+    rm -f "$folder/list"
+    say kept "$(cut -f4 "$folder/manifest" | grep -vc -- '^-$') files in $folder"
+}
+
+# Free space for all of them, though images that are alike are kept once, and for the run's own before-images.
+room() {
+    need=16384
+    for size in $(cut -f3 "$1" | tr '\n' '\0' | xargs -0r stat -c %s -- 2>/dev/null); do need=$((need + size / 1024 + 4)); done
+    free=$(df -k --output=avail "$base" | tail -n 1 | tr -d ' ')
+    [ "${free:-0}" -ge "$need" ] || say short "$need ${free:-0}"
+}
+
+# --- arm and disarm -----------------------------------------------------------------------------------------------------
+
+# Without default dependencies, so that neither a network nor a service that hangs keeps it from starting; emergency mode does not
+# end it either.
+timer() {
+    cat <<UNIT
+[Unit]
+Description=Transom: go back unless this boot is confirmed
+ConditionPathExists=$base/armed
+DefaultDependencies=no
+IgnoreOnIsolate=yes
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Timer]
+OnBootSec=$1
+AccuracySec=1s
+UNIT
+}
+
+service() {
+    cat <<UNIT
+[Unit]
+Description=Transom: go back to what booted before
+ConditionPathExists=$base/armed
+DefaultDependencies=no
+IgnoreOnIsolate=yes
+After=local-fs.target
+RequiresMountsFor=$base
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+Type=oneshot
+TimeoutStartSec=infinity
+ExecStart=/usr/bin/unshare --mount --propagation private /bin/sh $base/deadman.sh roll unit
+UNIT
+}
+
+rescue() {
+    printf '#!/bin/sh\n'
+    printf '%s\n' "$1" | sed 's/^/# /; s/ *$//'
+    printf 'exec unshare --mount --propagation private /bin/sh %s/deadman.sh roll now\n' "$base"
+}
+
+arm() {
+    run=$1 boot=$2 within=$3 folder=$base/$1
+    [ -f "$folder/manifest" ] || say refused "nothing is kept in $folder"
+    put "$base/deadman.sh" 600 || say refused "cannot write $base/deadman.sh"
+    locked 10 || say busy "$lock"
+    [ "$(boot_id)" = "$boot" ] || say refused "the node has rebooted meanwhile"
+    if [ ! -d "$wants" ]; then : >"$base/made-wants" && mkdir -m 755 "$wants"; fi
+    {
+        timer "$within" | put "$units/$name.timer" 644 && service | put "$units/$name.service" 644 &&
+            rescue "$4" | put "$card" 700 && ln -sfn "../$name.timer" "$wants/$name.timer" && sync "$wants" "$units" &&
+            rm -f "$base/rolled-back" "$base/rolling" && printf '%s %s %s\n' "$run" "$boot" "$within" | put "$base/armed" 600
+    } || say refused "cannot write the units below $units"
+    say armed "$within"
+}
+
+# Everything of `arm` but the mark, which has gone before.
+remove_units() {
+    rm -f "$wants/$name.timer" "$units/$name".timer* "$units/$name".service* "$card" "$card.new" "$base"/*.new
+    [ ! -f "$base/made-wants" ] || { rmdir "$wants" 2>/dev/null; rm -f "$base/made-wants"; }
+    rm -f "$base/deadman.sh"
+    sync "$units" "$base"
+}
+
+disarm() {
+    [ -d "$base" ] || say disarmed
+    locked 10 || say busy "$lock"
+    [ ! -f "$base/rolling" ] || say rolling "$1"
+    [ "$(field "$base/rolled-back" run)" != "$1" ] || say rolled "$1"
+    if [ -f "$base/armed" ]; then
+        read -r run _ <"$base/armed"
+        [ "$run" = "$1" ] || say refused "it is armed for run $run"
+        rm -f "$base/armed" && sync "$base" || say refused "cannot remove $base/armed"
+    fi
+    remove_units
+    [ ! -d "$base/$1" ] || find "$base/$1" -mindepth 1 ! -name onboot -delete
+    rmdir "$base/$1" 2>/dev/null
+    rmdir "$base" 2>/dev/null
+    say disarmed
+}
+
+forget() {
+    locked 10 || say busy "$lock"
+    [ "$(field "$base/rolled-back" run)" = "$1" ] || say refused "$1 has not been rolled back here"
+    finish
+    [ ! -d "$base/$1" ] || find "$base/$1" -mindepth 1 ! -name onboot -delete
+    rm -f "$base/rolled-back"
+    rmdir "$base/$1" "$base" 2>/dev/null
+    say forgotten
+}
+
+# --- roll ---------------------------------------------------------------------------------------------------------------
+
+problem() { printf 'problem=%s\n' "$1" >>"$folder/problems"; }
+
+# The log of the boot that failed; the first one stays, should this be begun again in another boot.
+keep_log() {
+    [ ! -f "$folder/journal" ] || return 0
+    timeout 60 journalctl -b --no-pager 2>/dev/null | tail -c 4194304 | put "$folder/journal" 600
+}
+
+# What HA keeps is HA's: a shutdown by hand would tell it to leave the VM off for good.
+guests_down() {
+    command -v qm >/dev/null || return 0
+    for vmid in $(timeout 30 qm list 2>/dev/null | sed -nE 's/^ *([0-9]+) .* running .*/\1/p'); do
+        grep -qs "^vm: $vmid\$" /etc/pve/ha/resources.cfg && continue
+        timeout 100 qm shutdown "$vmid" --timeout 60 --forceStop 1 >/dev/null 2>&1 9>&- &
+    done
+    wait
+}
+
+onboot_back() {
+    [ -f "$folder/onboot" ] || return 0
+    : >"$folder/onboot.left"
+    while read -r vmid; do
+        timeout 30 qm set "$vmid" --onboot 1 >/dev/null 2>&1 </dev/null || printf '%s\n' "$vmid" >>"$folder/onboot.left"
+    done <"$folder/onboot"
+    if [ -s "$folder/onboot.left" ]; then mv -f "$folder/onboot.left" "$folder/onboot"; else rm -f "$folder/onboot" "$folder/onboot.left"; fi
+}
+
+# The kept image $2 becomes the file $1 again, with mode $3, owner $4 and time $5; in place where there is no room beside it.
+restore_file() {
+    if [ -f "$1" ] && [ ! -L "$1" ] && [ "$(digest "$1")" = "$2" ]; then
+        give "$1" "$3" "$4" "$5"
+        return
+    fi
+    [ "$(digest "$folder/$2")" = "$2" ] || { problem "the kept copy of $1 is damaged"; return; }
+    mkdir -p "${1%/*}"
+    beside=${1%/*}/.${1##*/}.transom
+    if cat "$folder/$2" >"$beside" && give "$beside" "$3" "$4" "$5" && sync "$beside" && mv -fT "$beside" "$1"; then
+        sync "${1%/*}"
+    else
+        rm -f "$beside"
+        { cat "$folder/$2" >"$1" && give "$1" "$3" "$4" "$5" && sync "$1"; } || problem "$1 could not be written"
+    fi
+}
+
+# An ESP knows neither owners nor modes. The time is set back too: what is built from a file stays newer than it.
+give() {
+    chown "$3" "$1" 2>/dev/null
+    chmod "$2" "$1" 2>/dev/null
+    touch -d "@$4" "$1"
+}
+
+restore_all() {
+    while IFS=$tab read -r place path was image mode owner mtime; do
+        there=$path
+        if [ "$place" != - ]; then
+            esp_at "$place" rw || { problem "ESP $place could not be mounted"; continue; }
+            there=$at/$path
+        fi
+        case $was in
+            file) restore_file "$there" "$image" "$mode" "$owner" "$mtime" ;;
+            absent) [ ! -e "$there" ] || { rm -f "$there" && sync "${there%/*}"; } || problem "$there could not be removed" ;;
+        esac
+    done <"$folder/manifest"
+    # what was made first goes last
+    grep "^-$tab[^$tab]*${tab}dir$tab" "$folder/manifest" | cut -f2 | tac | while IFS= read -r made; do rmdir "$made" 2>/dev/null; done
+    no_new_entries
+    sync
+}
+
+# Loader entries that were not there before.
+no_new_entries() {
+    for place in $(cut -f1 "$folder/manifest" | sort -u); do
+        if [ "$place" = - ]; then set -- /boot/efi /efi /boot; else esp_at "$place" rw || continue; set -- "$at"; fi
+        for at in "$@"; do
+            for entry in "$at"/loader/entries/*.conf; do
+                [ -f "$entry" ] || continue
+                path=$entry
+                [ "$place" = - ] || path=${entry#"$at/"}
+                noted "$place" "$path" || ! grep -q "^$place$tab.*loader/entries/" "$folder/manifest" || rm -f "$entry"
+            done
+        done
+    done
+}
+
+finish() {
+    rm -f "$base/rolling" "$base/armed"
+    sync "$base"
+    remove_units
+}
+
+roll() {
+    [ -f "$base/armed" ] || { echo "Nothing is armed: there is nothing to go back from."; exit 0; }
+    locked 60 # whoever still holds it has been cut off with the network
+    read -r run boot within <"$base/armed" || exit 0 # confirmed meanwhile
+    folder=$base/$run here=$(boot_id)
+    if [ "$1" = unit ] && [ "$here" = "$boot" ]; then exit 0; fi
+    reason="not confirmed within $within s"
+    [ "$1" = unit ] || reason='by hand'
+    if [ "$(field "$base/rolled-back" run)" = "$run" ] && [ "$(field "$base/rolled-back" boot)" != "$here" ]; then
+        finish # all was done, and this is the boot afterwards
+        exit 0
+    fi
+    touch "$base/rolling" 2>/dev/null || { mount -o remount,rw /; touch "$base/rolling"; }
+    sync "$base"
+    keep_log
+    guests_down
+    rm -f "$folder/problems"
+    restore_all
+    rm -f /var/lib/transom/reboot-from
+    onboot_back
+    {
+        printf 'run=%s\nat=%s\nboot=%s\nreason=%s\n' "$run" "$(date +%s)" "$here" "$reason"
+        cat "$folder/problems" 2>/dev/null
+    } | put "$base/rolled-back" 600
+    finish
+    echo "Everything is as before; rebooting."
+    restart
+}
+
+# Ended by the shutdown itself, where that works.
+restart() {
+    systemctl reboot 9>&-
+    sleep 300
+    systemctl --force reboot
+    sleep 60
+    sync
+    echo b >/proc/sysrq-trigger
+}
+
+op=$1
+shift
+"$op" "$@"

@@ -1,0 +1,45 @@
+"""One page for whoever sits at the console of a node that does not come back: what changed, and the ways out. Pure."""
+
+from __future__ import annotations
+
+from transom.host import loader
+from transom.plan import actions as acts
+
+
+def text(action: acts.ArmRollback, *, node: str, run: str, within: int, folder: str) -> str:
+    """Plain text of less than a page; ``folder`` is where the node keeps the copies."""
+    words = " ".join(token for token in action.cmdline if not token.startswith(("BOOT_IMAGE=", "initrd=")))
+    changes = "\n".join(f"  - {change}" for change in action.changes) or "  - nothing but the reboot itself"
+    return f"""\
+Rescue card of {node}, run {run}
+
+What was changed before the reboot:
+{changes}
+
+If the node boots and cannot be reached: wait. Unless it is confirmed, it puts everything back {within} s
+after its start by itself and reboots once. To have that at once, at its console as root:
+  sh {CARD_PATH}
+
+If it does not boot:
+{_prompt(action.loader, words)}
+  Once it is up, log in as root and run: sh {CARD_PATH}
+
+If nothing boots: start a rescue system, mount the root file system, and copy from
+  {folder}
+the files that `manifest` lists: place, path, kind, name of the copy, mode, owner, time.
+"""
+
+
+CARD_PATH = "/root/transom-undo.sh"
+
+
+def _prompt(name: str, words: str) -> str:
+    if name == loader.SYSTEMD_BOOT:
+        return f"""\
+  In the menu of systemd-boot press e on the entry, and make the line of options:
+    {words}
+  Enter boots it. If that fails too, add: systemd.unit=rescue.target"""
+    return f"""\
+  In the menu of GRUB press e, and make the words after the kernel on the line that begins with `linux`:
+    {words}
+  Ctrl-x boots it. If that fails too, add: systemd.unit=rescue.target"""

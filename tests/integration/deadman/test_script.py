@@ -1,0 +1,207 @@
+"""Keep, arm, and go back: to the byte and to the time, once, whenever the power goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from transom.reconcile import deadman
+
+ESP = "2A13-C6F9"
+RUN = "20261122-170000-pve1-0001"
+KERNEL = "6.8.12-1-pve"
+CHANGED = (
+    "/etc/modprobe.d/pve-blacklist.conf",
+    "/etc/modprobe.d/zz-transom.conf",
+    "/etc/default/grub.d/90-transom.cfg",
+)
+
+
+def installed(root, kind: str) -> None:
+    root.write("etc/modprobe.d/pve-blacklist.conf", "blacklist nvidiafb\n")
+    root.write(f"boot/initrd.img-{KERNEL}", "old image")
+    root.write(f"boot/vmlinuz-{KERNEL}", "kernel")
+    root.write("boot/grub/grub.cfg", "old menu")
+    if kind == "grub":
+        return
+    where = "esp" if kind == "boot-tool" else "boot/efi"
+    root.write(f"{where}/loader/entries/proxmox-{KERNEL}.conf", "options old")
+    root.write(f"{where}/EFI/proxmox/{KERNEL}/initrd.img-{KERNEL}", "old image")
+    root.write(f"{where}/loader/random-seed", "seed")
+    if kind == "boot-tool":
+        root.write("etc/kernel/proxmox-boot-uuids", f"{ESP}\n")
+
+
+def changed(root, kind: str) -> None:
+    root.write("etc/modprobe.d/pve-blacklist.conf", "# blacklist nvidiafb\n", 1_800_000_000)
+    root.write("etc/modprobe.d/zz-transom.conf", "options vfio-pci ids=8086:9bc8\n", 1_800_000_000)
+    root.write("etc/default/grub.d/90-transom.cfg", "GRUB_CMDLINE_LINUX_DEFAULT=new\n", 1_800_000_000)
+    root.write(f"boot/initrd.img-{KERNEL}", "new image", 1_800_000_001)
+    root.write("boot/grub/grub.cfg", "new menu", 1_800_000_001)
+    where = {"boot-tool": "esp", "kernel-install": "boot/efi"}.get(kind)
+    if where:
+        root.write(f"{where}/loader/entries/proxmox-{KERNEL}.conf", "options new", 1_800_000_001)
+        root.write(f"{where}/loader/entries/proxmox-more.conf", "options new", 1_800_000_001)
+        root.write(f"{where}/EFI/proxmox/{KERNEL}/initrd.img-{KERNEL}", "new image", 1_800_000_001)
+
+
+def armed(root, kind: str) -> None:
+    assert root.script("keep", RUN, "boot-1", KERNEL, *CHANGED, boot="boot-1").startswith("kept ")
+    changed(root, kind)
+    said = root.script(
+        "arm", RUN, "boot-1", "60", "what changed\nand the way back", boot="boot-1", stdin=deadman.SCRIPT.encode()
+    )
+    assert said == "armed 60\n"
+
+
+@pytest.mark.parametrize("kind", ["grub", "boot-tool", "kernel-install"])
+def test_it_goes_back_to_the_byte_and_reboots_once(root, kind):
+    installed(root, kind)
+    before = root.state()
+    armed(root, kind)
+
+    assert root.script("roll", "unit", boot="boot-1") == ""
+    assert root.reboots == 0
+
+    root.script("roll", "unit", boot="boot-2")
+    assert root.state() == before
+    assert root.reboots == 1
+    rollback = root.folder / "var/lib/transom/rollback"
+    assert "run=20261122-170000-pve1-0001\n" in (rollback / "rolled-back").read_text()
+    assert "boot=boot-2\nreason=not confirmed within 60 s\n" in (rollback / "rolled-back").read_text()
+    assert (rollback / RUN / "journal").read_text() == "the failed boot of boot-2\n"
+
+    assert "nothing" in root.script("roll", "unit", boot="boot-3")
+    assert root.reboots == 1
+    assert root.script("forget", RUN, boot="boot-3") == "forgotten \n"
+    assert not rollback.exists()
+    assert root.state() == before
+
+
+def test_disarmed_nothing_is_left_and_nothing_happens(root):
+    installed(root, "grub")
+    armed(root, "grub")
+    after = root.state()
+    assert root.script("disarm", "another", boot="boot-2") == f"refused it is armed for run {RUN}\n"
+    assert root.script("disarm", RUN, boot="boot-2") == "disarmed \n"
+    assert root.script("disarm", RUN, boot="boot-2") == "disarmed \n"
+    ours = {path for path in after if "systemd" in path and path != "etc/systemd" and path != "etc/systemd/system"}
+    assert ours | {"root/transom-undo.sh"} == after.keys() - root.state().keys()
+    assert not (root.folder / "var/lib/transom/rollback").exists()
+    root.script("roll", "unit", boot="boot-2")
+    assert root.reboots == 0
+
+
+def test_by_hand_from_the_boot_that_armed(root):
+    installed(root, "grub")
+    before = root.state()
+    armed(root, "grub")
+    card = (root.folder / "root/transom-undo.sh").read_text()
+    assert card.startswith("#!/bin/sh\n# what changed\n# and the way back\nexec ")
+    root.script("roll", "now", boot="boot-1")
+    assert (root.state(), root.reboots) == (before, 1)
+
+
+def test_another_run_in_the_same_boot_keeps_what_booted_not_what_was_written_since(root):
+    installed(root, "grub")
+    before = root.state()
+    root.script("keep", "run-1", "boot-1", KERNEL, *CHANGED, boot="boot-1")
+    (root.folder / "var/lib/transom/rollback/run-1/onboot").write_text("101\n")
+    changed(root, "grub")
+    armed(root, "grub")
+    assert (root.folder / f"var/lib/transom/rollback/{RUN}/onboot").exists()
+    assert not (root.folder / "var/lib/transom/rollback/run-1").exists()
+    root.script("roll", "unit", boot="boot-2")
+    assert root.state() == before
+
+
+def test_what_was_kept_in_an_earlier_boot_makes_room(root):
+    installed(root, "grub")
+    root.script("keep", "run-1", "boot-0", KERNEL, *CHANGED, boot="boot-0")
+    armed(root, "grub")
+    assert not (root.folder / "var/lib/transom/rollback/run-1").exists()
+
+
+def test_without_room_nothing_is_kept(root):
+    installed(root, "grub")
+    root.write("fake/df", "#!/bin/sh\nprintf ' Avail\\n   100\\n'\n")
+    (root.folder / "fake/df").chmod(0o755)
+    assert root.script("keep", RUN, "boot-1", KERNEL, *CHANGED, boot="boot-1").startswith("short 164")
+
+
+def test_what_is_no_file_is_refused(root):
+    installed(root, "grub")
+    (root.folder / "etc/modprobe.d/zz-transom.conf").symlink_to("/etc/elsewhere")
+    said = root.script("keep", RUN, "boot-1", KERNEL, *CHANGED, boot="boot-1")
+    assert said == "refused /etc/modprobe.d/zz-transom.conf is no regular file\n"
+
+
+def test_a_damaged_copy_is_told_and_the_rest_goes_back(root):
+    installed(root, "grub")
+    before = root.state()
+    armed(root, "grub")
+    kept = root.folder / f"var/lib/transom/rollback/{RUN}"
+    image = next(path for path in kept.iterdir() if path.read_bytes() == b"old menu")
+    image.write_bytes(b"rotten")
+    root.script("roll", "unit", boot="boot-2")
+    assert "problem=the kept copy of /boot/grub/grub.cfg is damaged" in (kept / "../rolled-back").read_text()
+    after = root.state()
+    assert {path for path in after if after[path] != before.get(path)} == {"boot/grub/grub.cfg"}
+
+
+def test_a_run_that_went_back_is_not_confirmed(root):
+    installed(root, "grub")
+    armed(root, "grub")
+    (root.folder / "var/lib/transom/rollback/rolling").touch()
+    assert root.script("disarm", RUN, boot="boot-2") == f"rolling {RUN}\n"
+    root.script("roll", "unit", boot="boot-2")
+    assert root.script("disarm", RUN, boot="boot-3") == f"rolled {RUN}\n"
+
+
+@pytest.mark.parametrize(("kind", "every"), [("grub", 2), ("boot-tool", 5)])
+def test_the_power_goes_at_any_step_of_going_back_and_it_ends_the_same(root, kind, every, tmp_path):
+    installed(root, kind)
+    before = root.state()
+    armed(root, kind)
+    whole = root.copy(tmp_path / "whole")
+    whole.script("roll", "unit", boot="boot-2")
+    assert whole.steps > 15
+    for cut in range(1, whole.steps + 1, every):
+        node = root.copy(tmp_path / f"cut-{cut}")
+        node.script("roll", "unit", boot="boot-2", cut=cut)
+        mark = node.folder / "var/lib/transom/rollback/armed"
+        for boot in ("boot-3", "boot-4"):
+            if mark.exists():
+                node.script("roll", "unit", boot=boot)
+        assert not mark.exists()
+        if node.state() != before:  # its units may be left, which do nothing any more
+            assert node.script("forget", RUN, boot="boot-5") == "forgotten \n"
+        assert node.state() == before, f"cut before step {cut}"
+        assert node.reboots <= 1, f"cut before step {cut}"
+
+
+def test_the_power_goes_at_any_step_of_keeping_and_arming(root, tmp_path):
+    installed(root, "grub")
+    before = root.state()
+    whole = root.copy(tmp_path / "whole")
+    assert whole.script("keep", RUN, "boot-1", KERNEL, *CHANGED, boot="boot-1").startswith("kept")
+    steps = whole.steps
+    for cut in range(1, steps + 1, 9):
+        node = root.copy(tmp_path / f"keep-{cut}")
+        node.script("keep", RUN, "boot-1", KERNEL, *CHANGED, boot="boot-1", cut=cut)
+        assert node.state() == before
+        armed(node, "grub")
+        node.script("roll", "unit", boot="boot-2")
+        assert node.state() == before
+    args = ("arm", RUN, "boot-1", "60", "card")
+    changed(whole, "grub")
+    after = whole.state()
+    scratch = whole.copy(tmp_path / "scratch")
+    scratch.script(*args, boot="boot-1", stdin=deadman.SCRIPT.encode())
+    for cut in range(1, scratch.steps + 1, 2):
+        node = whole.copy(tmp_path / f"arm-{cut}")
+        node.script(*args, boot="boot-1", stdin=deadman.SCRIPT.encode(), cut=cut)
+        if not (node.folder / "var/lib/transom/rollback/armed").exists():
+            node.script("roll", "unit", boot="boot-2")
+            assert node.reboots == 0
+            node.script("disarm", RUN, boot="boot-2")
+            assert node.state() == after
