@@ -212,7 +212,10 @@ class Job:
 
     def _look_settled(self) -> model.Facts:
         facts = self._look()
-        return self._look() if returned.settle(self.node.name, facts, self.world, self.store) else facts
+        if not returned.settle(self.node.name, facts, self.world, self.store):
+            return facts
+        self.give_back()
+        return self._look()
 
     def _settle_vmid(self, action: acts.Action, vmid: int | None, run: str, *, was: int | None = None) -> None:
         """The ledger lines of a VM whose id was still open get their path now, before it is created, and lose it with the id."""
