@@ -274,10 +274,10 @@ class FakeDaemon:
 
     def resume(self, *, by: str) -> None:
         self.log.append(("resume", by))
+        self.paused = ""
 
     def resume_node(self, node: str, *, by: str) -> None:
         self.log.append(("resume", node, by))
-        self.paused = ""
 
     def status(self) -> dict[str, Any]:
         self.fail()

@@ -138,6 +138,9 @@ def test_pause_and_resume(api):
     assert api.operator.post("/v1/pause", json={"reason": "power"}).json()["paused"]["reason"] == "power"
     assert api.operator.post("/v1/resume").status_code == 403
     assert api.approver.post("/v1/resume").json()["paused"] is None
+    assert api.operator.post("/v1/nodes/pve1/resume").status_code == 403
+    assert api.approver.post("/v1/nodes/pve1/resume").json()["name"] == "pve1"
+    assert api.approver.post("/v1/nodes/none/resume").status_code == 404
     assert api.operator.post("/v1/pause").status_code == 200
 
 
