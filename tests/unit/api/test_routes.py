@@ -138,9 +138,6 @@ def test_pause_and_resume(api):
     assert api.operator.post("/v1/pause", json={"reason": "power"}).json()["paused"]["reason"] == "power"
     assert api.operator.post("/v1/resume").status_code == 403
     assert api.approver.post("/v1/resume").json()["paused"] is None
-    assert api.operator.post("/v1/nodes/pve1/resume").status_code == 403
-    assert api.approver.post("/v1/nodes/pve1/resume").json()["name"] == "pve1"
-    assert api.approver.post("/v1/nodes/none/resume").status_code == 404
     assert api.operator.post("/v1/pause").status_code == 200
 
 
@@ -151,6 +148,9 @@ def test_nodes_facts_scan_and_vms(api):
     assert facts["boot"]["boot_id"] == {"unknown": "not read"}
     assert facts["modules"] == ["i915", "vfio_pci"]
     assert api.operator.post("/v1/nodes/pve1/scan").status_code == 202
+    assert api.operator.post("/v1/nodes/pve1/resume").status_code == 403
+    assert api.approver.post("/v1/nodes/pve1/resume").json()["name"] == "pve1"
+    assert api.approver.post("/v1/nodes/none/resume").status_code == 404
     assert api.daemon.log[-1] == ("scan pve1", "operator")
     assert _items(api, "/v1/vms")[0]["name"] == "desktop"
 
