@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
-from transom.lab.pve import access, prepare, replies, roles, tfa
+from transom.lab.pve import access, prepare, replies, roles, scalars, tfa, user_rights
 from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import LOGGED_IN, ROOT_ONLY, Request, Right, Route
 
@@ -52,6 +53,8 @@ def get_permissions(request: Request) -> object:
     if who != request.caller:
         rights.check(request.caller, "/access", "Sys.Audit")
     if path := request.text("path"):
+        if not path.startswith("/"):
+            return {path: {}}
         return {path: spread_of(rights, who, path)}
     found = {path: spread_of(rights, who, path) for path in sorted({*TOP_PATHS, *rights.accounts().acls})}
     return {path: names for path, names in found.items() if names}
@@ -63,9 +66,24 @@ def spread_of(rights: access.Access, who: access.Caller, path: str) -> dict[str,
 
 def get_users(request: Request) -> object:
     rights, accounts = request.node.access, request.node.access.accounts()
-    everything = rights.may(request.caller, "/access/groups", ("User.Modify", "Sys.Audit"), True)
-    return [user_row(name, one) for name, one in sorted(accounts.users.items())
-            if everything or (not request.caller.token and name == request.caller.user)]  # fmt: skip
+    everything = rights.may(request.caller, user_rights.GROUPS, user_rights.AUDIT, True)
+    rows = []
+    for name, one in sorted(accounts.users.items()):
+        if not everything and name != request.caller.name:
+            continue
+        if request.text("enabled") and request.flag("enabled") != one.enable:
+            continue
+        row = user_row(name, one)
+        if request.flag("full"):
+            tokens = [{"tokenid": token, **values} for token, values in tokens_of(accounts, name).items()]
+            row |= {"groups": ""} | ({"tokens": tokens} if tokens else {})
+        rows.append(row)
+    return rows
+
+
+def tokens_of(accounts: access.Accounts, user: str) -> dict[str, dict[str, object]]:
+    return {name.partition("!")[2]: token_row(one) for name, one in sorted(accounts.tokens.items())
+            if name.startswith(f"{user}!")}  # fmt: skip
 
 
 def user_row(name: str, one: access.Account) -> dict[str, object]:
@@ -79,8 +97,7 @@ def get_user(request: Request) -> object:
     row = user_row(request.path["userid"], one)
     row.pop("userid")
     row.pop("realm-type")
-    tokens = {name.split("!")[1]: token_row(token) for name, token in request.node.access.accounts().tokens.items()
-              if name.startswith(f"{request.path['userid']}!")}  # fmt: skip
+    tokens = tokens_of(request.node.access.accounts(), request.path["userid"])
     return row | {"groups": []} | ({"tokens": tokens} if tokens else {})
 
 
@@ -147,8 +164,6 @@ def delete_user(request: Request) -> object:
 
 def put_password(request: Request) -> object:
     name = request.text("userid")
-    if request.caller.user != name:
-        request.node.access.check(request.caller, "/access/groups", "User.Modify")
     if name not in request.node.access.accounts().users:
         replies.die(f"no such user ('{name}')")
     save_table(request, "shadow.cfg", name, access.hashed(request.text("password")))
@@ -163,14 +178,7 @@ def token_row(one: access.TokenEntry) -> dict[str, object]:
     return row | ({"comment": one.comment} if one.comment else {})
 
 
-def own_tokens(request: Request) -> None:
-    """Users manage their own tokens, others need User.Modify."""
-    if request.caller.user != request.path["userid"]:
-        request.node.access.check(request.caller, "/access/groups", "User.Modify")
-
-
 def get_tokens(request: Request) -> object:
-    own_tokens(request)
     need_user(request)
     start = f"{request.path['userid']}!"
     return [{"tokenid": name.removeprefix(start), **token_row(one)}
@@ -185,13 +193,11 @@ def need_token(request: Request) -> tuple[str, access.Accounts]:
 
 
 def get_token(request: Request) -> object:
-    own_tokens(request)
     name, accounts = need_token(request)
     return token_row(accounts.tokens[name])
 
 
 def post_token(request: Request) -> object:
-    own_tokens(request)
     need_user(request)
     name, accounts = f"{request.path['userid']}!{request.path['tokenid']}", request.node.access.accounts()
     if name in accounts.tokens:
@@ -206,7 +212,6 @@ def post_token(request: Request) -> object:
 
 
 def put_token(request: Request) -> object:
-    own_tokens(request)
     name, accounts = need_token(request)
     one = accounts.tokens[name]
     one.privsep = request.text("privsep", str(int(one.privsep))) == "1"
@@ -216,7 +221,6 @@ def put_token(request: Request) -> object:
 
 
 def delete_token(request: Request) -> object:
-    own_tokens(request)
     name, accounts = need_token(request)
     del accounts.tokens[name]
     for entries in accounts.acls.values():
@@ -240,15 +244,21 @@ def get_acl(request: Request) -> object:
 
 
 def put_acl(request: Request) -> object:
-    path, accounts = request.text("path"), request.node.access.accounts()
-    request.node.access.check(request.caller, path, "Permissions.Modify")
-    whom = [*request.text("users").split(","), *request.text("tokens").split(",")]
-    for role in request.text("roles").split(","):
+    path, accounts = user_rights.acl_path(request.text("path")), request.node.access.accounts()
+    if not any(request.text(name) for name in ("users", "groups", "tokens")):
+        text = "either 'users', 'groups' or 'tokens' is required."
+        replies.bad_parameters(dict.fromkeys(("users", "groups", "tokens"), text))
+    if not request.flag("delete") and not ACL_PATH.fullmatch(path):
+        replies.bad_parameters({"path": f"invalid ACL path '{request.text('path')}'"})
+    whom = [*scalars.split_list(request.text("users")), *scalars.split_list(request.text("tokens"))]
+    for role in scalars.split_list(request.text("roles")):
         if role not in accounts.roles and role not in roles.PRIVILEGES_OF:
             replies.die(f"ACL update failed: role '{role}' does not exist")
-        for who in filter(None, whom):
-            if who not in accounts.users and who not in accounts.tokens:
-                replies.die(f"ACL update failed: user '{who}' does not exist")
+        check_handing_out(request, accounts, path, role)
+        for group in scalars.split_list(request.text("groups")):
+            replies.die(f"ACL update failed: group '{group}' does not exist")
+        for who in whom:
+            need_grantee(accounts, who)
             granted = accounts.acls.setdefault(path, {}).setdefault(who, {})
             granted.pop(role, None)
             if not request.flag("delete"):
@@ -257,6 +267,32 @@ def put_acl(request: Request) -> object:
                 del accounts.acls[path][who]
     save(request, accounts)
     return None
+
+
+def need_grantee(accounts: access.Accounts, who: str) -> None:
+    user, sign, token = who.partition("!")
+    if user not in accounts.users:
+        text = f"no such user ('{user}')" if sign else f"user '{user}' does not exist"
+        replies.die(f"ACL update failed: {text}")
+    if sign and who not in accounts.tokens:
+        replies.die(f"ACL update failed: no such token '{token}' for user '{user}'")
+
+
+def check_handing_out(request: Request, accounts: access.Accounts, path: str, role: str) -> None:
+    """Who may only allocate there gives no more than what is his own."""
+    mine = request.node.access.privileges(request.caller, path)
+    if "Permissions.Modify" in mine or request.caller.root:
+        return
+    verb = "remove" if request.flag("delete") else "add"
+    needed = accounts.roles.get(role) or roles.PRIVILEGES_OF.get(role, frozenset())
+    if role == "NoAccess":
+        replies.bad_parameters({"role": f"Cannot {verb} role '{role}' - requires 'Permissions.Modify'"})
+    if needed - mine.keys():
+        text = f"Cannot {verb} role '{role}' - requires 'Permissions.Modify' or superset of privileges."
+        replies.bad_parameters({"role": text})
+    if verb == "add" and request.text("propagate", "1") == "1" and not all(mine[name] for name in needed):
+        text = f"Cannot {verb} role '{role}' with propagation - requires 'Permissions.Modify' or propagated superset of privileges."
+        replies.bad_parameters({"role": text})
 
 
 def get_roles(request: Request) -> object:
@@ -276,12 +312,36 @@ def get_role(request: Request) -> object:
 
 def post_role(request: Request) -> object:
     name, accounts = request.text("roleid"), request.node.access.accounts()
+    if name.lower().startswith("pve"):
+        text = "cannot use role ID starting with the (case-insensitive) 'PVE' namespace"
+        replies.bad_parameters({"roleid": text})
     if name in accounts.roles or name in roles.PRIVILEGES_OF:
         replies.die(f"create role failed: role '{name}' already exists")
-    names = frozenset(filter(None, request.text("privs").replace(",", " ").split()))
-    if wrong := sorted(names - set(roles.ALL)):
-        replies.die(f"create role failed: invalid privilege '{wrong[0]}'")
-    accounts.roles[name] = names
+    accounts.roles[name] = frozenset(scalars.split_list(request.text("privs")))
+    save(request, accounts)
+    return None
+
+
+def need_own_role(request: Request, verb: str) -> tuple[str, access.Accounts]:
+    name, accounts = request.path["roleid"], request.node.access.accounts()
+    if name in roles.PRIVILEGES_OF:
+        replies.die(f"auto-generated role '{name}' cannot be {verb}")
+    if name not in accounts.roles:
+        replies.die(f"{'update' if verb == 'modified' else 'delete'} role failed: role '{name}' does not exist")
+    return name, accounts
+
+
+def put_role(request: Request) -> object:
+    name, accounts = need_own_role(request, "modified")
+    before = accounts.roles[name] if request.flag("append") else frozenset()
+    accounts.roles[name] = before | frozenset(scalars.split_list(request.text("privs")))
+    save(request, accounts)
+    return None
+
+
+def delete_role(request: Request) -> object:
+    name, accounts = need_own_role(request, "deleted")
+    del accounts.roles[name]
     save(request, accounts)
     return None
 
@@ -291,7 +351,16 @@ def get_domains(_request: Request) -> object:
             {"realm": "pve", "type": "pve", "comment": "Proxmox VE authentication server"}]  # fmt: skip
 
 
-USERS: Final = Right("/access/groups", ("User.Modify",))
+ACL_PATH: Final = re.compile(
+    r"/|/(?:access|nodes|pool|sdn|storage|vms|mapping)|/access/(?:groups|realm)(?:/[\w.\-]+)?|/(?:nodes|storage)/[\w.\-]+"
+    r"|/pool(?:/[\w.\-]+){1,3}|/vms/[1-9][0-9]{2,}|/mapping(?:/[\w.\-]+){1,2}"
+    r"|/sdn/(?:controllers|dns|fabrics|ipams|prefix-lists|route-maps)(?:/[\w\-]+)?"
+    r"|/sdn/zones(?:/[\w.\-]+){0,2}|/sdn/zones(?:/[\w.\-]+){2}/[1-9][0-9]{0,3}",
+    re.ASCII,
+)
+ROLE: Final = Right("/access", ("Sys.Modify",))
+ROLE_ID: Final = Prop(optional=False, format="pve-roleid")
+PRIVILEGES: Final = Prop(format="pve-priv-list")
 NAME: Final = Prop(optional=False, format="pve-userid", max_length=64)
 TICKET: Final[Fields] = {
     "username": Prop(optional=False, max_length=64), "password": Prop(optional=False), "realm": Prop(max_length=32),
@@ -315,30 +384,32 @@ ACL: Final[Fields] = {
 }  # fmt: skip
 ONE: Final = "/access/users/{userid}"
 ROUTES: Final = (
-    Route("GET", "/access", lambda _: [{"subdir": name} for name in ("acl", "domains", "password", "permissions",
-                                                                     "roles", "ticket", "users")]),
+    Route("GET", "/access", lambda _: [{"subdir": name} for name in ("acl", "domains", "groups", "openid",
+                                                                     "password", "roles", "tfa", "ticket", "users")]),
     Route("POST", "/access/ticket", post_ticket, TICKET, public=True),
     Route("GET", "/access/ticket", lambda _: None, public=True),
     Route("GET", "/access/permissions", get_permissions, {"path": Prop(), "userid": Prop()}),
     Route("GET", "/access/users", get_users, {"enabled": FLAG, "full": FLAG}),
-    Route("POST", "/access/users", post_user, {**USER, "userid": NAME}, USERS),
-    Route("GET", ONE, get_user, {}, Right("/access/groups", ("User.Modify", "Sys.Audit"), any_of=True)),
-    Route("PUT", ONE, put_user, {**USER, "append": FLAG}, USERS),
-    Route("DELETE", ONE, delete_user, {}, USERS),
-    Route("GET", f"{ONE}/token", get_tokens),
-    Route("GET", f"{ONE}/token/{{tokenid}}", get_token),
-    Route("POST", f"{ONE}/token/{{tokenid}}", post_token, TOKEN),
-    Route("PUT", f"{ONE}/token/{{tokenid}}", put_token, TOKEN),
-    Route("DELETE", f"{ONE}/token/{{tokenid}}", delete_token),
+    Route("POST", "/access/users", post_user, {**USER, "userid": NAME}, guard=user_rights.create_user),
+    Route("GET", ONE, get_user, guard=user_rights.audit_user),
+    Route("PUT", ONE, put_user, {**USER, "append": FLAG}, guard=user_rights.modify_user),
+    Route("DELETE", ONE, delete_user, guard=user_rights.delete_user),
+    Route("GET", f"{ONE}/token", get_tokens, guard=user_rights.own_tokens),
+    Route("GET", f"{ONE}/token/{{tokenid}}", get_token, guard=user_rights.own_tokens),
+    Route("POST", f"{ONE}/token/{{tokenid}}", post_token, TOKEN, guard=user_rights.own_tokens),
+    Route("PUT", f"{ONE}/token/{{tokenid}}", put_token, TOKEN, guard=user_rights.own_tokens),
+    Route("DELETE", f"{ONE}/token/{{tokenid}}", delete_token, guard=user_rights.own_tokens),
     Route("PUT", "/access/password", put_password,
           {"userid": NAME, "password": Prop(optional=False, min_length=8, max_length=64), "confirmation-password": Prop()},
-          LOGGED_IN, token=False),
+          LOGGED_IN, token=False, guard=user_rights.password),
     Route("GET", "/access/acl", get_acl),
-    Route("PUT", "/access/acl", put_acl, ACL),
+    Route("PUT", "/access/acl", put_acl, ACL, guard=user_rights.modify_acl),
     Route("GET", "/access/roles", get_roles),
     Route("GET", "/access/roles/{roleid}", get_role),
-    Route("POST", "/access/roles", post_role, {"roleid": Prop(optional=False), "privs": Prop()},
-          Right("/access", ("Sys.Modify",))),
+    Route("POST", "/access/roles", post_role, {"roleid": ROLE_ID, "privs": PRIVILEGES}, ROLE),
+    Route("PUT", "/access/roles/{roleid}", put_role,
+          {"privs": PRIVILEGES, "append": Prop("boolean", requires="privs")}, ROLE),
+    Route("DELETE", "/access/roles/{roleid}", delete_role, {}, ROLE),
     Route("GET", "/access/domains", get_domains, public=True),
     Route("GET", "/access/tfa", lambda _: [], {}, ROOT_ONLY),
 )  # fmt: skip

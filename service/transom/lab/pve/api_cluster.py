@@ -106,8 +106,11 @@ def get_mapping(kind: str) -> Handler:
     return handler
 
 
+OPTIONS = ("description", "mdev", "live-migration-capable")
+
+
 def options_of(request: Request) -> dict[str, str]:
-    return {name: request.text(name) for name in ("description", "mdev", "live-migration-capable")
+    return {name: request.text(name) for name in OPTIONS
             if request.params.get(name) is not None}  # fmt: skip
 
 
@@ -137,6 +140,8 @@ def put_mapping(kind: str) -> Handler:
                 replies.die(f"{failed} missing value for required option 'map'")
             options = known[name].options | options_of(request)
             for gone in scalars.split_list(request.text("delete")):
+                if gone not in OPTIONS:
+                    replies.die(f"{failed} no such option '{gone}'")
                 options.pop(gone, None)
             known[name] = mapping.Mapping(name, tuple(request.words("map")), options)
             mapping.save(request.node, kind, known)

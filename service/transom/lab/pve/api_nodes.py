@@ -8,7 +8,7 @@ from typing import Final
 
 from transom.lab.pve import files, hardware, node, pcinames, perljson, replies, scalars, status
 from transom.lab.pve.formats import Fields, Prop
-from transom.lab.pve.routing import Request, Right, Route
+from transom.lab.pve.routing import ROOT_ONLY, Request, Right, Route
 
 HIDDEN_CLASSES: Final = "05;06;0b"
 FLAG: Final = Prop("boolean")
@@ -57,7 +57,9 @@ def post_execute(request: Request) -> object:
         replies.bad_parameters({
             "commands": "invalid format - commands param did not contain valid JSON: "
                         f"{wrong} at /usr/share/perl5/PVE/API2/Nodes.pm line 99.\n"})  # fmt: skip
-    replies.die("the lab does not run several commands at once")
+    if json.loads(text):
+        replies.die("the lab does not run several commands at once")
+    return []
 
 
 def versions(request: Request) -> object:
@@ -133,7 +135,7 @@ INDEX: Final = ("apt", "capabilities", "config", "execute", "hardware", "lxc", "
                 "tasks", "version")  # fmt: skip
 NODE: Final = "/nodes/{node}"
 ROUTES: Final = (
-    Route("GET", "/", lambda _: [{"subdir": name} for name in ("access", "cluster", "nodes", "storage", "version")]),
+    Route("GET", "/", lambda _: [{"subdir": name} for name in ("access", "cluster", "nodes", "pools", "storage", "version")]),
     Route("GET", "/version", version),
     Route("GET", "/nodes", nodes),
     Route("GET", NODE, lambda _: [{"name": name} for name in INDEX]),
@@ -141,7 +143,7 @@ ROUTES: Final = (
     Route("GET", f"{NODE}/status", status.node_status, {}, NODE_AUDIT),
     Route("POST", f"{NODE}/status", post_status, {"command": Prop(optional=False, enum=("reboot", "shutdown"))},
           Right("/nodes/{node}", ("Sys.PowerMgmt",))),
-    Route("POST", f"{NODE}/execute", post_execute, {"commands": Prop(optional=False)}, NODE_AUDIT),
+    Route("POST", f"{NODE}/execute", post_execute, {"commands": Prop(optional=False)}, ROOT_ONLY),
     Route("GET", f"{NODE}/time", lambda _: status.now(), {}, NODE_AUDIT),
     Route("GET", f"{NODE}/apt/versions", versions, {}, NODE_AUDIT),
     Route("GET", f"{NODE}/network", network, {"type": Prop()}),
@@ -151,6 +153,6 @@ ROUTES: Final = (
     Route("GET", f"{NODE}/hardware", lambda _: [{"type": "pci"}, {"type": "usb"}]),
     Route("GET", f"{NODE}/hardware/pci", get_pci, BLACKLIST, AUDIT),
     Route("GET", f"{NODE}/hardware/pci/{{pciid}}", lambda _: [{"method": "mdev"}]),
-    Route("GET", f"{NODE}/hardware/pci/{{pciid}}/mdev", lambda _: []),
+    Route("GET", f"{NODE}/hardware/pci/{{pciid}}/mdev", lambda _: [], {}, AUDIT),
     Route("GET", f"{NODE}/hardware/usb", get_usb, {}, Right("/", ("Sys.Modify",))),
 )  # fmt: skip

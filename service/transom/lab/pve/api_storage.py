@@ -27,10 +27,15 @@ def row(store: world.Storage) -> dict[str, object]:
 def get_storages(request: Request) -> object:
     rows = []
     content = scalars.split_list(request.text("content"))
+    if name := request.text("storage"):
+        need_storage(request, name)
+    elsewhere = request.text("target") not in ("", request.node.name)
     for store in storage.storages(request.node).values():
         if not request.node.access.may(request.caller, f"/storage/{store.id}", SEE, any_of=True):
             continue
         if request.text("storage") not in ("", store.id) or not all(one in store.content for one in content):
+            continue
+        if elsewhere and not store.shared:
             continue
         rows.append(row(store) | {"storage": store.id, "used_fraction": 0.1})
     return rows
@@ -47,7 +52,15 @@ def get_definitions(request: Request) -> object:
 
 
 def get_status(request: Request) -> object:
-    return row(storage.get(request.node, request.path["storage"]))
+    return row(need_storage(request, request.path["storage"]))
+
+
+def need_storage(request: Request, name: str) -> world.Storage:
+    """As those say it that ask for the state of storages."""
+    found = storage.storages(request.node).get(name)
+    if found is None:
+        replies.bad_parameters({"storage": "No such storage."})
+    return found
 
 
 def get_content(request: Request) -> object:
@@ -61,14 +74,19 @@ def get_content(request: Request) -> object:
 
 
 def volume_of(request: Request) -> storage.Volume:
-    name = request.path["volume"]
+    name, here = request.path["volume"], request.path["storage"]
+    other = name.partition(":")[0]
+    if ":" in name and other != here:
+        replies.bad_parameters({"volume": f"storage ID mismatch ({other} != {here})"})
     return storage.parse(request.node, name if ":" in name else f"{request.path['storage']}:{name}")
 
 
 def get_volume(request: Request) -> object:
     volume = volume_of(request)
     storage.check_use(request.node, request.caller, 0, volume.id)
-    size = storage.need_size(request.node, volume)
+    size = storage.size_of(request.node, volume)
+    if size is None:
+        replies.die(f"volume_size_info on '{volume.id}' failed - no format")
     shown = storage.shown_path(volume)
     return {"path": shown, "size": size, "used": size, "format": "raw" if volume.kind == "iso" else volume.format}
 
@@ -78,7 +96,18 @@ def post_content(request: Request) -> object:
     store = storage.get(request.node, request.path["storage"])
     kilobytes = request.text("size")
     size = drives.parse_size(kilobytes) * (1 if kilobytes[-1:] in "MG" else 1024)
-    return storage.allocate(request.node, store.id, request.number("vmid"), size)[0].id
+    vmid, name = request.number("vmid"), request.text("filename")
+    if not store.path:
+        return storage.allocate(request.node, store.id, vmid, size)[0].id
+    kind = request.text("format") or name.rpartition(".")[2]
+    if kind not in ("raw", "qcow2", "vmdk", "subvol") or not name.endswith(f".{kind}"):
+        replies.die(f"unable to parse volume filename '{name}'")
+    volume = storage.parse(request.node, f"{store.id}:{vmid}/{name}")
+    path = storage.file_of(request.node, volume)
+    if path.exists():
+        replies.die(f"disk image '{storage.shown_path(volume)}' already exists")
+    storage.make_file(path, size)
+    return volume.id
 
 
 def delete_volume(request: Request) -> object:
@@ -130,7 +159,7 @@ def post_upload(request: Request) -> object:
 
 
 def post_download(request: Request) -> object:
-    name, kind, url = request.text("filename"), request.text("content"), request.text("url")
+    name, kind, url = request.text("filename").rsplit("/", 1)[-1], request.text("content"), request.text("url")
     check_file(name, kind, "wrong file extension")
     volume = target(request, name, kind)
     shown, path = storage.shown_path(volume), storage.file_of(request.node, volume)
@@ -184,8 +213,9 @@ UPLOAD: Final[Fields] = {
 }  # fmt: skip
 DOWNLOAD: Final[Fields] = {
     "url": Prop(optional=False, pattern=r"https?://.*"), "filename": Prop(optional=False, max_length=255),
-    "content": Prop(optional=False, format="pve-storage-content", enum=UPLOADABLE), "checksum": Prop(),
-    "checksum-algorithm": Prop(), "verify-certificates": Prop("boolean"), "compression": Prop(),
+    "content": Prop(optional=False, format="pve-storage-content", enum=UPLOADABLE),
+    "checksum": Prop(requires="checksum-algorithm"), "checksum-algorithm": Prop(requires="checksum"),
+    "verify-certificates": Prop("boolean"), "compression": Prop(),
 }  # fmt: skip
 SEEN: Final = Right("/storage/{storage}", SEE, any_of=True)
 ALLOCATE: Final = Right("/storage/{storage}", ("Datastore.AllocateTemplate",))
@@ -209,5 +239,5 @@ ROUTES: Final = (
     Route("POST", f"{BASE}/upload", post_upload, UPLOAD, ALLOCATE),
     Route("POST", f"{BASE}/download-url", post_download, DOWNLOAD, ALLOCATE),
     Route("GET", "/nodes/{node}/query-url-metadata", query_url,
-          {"url": Prop(optional=False), "verify-certificates": Prop("boolean")}, NETWORK),
+          {"url": Prop(optional=False, pattern=r"https?://.*"), "verify-certificates": Prop("boolean")}, NETWORK),
 )  # fmt: skip

@@ -47,6 +47,10 @@ def check(here: node.Node, caller: access.Caller, vmid: int, given: dict[str, st
         here.access.check_vm(caller, vmid, "VM.PowerMgmt")
     if not here.access.may(caller, f"/vms/{vmid}", ("VM.Allocate",)):
         replies.denied()
+    if pool := given.get("pool"):  # the lab has none
+        replies.denied(f"pool '{pool}' does not exist")
+    if archive := given.get("archive"):
+        check_archive(here, caller, vmid, archive)
     params = {name: value for name, value in given.items() if name not in NOT_KEYS}
     prepare.ssh_keys(params.get("sshkeys", ""))
     prepare.cdrom_alias(params)
@@ -56,6 +60,17 @@ def check(here: node.Node, caller: access.Caller, vmid: int, given: dict[str, st
         params[name] = prepare.net(params[name])
     reserve(here, vmid, "unable to create VM")
     return Create(vmid, params, start)
+
+
+def check_archive(here: node.Node, caller: access.Caller, vmid: int, archive: str) -> None:
+    """The lab restores no backups: it says why there is none, or that it cannot."""
+    if ":" not in archive:
+        if not caller.root:
+            replies.die("Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 625.")
+        replies.die(f"can't find file '{archive}'")
+    storage.check_use(here, caller, vmid, archive)
+    storage.need_size(here, storage.parse(here, archive))
+    replies.die("the lab restores no backups")
 
 
 def reserve(here: node.Node, vmid: int, what: str, lock: str = "create") -> None:

@@ -99,6 +99,7 @@ class Route:
     right: Right = LOGGED_IN
     public: bool = False
     token: bool = True
+    guard: Callable[[node.Node, access.Caller, Mapping[str, Value]], None] | None = None  # more than root is asked
 
     @property
     def names(self) -> list[str]:
@@ -149,6 +150,8 @@ def dispatch(table: Table, here: node.Node, caller: access.Caller | None, method
     if who.token and not route.token:
         replies.denied(f"URI '{path}' not available with API token, need proper ticket.\n")
     check_right(here, who, route.right, names, route.public)
+    if route.guard and not who.root:
+        route.guard(here, who, {**request.params, **names})
     target = need_node(here, names.get("node") or request.text("check-node") or here.name)
     given = {name: value for name, value in request.params.items() if name not in names}
     params = checked(route, given, names)
@@ -181,7 +184,7 @@ def checked(route: Route, given: Mapping[str, Value], names: Mapping[str, str]) 
     params: dict[str, Value] = {}
     for name, value in given.items():
         prop = route.params.get(name)
-        params[name] = [value] if prop and prop.type == "array" and isinstance(value, str) else value
+        params[name] = [value] if prop and prop.type == "array" and isinstance(value, str) and value else value
     fields = {**route.params, **{name: PATH_PROPS.get(name, ANY) for name in names}}
     if errors := formats.check_object(fields, {**params, **names}):
         replies.bad_parameters(errors)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from transom.lab.pve import roles
+
 
 class Unfit(ValueError):
     """The value does not have the format; the text is PVE's, final newline included."""
@@ -121,6 +123,11 @@ def phys_bits(value: str) -> None:
         raise Unfit("value must be an integer between 8 and 64 or 'host'\n")
 
 
+def privilege(value: str) -> None:
+    if value not in roles.ALL:
+        raise Unfit(f"invalid privilege '{value}'\n")
+
+
 def content_type(value: str) -> None:
     if value not in CONTENT_TYPES:
         raise Unfit(f"invalid content type '{value}'\n")
@@ -155,6 +162,8 @@ FORMATS: Final[dict[str, Callable[[str], None]]] = {
     "pve-node": matcher(LABEL, "value does not look like a valid node name"),
     "pve-phys-bits": phys_bits,
     "pve-poolid": matcher(r"[A-Za-z0-9._/-]+", "value '{0}' does not look like a valid pool name"),
+    "pve-priv": privilege,
+    "pve-roleid": matcher(r"[A-Za-z0-9.\-_]+", "role name '{0}' contains invalid characters"),
     "pve-startup-order": startup_order,
     "pve-storage-content": content_type,
     "pve-storage-id": storage_id,

@@ -126,11 +126,16 @@ def allocate(here: node.Node, storage_id: str, vmid: int, size: int) -> tuple[Vo
         if not store.path:
             files.write(path, str(size).encode())
             return volume, f'  Logical volume "{volume.name}" created.'
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        os.truncate(path, size)  # sparse: the size is what counts
+        make_file(path, size)
     shown = f"{store.path}/images/{volume.name}"
     return volume, f"Formatting '{shown}', fmt=raw size={size} preallocation=off"
+
+
+def make_file(path: Path, size: int) -> None:
+    """Sparse: the size is what counts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    os.truncate(path, size)
 
 
 def names(store: world.Storage, vmid: int) -> Iterator[Volume]:
