@@ -29,8 +29,9 @@ class Command:
 
     def _read(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
-            self.said.append(line.rstrip())
+        with self._process.stdout:
+            for line in self._process.stdout:
+                self.said.append(line.rstrip())
 
     @property
     def step(self) -> tuple[int, int]:

@@ -87,8 +87,10 @@ NODE = f"""
 mkdir -p /etc/pve/nodes/{NAME}/qemu-server /etc/pve/nodes/{NAME}/lxc /etc/pve/priv
 ln -s nodes/{NAME} /etc/pve/local
 printf '{{"version":1,"ids":{{}}}}' >/etc/pve/.vmlist
+printf '#!/bin/sh\\n[ "$*" = list ] || exit 255\\n' >/usr/sbin/qm
+chmod 755 /usr/sbin/qm
 """
-"""The folders in which a Proxmox VE node keeps its VMs; there is no pmxcfs behind them."""
+"""The folders in which a Proxmox VE node keeps its VMs, without pmxcfs behind them, and a ``qm`` that lists none."""
 
 PREPARE = f"""
 set -eu
