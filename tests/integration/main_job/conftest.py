@@ -43,6 +43,7 @@ class Bench:
             if documents:
                 service.put([documents])
             node = service.wish("pve1")
+            service.settle(node)  # as the command does: what a dead run left is closed before the plan is shown
             plan = service.propose(node, take_over=take_over)
             return service.apply(node, approved=plan.hash, take_over=take_over)
         finally:

@@ -148,10 +148,11 @@ def test_nodes_facts_scan_and_vms(api):
     assert facts["boot"]["boot_id"] == {"unknown": "not read"}
     assert facts["modules"] == ["i915", "vfio_pci"]
     assert api.operator.post("/v1/nodes/pve1/scan").status_code == 202
+    assert api.daemon.log[-1] == ("scan pve1", "operator")
     assert api.operator.post("/v1/nodes/pve1/resume").status_code == 403
     assert api.approver.post("/v1/nodes/pve1/resume").json()["name"] == "pve1"
     assert api.approver.post("/v1/nodes/none/resume").status_code == 404
-    assert api.daemon.log[-1] == ("scan pve1", "operator")
+    assert api.daemon.log[-1] == ("resume", "pve1", "approver")
     assert _items(api, "/v1/vms")[0]["name"] == "desktop"
 
 
