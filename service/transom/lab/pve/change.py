@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from transom.lab.pve import (
     access,
+    cloudinit,
     conf,
     devices,
     drives,
@@ -160,6 +161,7 @@ class Change:
         drive = drives.parse(name, value)
         if drive is None:
             replies.bad_parameters({name: "unable to parse drive options"})
+        cloudinit.refuse_second(name, drive, current.main, current.pending)
         lines: list[str] = []
         current.pending[name] = drives.render(storage.create_disk(self.here, self.vmid, drive, lines))
         for line in lines:

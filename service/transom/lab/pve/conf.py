@@ -9,12 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Final
 from urllib.parse import unquote
 
 from transom.lab.pve import drives, replies, scalars, schema
 
-CLOUDINIT: Final = re.compile(r"[:/](?:vm-\d+-)?cloudinit(?:\.(?:raw|qcow2|vmdk))?$")
 Section = dict[str, "str | int | None"]
 
 
@@ -146,7 +144,9 @@ def render(conf: Conf) -> bytes:
 
 
 def has_cloudinit(main: Section) -> bool:
-    return any(drives.is_drive(name) and CLOUDINIT.search(str(value).split(",")[0]) for name, value in main.items())
+    return any(
+        drives.is_drive(name) and drives.CLOUDINIT.search(str(value).split(",")[0]) for name, value in main.items()
+    )
 
 
 def clean(section: Section) -> None:

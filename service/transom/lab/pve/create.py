@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from transom.lab.pve import (
     access,
     change,
+    cloudinit,
     conf,
     devices,
     drives,
@@ -102,9 +103,10 @@ def fill(here: node.Node, caller: access.Caller, request: Create, log: Log, made
         drive = drives.parse(name, str(main[name]))
         if drive is None:
             replies.bad_parameters({name: "unable to parse drive options"})
+        cloudinit.refuse_second(name, drive, main)
         lines: list[str] = []
         result = storage.create_disk(here, request.vmid, drive, lines)
-        if drive.new_size:
+        if drive.new_size or drive.new_cloudinit:
             made.append(result.file)
         for line in lines:
             log(line)
@@ -154,7 +156,7 @@ def destroy(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> 
 
 def free_own(here: node.Node, vmid: int, name: str, value: str, log: Log) -> None:
     drive = drives.parse(name, value)
-    if drive is None or drive.cdrom or not drive.storage:
+    if drive is None or (drive.cdrom and not drive.cloudinit) or not drive.storage:
         return
     volume = storage.parse(here, drive.file)
     if volume.owner == vmid and storage.size_of(here, volume) is not None:

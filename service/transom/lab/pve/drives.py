@@ -10,6 +10,7 @@ from transom.lab.pve import devices, formats
 from transom.lab.pve.formats import Fields, Prop
 
 NEW_DISK: Final = re.compile(r"(?:([a-zA-Z][a-zA-Z0-9\-_.]*[a-zA-Z0-9]):)?(\d+(?:\.\d+)?)")
+CLOUDINIT: Final = re.compile(r"[:/](?:vm-\d+-)?cloudinit(?:\.(?:raw|qcow2|vmdk))?$")
 FLAG: Final = Prop("boolean")
 FORMAT: Final = Prop(enum=("raw", "qcow", "qed", "qcow2", "vmdk", "cloop"))
 FILE: Final[Fields] = {
@@ -97,6 +98,15 @@ class Drive:
     @property
     def cdrom(self) -> bool:
         return self.values.get("media") == "cdrom"
+
+    @property
+    def cloudinit(self) -> bool:
+        return CLOUDINIT.search(self.file) is not None
+
+    @property
+    def new_cloudinit(self) -> bool:
+        """A cloud-init drive is to be made."""
+        return self.file.partition(":")[2] == "cloudinit"
 
     @property
     def new_size(self) -> tuple[str, float] | None:

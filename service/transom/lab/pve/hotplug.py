@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transom.lab.pve import conf, devices, drives, formats, node, runstate, scalars, schema, storage
+from transom.lab.pve import cloudinit, conf, devices, drives, formats, node, runstate, scalars, schema, storage
 
 Errors = dict[str, str]
 BRIDGE_SCRIPT = "network script /usr/libexec/qemu-server/pve-bridge-hotplug failed with status 256"
@@ -39,6 +39,7 @@ def plug(here: node.Node, vmid: int, current: conf.Conf, running: runstate.Runni
     """Live: what changes at once is applied, the rest stays pending, a refusal is told by key."""
     errors: Errors = {}
     for name in [name for name in current.pending if name in schema.KEYS and schema.KEYS[name].live]:
+        cloudinit.record(current, name, current.pending[name])
         current.main[name] = current.pending.pop(name)
     for name, force in current.pending_deletes().items():
         if name not in chosen:
@@ -47,6 +48,7 @@ def plug(here: node.Node, vmid: int, current: conf.Conf, running: runstate.Runni
             unplug_one(here, vmid, current, running, name, force)
         except Skip:
             continue
+        cloudinit.record(current, name, None)
         current.main.pop(name, None)
         current.keep(name)
     for name in [name for name in current.pending if name != "delete" and name in chosen]:
@@ -59,8 +61,11 @@ def plug(here: node.Node, vmid: int, current: conf.Conf, running: runstate.Runni
             continue
         if drives.is_drive(name) and name in current.main:
             keep_as_unused(here, vmid, current, name, current.text(name))
+        cloudinit.record(current, name, current.pending[name])
         current.main[name] = current.pending.pop(name)
     forget_reused(current)
+    if "cloudinit" in features(current):  # the image is made anew at once
+        current.special.pop(cloudinit.SECTION, None)
     here.save(vmid, current)
     return errors
 
@@ -159,9 +164,13 @@ def plug_drive(current: conf.Conf, name: str, value: str) -> None:
     """A CD-ROM's medium always changes live, a disk of a hot-pluggable bus when `disk` may."""
     need(name not in ("efidisk0", "tpmstate0"))
     new, old = drives.parse(name, value), drives.parse(name, current.text(name)) if current.text(name) else None
-    if new and old and new.cdrom and old.cdrom:
+    if new and old and new.cdrom != old.cdrom:
+        raise Failed("unable to change media type")
+    if new and old and new.cdrom:
         return
     need("disk" in features(current) and name.startswith(("scsi", "virtio")))
+    if new and not old and new.file in ("none", "cdrom"):  # PVE activates a new drive's volume, and this is none
+        raise Failed(f"unable to parse volume ID '{new.file}'")
 
 
 def volume_of(name: str, value: str) -> str:
@@ -172,6 +181,11 @@ def volume_of(name: str, value: str) -> str:
 
 def keep_as_unused(here: node.Node, vmid: int, current: conf.Conf, name: str, value: str) -> None:
     """A disk that leaves its place stays listed, so that it is never lost."""
+    drive = drives.parse(name, value)
+    if drive and drive.cloudinit:  # never kept: it can be made again
+        storage.free(here, drive.file)
+        current.special.pop(cloudinit.SECTION, None)
+        return
     volid = volume_of(name, value)
     if not volid or storage.parse(here, volid).owner != vmid:
         return

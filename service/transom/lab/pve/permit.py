@@ -89,7 +89,7 @@ def check_serial(
 
 def check_drive(here: node.Node, caller: access.Caller, vmid: int, name: str, value: str) -> None:
     drive = drives.parse(name, value)
-    if drive and drive.file.endswith(":cloudinit"):
+    if drive and drive.new_cloudinit:
         here.access.check_vm(caller, vmid, "VM.Config.Cloudinit", "VM.Config.CDROM")
     elif drive and drive.cdrom:
         here.access.check_vm(caller, vmid, "VM.Config.CDROM")
@@ -110,7 +110,7 @@ def check_storage(here: node.Node, caller: access.Caller, vmid: int, params: Map
     """The rights on the storages of all drives among the parameters, and that those storages exist."""
     for name in sorted(params):
         drive = drives.parse(name, params[name]) if drives.is_drive(name) else None
-        if not drive or drive.file == "none":
+        if not drive or drive.file == "none" or drive.new_cloudinit:
             continue
         if drive.file == "cdrom":
             here.access.check(caller, "/", "Sys.Console")

@@ -50,7 +50,8 @@ def drive_params(here: node.Node, params: dict[str, str]) -> None:
             replies.bad_parameters({name: "unable to parse drive options"})
         import_syntax(name, drive)
         drive = cleaned(here, name, drive)
-        if drive.storage and not drive.new_size and not drive.cdrom and storage.parse(here, drive.file).kind == "iso":
+        named = drive.storage and not drive.new_size and not drive.new_cloudinit
+        if named and storage.parse(here, drive.file).kind == "iso" and not drive.cdrom:
             replies.bad_parameters({name: "explicit 'media=cdrom' is required for iso images"})
         params[name] = drives.render(drive)
 

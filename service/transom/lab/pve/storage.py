@@ -16,6 +16,9 @@ from transom.lab.pve import access, drives, files, node, replies, sections, worl
 
 FOLDERS = {"iso": "template/iso", "vztmpl": "template/cache", "snippets": "snippets", "backup": "dump",
            "import": "import"}  # fmt: skip
+CLOUDINIT_SIZE = 4 * 2**20
+QCOW2 = ("fmt=qcow2 cluster_size=65536 extended_l2=off preallocation=metadata compression_type=zlib size={size} "
+         "lazy_refcounts=off refcount_bits=16")  # fmt: skip
 DISK_FILE = re.compile(r"(\d+)/([^/\s]+)\.(raw|qcow2|vmdk|subvol)")
 
 
@@ -176,6 +179,8 @@ def create_disk(here: node.Node, vmid: int, drive: drives.Drive, log: list[str])
         replies.die(f"volume {drive.file} does not exist")
     if drive.file in ("none", "cdrom") or drive.file.startswith("/"):
         return drive
+    if drive.new_cloudinit:
+        return create_cloudinit(here, vmid, drive, log)
     if drive.new_size is None:
         volume = parse(here, drive.file)
         return drive.but(size=drives.format_size(need_size(here, volume)))
@@ -190,6 +195,37 @@ def create_disk(here: node.Node, vmid: int, drive: drives.Drive, log: list[str])
     made = drive.without("format", "import-from").but(file=volume.id, size=drives.format_size(size))
     log += [line, f"{drive.key}: successfully created disk '{drives.render(made)}'"]
     return made
+
+
+def create_cloudinit(here: node.Node, vmid: int, drive: drives.Drive, log: list[str]) -> drives.Drive:
+    """A CD-ROM drive with an empty image of the VM's own name."""
+    store, size = get(here, drive.storage), CLOUDINIT_SIZE
+    ending = drive.values.get("format", "qcow2")
+    name = f"vm-{vmid}-cloudinit"
+    volume = parse(here, f"{store.id}:{vmid}/{name}.{ending}" if store.path else f"{store.id}:{name}")
+    with files.locked_file(here.place.path("run/pve-storage.lock")):
+        path = file_of(here, volume)
+        if path.exists():
+            replies.die(f"disk image '{shown_path(volume)}' already exists")
+        if store.path:
+            make_file(path, size)
+            shape = QCOW2.format(size=size) if ending == "qcow2" else f"fmt={ending} size={size} preallocation=off"
+            log.append(f"Formatting '{shown_path(volume)}', {shape}")
+        else:
+            files.write(path, str(size).encode())
+            log.append(f'  Logical volume "{name}" created.')
+    made = drive.without("format").but(file=volume.id, media="cdrom")
+    log.append(f"{drive.key}: successfully created disk '{drives.render(made)}'")
+    return made
+
+
+def grow(here: node.Node, volume: Volume, size: int) -> None:
+    """The image gets its new size in bytes."""
+    path = file_of(here, volume)
+    if volume.storage.path:
+        os.truncate(path, size)
+    else:
+        files.write(path, str(size).encode())
 
 
 def content(here: node.Node, store: world.Storage) -> list[dict[str, object]]:
