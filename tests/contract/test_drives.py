@@ -19,7 +19,7 @@ def write(here: node.Node, text: str) -> None:
 
 
 def running(here: node.Node) -> None:
-    runstate.write(here.place, 112, runstate.Running(1, time.time(), "11.0.0", "11.0+pve1", {}, ()))
+    runstate.write(here.place, 112, runstate.Running(1, time.time(), "11.0.0", "11.0", {}, ()))
 
 
 def refused(call: Any, *args: object, **params: object) -> replies.Refused:
@@ -111,7 +111,31 @@ def test_keys_go_to_running_vms_only(here: node.Node, root: Any) -> None:
     running(here)
     assert root("PUT", f"{VM}/sendkey", key="ctrl-alt-delete") is None
     assert refused(root, "PUT", f"{VM}/sendkey", key="ctrl-nope").text == "invalid parameter: nope"
-    assert keys.unknown("0x1c-f24-<") == ""
+    assert refused(root, "PUT", f"{VM}/sendkey", key="").text == "sendkey: string expected"
+    assert keys.unknown("0x1c-f24-<") is None
+    assert keys.unknown("a-") == ""
+
+
+def test_a_migration_is_refused_before_it_is_not_done(here: node.Node, root: Any) -> None:
+    write(here, BASE)
+    assert refused(root, "POST", f"{VM}/migrate", target="pve1").errors == {"target": "target is local node."}
+    assert refused(root, "POST", f"{VM}/migrate", target="zz").text == "no such cluster node 'zz'"
+
+
+def test_a_start_during_a_backup_lets_the_guest_go_on(here: node.Node, root: Any) -> None:
+    write(here, f"lock: backup\n{BASE}")
+    running(here)
+    assert root.task("POST", f"{VM}/status/start")[0] == "OK"
+    runstate.remove(here.place, 112)
+    assert root.task("POST", f"{VM}/status/start")[0] == "VM is locked (backup)"
+
+
+def test_a_mapping_without_its_device_cannot_be_plugged(here: node.Node, root: Any) -> None:
+    here.write_cluster_file("mapping/usb.cfg", "gone\n\tmap id=1234:5678,node=pve1\n")
+    write(here, f"{BASE}ostype: l26\n")
+    running(here)
+    complaint = "hotplug problem - USB Mapping invalid (hardware probably changed): usb device '1234:5678' not found"
+    assert refused(root, "PUT", f"{VM}/config", usb0="mapping=gone").errors["usb0"].strip() == complaint
 
 
 def test_what_keeps_a_vm_on_its_node(here: node.Node, root: Any) -> None:

@@ -10,6 +10,7 @@ from transom.lab.pve import (
     cloudinit,
     clusterlog,
     conf,
+    create,
     drives,
     keys,
     mapping,
@@ -111,7 +112,9 @@ def put_sendkey(request: Request) -> object:
     with here.place.locked(vmid):
         here.load(vmid)
         power.need_running(here, vmid)
-        if key := keys.unknown(request.text("key")):
+        if not request.text("key"):
+            replies.die("sendkey: string expected")
+        if (key := keys.unknown(request.text("key"))) is not None:
             replies.die(f"invalid parameter: {key}")
     return None
 
@@ -134,6 +137,21 @@ def get_migrate(request: Request) -> object:
         "mapped-resource-info": {key: {"name": name} for key, name in mapped.items()},
         "has-dbus-vmstate": 1,
     }  # fmt: skip
+
+
+def post_migrate(request: Request) -> object:
+    """Every refusal that comes before a migration; the lab begins none."""
+    here, target = request.node, request.text("target")
+    if target == here.name:
+        replies.bad_parameters({"target": "target is local node."})
+    create.need_member(here, target)
+    for name in ("force", "migration_type", "migration_network"):
+        if request.text(name) not in ("", "0") and not request.caller.root:
+            replies.bad_parameters({name: "Only root may use this option."})
+    change.check_lock(here.load(request.vmid))
+    if runstate.read(here.place, request.vmid) and not request.flag("online"):
+        replies.die("can't migrate running VM without --online")
+    raise replies.Refused(501, "the lab migrates no VMs")
 
 
 def devices_here(main: conf.Section, running: bool) -> tuple[list[str], dict[str, str]]:
@@ -178,6 +196,12 @@ RESIZE: Final[Fields] = {
     "skiplock": Prop("boolean"), "disk": Prop(optional=False, enum=drives.ORDER),
     "size": Prop(optional=False, pattern=SIZE), "digest": Prop(max_length=40),
 }  # fmt: skip
+MIGRATE: Final[Fields] = {
+    "target": Prop(optional=False, format="pve-node"), "online": Prop("boolean"), "force": Prop("boolean"),
+    "migration_type": Prop(enum=("secure", "insecure")), "migration_network": Prop(),
+    "with-local-disks": Prop("boolean"), "targetstorage": Prop(), "bwlimit": Prop("integer", minimum=0),
+    "with-conntrack-state": Prop("boolean"),
+}  # fmt: skip
 AUDIT: Final = vm_right("VM.Audit")
 ROUTES: Final = (
     Route("GET", f"{VM}/cloudinit", get_cloudinit, {}, AUDIT),
@@ -186,4 +210,5 @@ ROUTES: Final = (
     Route("PUT", f"{VM}/sendkey", put_sendkey, {"skiplock": Prop("boolean"), "key": Prop(optional=False)},
           vm_right("VM.Console")),
     Route("GET", f"{VM}/migrate", get_migrate, {"target": Prop(format="pve-node")}, vm_right("VM.Migrate")),
+    Route("POST", f"{VM}/migrate", post_migrate, MIGRATE, vm_right("VM.Migrate")),
 )  # fmt: skip

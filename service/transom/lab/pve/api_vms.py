@@ -165,7 +165,9 @@ def delete_vm(request: Request) -> object:
 
 def post_start(request: Request) -> object:
     root_flag(request, "stateuri", "skiplock", "migratedfrom", "migration_type", "migration_network", "targetstorage",
-              "force-cpu")  # fmt: skip
+              "force-cpu", "with-conntrack-state", "nets-host-mtu")  # fmt: skip
+    if request.text("targetstorage") not in ("", "0") and not request.text("migratedfrom"):
+        replies.bad_parameters({"targetstorage": "targetstorage can only by used with migratedfrom."})
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
     return here.tasks.start("qmstart", str(vmid), request.caller,
                             lambda log: power.start(here, vmid, log, skiplock=skiplock))  # fmt: skip
@@ -174,11 +176,13 @@ def post_start(request: Request) -> object:
 def post_stop(request: Request) -> object:
     root_flag(request, "skiplock", "keepActive", "migratedfrom")
     here, vmid, skiplock = request.node, request.vmid, request.flag("skiplock")
-    overrule = request.flag("overrule-shutdown")
+    overrule, source = request.flag("overrule-shutdown"), request.text("migratedfrom")
 
     def work(log: Log) -> None:
         if overrule:
             end_shutdowns(request, log)
+        if source:
+            power.need_config(here, vmid, source)
         power.stop(here, vmid, log, skiplock=skiplock)
 
     return here.tasks.start("qmstop", str(vmid), request.caller, work)
@@ -369,7 +373,8 @@ SNAPNAME: Final = Prop(optional=False, format="pve-configid", max_length=40)
 START: Final[Fields] = {
     **SKIPLOCK, **TIMEOUT, "stateuri": Prop(max_length=128), "migratedfrom": Prop(format="pve-node"),
     "migration_type": Prop(enum=("secure", "insecure")), "migration_network": Prop(), "machine": schema.MACHINE,
-    "force-cpu": Prop(), "targetstorage": Prop(),
+    "force-cpu": Prop(), "targetstorage": Prop(), "with-conntrack-state": FLAG,
+    "nets-host-mtu": Prop(pattern=r"net\d+=\d+(,net\d+=\d+)*"),
 }  # fmt: skip
 STOP: Final[Fields] = {**SKIPLOCK, **TIMEOUT, "keepActive": FLAG, "migratedfrom": Prop(format="pve-node"),
                        "overrule-shutdown": FLAG}  # fmt: skip

@@ -100,25 +100,13 @@ def usb_device(here: node.Node, index: int, options: dict[str, str]) -> list[str
         return ["-chardev", f"spicevmc,id=usbredirchardev{index},name=usbredir",
                 "-device", f"usb-redir,chardev=usbredirchardev{index},id=usbredirdev{index}"]  # fmt: skip
     if name := options.get("mapping"):
-        host = mapped_usb(here, name)
+        host = mapping.usb_host(here, name)
     if found := re.fullmatch(r"(?:0x)?([0-9A-Fa-f]{4}):(?:0x)?([0-9A-Fa-f]{4})", host):
         return ["-device", f"usb-host,vendorid=0x{found[1]},productid=0x{found[2]},id=usb{index}"]
     found = re.fullmatch(r"(\d+)-(.+)", host)
     if not found:
         replies.die("no usb id or path given")
     return ["-device", f"usb-host,hostbus={found[1]},hostport={found[2]},id=usb{index}"]
-
-
-def mapped_usb(here: node.Node, name: str) -> str:
-    known = mapping.load(here, "usb").get(name)
-    entries = known.on("usb", here.name) if known else []
-    if not known or not entries:
-        replies.die(f"USB device mapping not found for '{name}'")
-    if len(entries) > 1:
-        replies.die("More than one USB mapping per host not supported")
-    if complaint := mapping.check_usb(here, known, entries[0]):
-        replies.die(f"USB Mapping invalid (hardware probably changed): {complaint}\n")
-    return entries[0].get("path") or entries[0]["id"]
 
 
 def port_words(here: node.Node, current: conf.Conf) -> list[str]:

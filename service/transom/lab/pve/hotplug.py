@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from transom.lab.pve import cloudinit, conf, devices, drives, formats, node, runstate, scalars, schema, storage
+from transom.lab.pve import (
+    cloudinit,
+    conf,
+    devices,
+    drives,
+    formats,
+    mapping,
+    node,
+    replies,
+    runstate,
+    scalars,
+    schema,
+    storage,
+)
 
 Errors = dict[str, str]
 BRIDGE_SCRIPT = "network script /usr/libexec/qemu-server/pve-bridge-hotplug failed with status 256"
@@ -125,6 +138,7 @@ def plug_one(here: node.Node, vmid: int, current: conf.Conf, running: runstate.R
         need("usb" in features(current))
     elif schema.of_kind(name, "usb"):
         need(usb_live(current, running))
+        plug_usb(here, name, value)
     elif name == "vcpus":
         need("cpu" in features(current))
     elif name == "balloon":
@@ -148,6 +162,16 @@ def agent_stays(current: conf.Conf, value: str) -> bool:
             if parts.get("enabled") == "1" else {}  # fmt: skip
 
     return bool(current.text("agent")) and device(current.text("agent")) == device(value)
+
+
+def plug_usb(here: node.Node, name: str, value: str) -> None:
+    """A mapping is looked up again when the device is plugged."""
+    mapped = formats.parse_property_string(schema.KEYS[name].prop.fields or {}, value).get("mapping")
+    try:
+        if mapped:
+            mapping.usb_host(here, mapped)
+    except replies.Refused as error:
+        raise Failed(error.text.rstrip("\n")) from error
 
 
 def plug_net(here: node.Node, vmid: int, current: conf.Conf, name: str, value: str) -> None:

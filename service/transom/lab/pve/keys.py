@@ -18,12 +18,12 @@ NAMES: Final = frozenset((
 ))  # fmt: skip
 
 
-def unknown(keys: str) -> str:
-    """The first of `ctrl-alt-delete` that is neither a name nor a code (0x1c), '' when all are known."""
+def unknown(keys: str) -> str | None:
+    """The first of `ctrl-alt-delete` that is neither a name nor a code (0x1c), None when all are known."""
     for key in keys.split("-"):
         if key not in NAMES and key != "<" and not is_code(key):
             return key
-    return ""
+    return None
 
 
 def is_code(key: str) -> bool:

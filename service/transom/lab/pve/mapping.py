@@ -101,3 +101,16 @@ def need(here: node.Node, kind: str, name: str) -> Mapping:
     if found is None:
         replies.die(f"mapping '{name}' not found")
     return found
+
+
+def usb_host(here: node.Node, name: str) -> str:
+    """The port or id that a mapping names on this node; refuses when the device is not what it says."""
+    known = load(here, "usb").get(name)
+    entries = known.on("usb", here.name) if known else []
+    if not known or not entries:
+        replies.die(f"USB device mapping not found for '{name}'")
+    if len(entries) > 1:
+        replies.die("More than one USB mapping per host not supported")
+    if complaint := check_usb(here, known, entries[0]):
+        replies.die(f"USB Mapping invalid (hardware probably changed): {complaint}\n")
+    return entries[0].get("path") or entries[0]["id"]

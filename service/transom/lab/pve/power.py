@@ -30,9 +30,13 @@ def start(here: node.Node, vmid: int, log: Log, *, skiplock: bool = False) -> No
         current = here.load(vmid)
         if current.main.get("template"):
             replies.die("you can't start a vm if it's a template")
+        running = runstate.read(here.place, vmid)
+        if running and current.main.get("lock") == "backup":  # QEMU waits for the backup: the guest goes on in it
+            runstate.write(here.place, vmid, replace(running, paused=False))
+            return
         if not skiplock and current.main.get("lock") != "suspended":
             change.check_lock(current)
-        if runstate.read(here.place, vmid):
+        if running:
             replies.die(f"VM {vmid} already running")
         if current.pending:
             hotplug.apply_pending(here, vmid, current)
@@ -108,9 +112,11 @@ def realize(here: node.Node, value: str) -> str:
     return here.hardware.rom(rom[1]) if rom else ""
 
 
-def need_config(here: node.Node, vmid: int) -> None:
-    if not here.place.config(vmid).exists():
-        replies.die(f"unable to find configuration file for VM {vmid} on node '{here.name}'")
+def need_config(here: node.Node, vmid: int, name: str = "") -> None:
+    """The VM is this node's, or that of the node of that name."""
+    owner = here.sibling(name or here.name)
+    if owner is None or not owner.place.config(vmid).exists():
+        replies.die(f"unable to find configuration file for VM {vmid} on node '{name or here.name}'")
 
 
 def need_running(here: node.Node, vmid: int) -> runstate.Running:
