@@ -7,7 +7,6 @@ import os
 import pathlib
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -151,8 +150,8 @@ def ssh(folder: pathlib.Path, node: str, command: tuple[str, ...]) -> None:
 @lab.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def pve(arguments: tuple[str, ...]) -> None:
-    """Runs just the PVE API: --root DIR --port N --world FILE."""
-    sys.exit(subprocess.call([sys.executable, "-m", "transom.lab.pve", *arguments]))
+    """Runs just the PVE API: --root DIR --port N --world FILE --delay SECONDS."""
+    os.execv(sys.executable, [sys.executable, "-m", "transom.lab.pve", *arguments])
 
 
 @lab.command()

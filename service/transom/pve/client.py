@@ -90,14 +90,14 @@ class Pve:
         return answers.ClusterStatus("", True)
 
     def guests(self, node: str) -> dict[int, model.GuestState]:
-        """The VMs on ``node`` that the token may see; Denied rather than empty when it may see none."""
+        """The VMs on ``node`` that the user may see; Denied rather than empty when it may see none."""
         rows = answers.rows(self._get("nodes", _node(node), "qemu"), "vmid", "status")
         if not rows:
             self._require("VM.Audit")
         return {state.vmid: state for state in map(answers.parse_state, rows)}
 
     def storages(self, node: str) -> frozenset[str]:
-        """Names of the storages that are active on ``node``; Denied rather than empty when the token may see none."""
+        """Names of the storages that are active on ``node``; Denied rather than empty when the user may see none."""
         rows = answers.rows(self._get("nodes", _node(node), "storage"), "storage")
         if not rows:
             self._require("Datastore.Audit", "Datastore.AllocateSpace")
@@ -306,7 +306,8 @@ class Pve:
         try:
             return send(**_plain(data or {}))
         except ResourceException as error:
-            raise translate.from_answer(error, f"{method} /{'/'.join(path)}", writes=method != "GET") from error
+            what, remedy = f"{method} /{'/'.join(path)}", self._session.remedy
+            raise translate.from_answer(error, what, writes=method != "GET", remedy=remedy) from error
         except errors.Garbled as error:
             error.unsure = method != "GET"  # it was answered, so it may well have been carried out
             raise
@@ -314,7 +315,8 @@ class Pve:
     def _require(self, *privileges: str) -> None:
         granted = self.permissions().values()
         if not any(set(privileges) & held for held in granted):
-            raise errors.Denied(f"the API token may see none: it lacks {' and '.join(privileges)} everywhere")
+            lacks = f"{self.user} may see none: it lacks {' and '.join(privileges)} everywhere"
+            raise errors.Denied(lacks, hint=translate.RIGHTS_HINT)
 
 
 class Connector:

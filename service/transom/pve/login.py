@@ -42,6 +42,10 @@ class Login(Protocol):
     def user(self) -> str:
         """``user@realm``, with ``!name`` for a token."""
 
+    @property
+    def remedy(self) -> str:
+        """What to look at when the server refuses it: who, and where the secret comes from."""
+
     def headers(self, post: Post, *, writes: bool) -> dict[str, str]:
         """What proves it. Denied when there is nothing that does."""
 
@@ -56,6 +60,10 @@ class Token:
         self.user = token_id
         value = secret.word(ref, "an API token's secret", "one word, as pveum printed it")
         self._headers = {"Authorization": f"PVEAPIToken={token_id}={value}"}
+        self.remedy = (
+            f"the API token {token_id} is refused; its secret comes from {secret.place(ref)}; "
+            f"on the node `pveum user token list {token_id.partition('!')[0]}` tells whether it is there and has not expired"
+        )
 
     def headers(self, post: Post, *, writes: bool) -> dict[str, str]:
         """Nothing is posted."""
@@ -82,6 +90,7 @@ class Ticket:
 
     def __init__(self, ref: wish.TicketRef, world: outside.Outside) -> None:
         self.user = ref.user
+        self.remedy = f"the login of {ref.user} is refused; its password comes from {secret.place(ref.password)}"
         self._ref = ref
         self._world = world
         self._lock = threading.Lock()

@@ -22,14 +22,29 @@ def word(ref: wish.SecretRef, what: str, hint: str) -> str:
 def line(ref: wish.SecretRef, what: str, hint: str = "") -> str:
     """One line of printable text without what surrounds it, as of a password. Denied as above."""
     try:
-        text = pathlib.Path(ref.file).read_text(encoding="utf-8") if ref.file else os.environ.get(ref.env, "")
-    except (OSError, UnicodeDecodeError) as error:
+        text = pathlib.Path(ref.file).read_text(encoding="utf-8") if ref.file else os.environ[ref.env]
+    except (OSError, UnicodeDecodeError, KeyError) as error:
+        fault, way_out = _fault(error)
         # `from None`: what cannot be decoded stands in the error, and may be a part of the secret.
-        raise errors.Denied(f"cannot read {what}: {place(ref)}: {type(error).__name__}") from None
+        raise errors.Denied(f"cannot read {what}: {place(ref)} {fault}", hint=way_out) from None
     secret = text.strip()
     if not secret or not secret.isprintable():
         raise errors.Denied(f"{place(ref)} does not hold {what}", hint=hint)
     return secret
+
+
+def _fault(error: OSError | UnicodeDecodeError | KeyError) -> tuple[str, str]:
+    """In words, as ``transom validate`` has them, and the way out."""
+    match error:
+        case KeyError():
+            return "is not set", 'set it where Transom runs, or give "file: PATH"'
+        case FileNotFoundError():
+            return "does not exist", "put the secret there, or mend the path"
+        case IsADirectoryError():
+            return "is a folder, not a file", "put the secret there, or mend the path"
+        case OSError():
+            return f"cannot be read: {error.strerror}", ""
+    return "is not text in UTF-8", ""
 
 
 def base32(ref: wish.SecretRef, what: str) -> bytes:

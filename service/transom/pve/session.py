@@ -57,6 +57,11 @@ class Session:
         """``user@realm``, with ``!name`` for a token."""
         return self._who.user
 
+    @property
+    def remedy(self) -> str:
+        """What to look at when the login is refused."""
+        return self._who.remedy
+
     def request(
         self, method: str, url: str, data: Mapping[str, Any] | None = None, params: Mapping[str, Any] | None = None
     ) -> line.Answer:

@@ -6,7 +6,9 @@ exist, 595-599 the proxy between nodes, and 500 everything else, so there the te
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
 import ssl
 
 import httpx
@@ -15,7 +17,18 @@ from proxmoxer.core import ResourceException
 from transom import errors
 
 _WRITE_HINT = "it may have happened: read before doing it again"
+RIGHTS_HINT = "`transom node check` tells every right that is missing, `transom mint` grants it"
 _GATEWAY = frozenset({502, 503, 504, 595, 596, 597, 598, 599})
+
+_NO_WAY: dict[int, tuple[str, str]] = {
+    errno.ECONNREFUSED: (
+        "connection refused: nothing listens there",
+        "is pveproxy running on the node, and are address and port in api.endpoints right?",
+    ),
+    errno.EHOSTUNREACH: ("no route to the host", "is the node up, and is its address in api.endpoints right?"),
+    errno.ENETUNREACH: ("no route to the network", "is the address in api.endpoints right, and the network up?"),
+}
+"""Why no connection was made → words for it, and the way out."""
 
 # First match wins. Texts as PVE 9.2 prints them.
 _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TransomError], str], ...] = (
@@ -51,18 +64,17 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[errors.TransomError], str], ...] = (
 )
 
 
-def from_answer(error: ResourceException, what: str, *, writes: bool) -> errors.TransomError:
-    """The error for an answer of 400 and above; ``what`` names the request, ``writes`` whether it may have changed something."""
+def from_answer(error: ResourceException, what: str, *, writes: bool, remedy: str = "") -> errors.TransomError:
+    """The error for an answer of 400 and above; ``what`` names the request, ``writes`` whether it may have changed something,
+    ``remedy`` the way out when the login is refused."""
     status = int(error.status_code)
     text = " ".join(str(error.content or error.status_message or "").split())
     fields = _fields(error.errors)
     said = f"{what}: {status} {text}".rstrip()
     if status == 401:
-        return errors.Denied(said, hint="the login was refused: `transom node check` tries it")
+        return errors.Denied(said, hint=remedy)
     if status == 403:
-        return errors.Denied(
-            said, hint="`transom node check` tells every right that is missing, `transom mint` grants it"
-        )
+        return errors.Denied(said, hint=RIGHTS_HINT)
     if status in _GATEWAY:
         return _unreachable(said, unsure=writes)
     if fields:
@@ -91,8 +103,25 @@ def from_line(error: httpx.RequestError, what: str, *, writes: bool) -> errors.T
     if isinstance(error, httpx.DecodingError):
         return errors.Garbled(f"{what}: {error}")
     sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+    if not sent and (known := _no_way(error)):
+        reason, hint = known
+        return errors.Unreachable(f"{what}: {reason}", hint=hint)
     reason = str(error) or type(error).__name__
     return _unreachable(f"{what}: {reason}", unsure=writes and sent)
+
+
+def _no_way(error: BaseException | None) -> tuple[str, str] | None:
+    """In words why no connection was made, and the way out, where the system told why."""
+    while error is not None:
+        if isinstance(error, socket.gaierror):
+            return (
+                "the name of the host is not known",
+                "is it right in api.endpoints, and does this machine resolve it?",
+            )
+        if isinstance(error, OSError) and error.errno in _NO_WAY:
+            return _NO_WAY[error.errno]
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _unreachable(said: str, *, unsure: bool) -> errors.Unreachable:

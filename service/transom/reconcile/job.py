@@ -151,9 +151,18 @@ class Job:
                 self._all_back()
         except errors.TransomError as error:
             self._end_failed(run, error)
-            self.world.say(f"run {run.id} failed; `transom undo {run.id}` takes back what it did")
+            self.world.say(f"run {run.id} failed; {self._left(run.id)}")
             raise
         self.store.end_run(run.id, records.APPLIED, self.world.now())
+
+    def _left(self, run: str) -> str:
+        """What a failed run leaves: a step that ended did something, one that only began may have."""
+        phases = {event.phase for event in self.store.events(run)}
+        if "after" in phases:
+            return f"`transom undo {run}` takes back what it did"
+        if "before" in phases:
+            return f"no step of it was completed; `transom undo {run} --dry-run` shows whether anything is to be taken back"
+        return "nothing was done on the node"
 
     def _forget(self, paths: Sequence[str], run: records.Run) -> None:
         """But for those that this run has written since: an id that a VM of ours had before may be the next free one."""
@@ -177,6 +186,8 @@ class Job:
             raise errors.Void(f"{self.node.name} is not rebooted now: {said}", hint="the next plan says so too")
 
     def _say(self, step: int, total: int, phase: str, text: str) -> None:
+        if phase == "failed":  # why is told once, by whoever gets the error
+            text = "failed"
         if sign := run_text.SIGNS.get(phase):
             self.world.say(f"[{step}/{total}] {sign} {text}")
 

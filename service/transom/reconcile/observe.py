@@ -28,8 +28,8 @@ LIMIT = 60
 def observe(world: w.World, node: wish.NodeWish | None = None, *, every: bool = False) -> model.Facts:
     """All facts of the node, with the files on our side that ``node`` names; its declared VMs closer than others, or ``every`` VM.
 
-    Unreachable, Denied or Garbled when the shell itself cannot be used, or the API of a node without one; otherwise an API that
-    cannot be asked only leaves its own facts Unknown."""
+    Unreachable, Denied or Garbled when the shell itself cannot be used, or the API of a node without one, Rejected when that
+    API knows no such node; otherwise an API that cannot be asked only leaves its own facts Unknown."""
     facts = _by_shell(world) if world.shell else _by_api(world)
     if node:
         facts = _closer(facts, world, node.guests, every=every)
@@ -67,6 +67,8 @@ def _here(boot_id: str | model.Unknown) -> bool | model.Unknown:
 def _by_api(world: w.World) -> model.Facts:
     world.api.version()
     facts = _with_api(told.facts(world), world)
+    if isinstance(facts.states, model.Unknown):
+        _need_node(world)
     everywhere = told.ask("VMs of the cluster", world.api.everywhere)
     others = (
         everywhere
@@ -76,6 +78,17 @@ def _by_api(world: w.World) -> model.Facts:
     states = facts.states
     guests = states if isinstance(states, model.Unknown) else told.files(states, world)
     return dataclasses.replace(facts, guests=guests, elsewhere=others, ha=_ha(everywhere))
+
+
+def _need_node(world: w.World) -> None:
+    """Rejected when the API knows no such node: every fact would be Unknown, and none would say why."""
+    known = told.ask("nodes", lambda: [node.name for node in world.api.nodes()])
+    if not isinstance(known, model.Unknown) and world.node not in known:
+        there = ", ".join(known) or "none"
+        raise errors.Rejected(
+            f"the API knows no node {world.node} (it has {there})",
+            hint="set spec.pve_node of the Node document to its name in PVE",
+        )
 
 
 def _with_api(facts: model.Facts, world: w.World) -> model.Facts:

@@ -226,6 +226,7 @@ def test_a_locked_vm_is_left_out_and_the_others_are_not(desk):
     settled = adopt(desk.node.facts())
     assert [vm.vmid for vm in settled.sheet.kept] == [106]
     assert "locked" in settled.sheet.left["qemu/105"]
+    assert "qemu/105/lock" not in settled.sheet.left
 
 
 def test_releasing_an_adopted_document_leaves_everything(desk):

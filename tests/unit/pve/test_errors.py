@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import pathlib
+import socket
 
 import httpx
 import pytest
@@ -174,6 +176,48 @@ def test_a_broken_encoding_is_garbled(api, fake):
         api.config("pve1", 700)
 
 
+def _no_connection(cause: OSError) -> httpx.ConnectError:
+    error = httpx.ConnectError(str(cause))
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "says", "hint"),
+    [
+        (
+            ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+            "nothing listens there",
+            "is pveproxy running",
+        ),
+        (
+            socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+            "the name of the host is not known",
+            "resolve it",
+        ),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "no route to the host", "is the node up"),
+    ],
+    ids=["refused", "name", "route"],
+)
+def test_why_there_is_no_connection_is_said_in_words_with_the_way_out(api, fake, cause, says, hint):
+    fake.answers[f"GET {CONFIG}"] = _no_connection(cause)
+    with pytest.raises(errors.Unreachable) as caught:
+        api.config("pve1", 700)
+    assert says in caught.value.message
+    assert "Errno" not in str(caught.value)
+    assert hint in caught.value.hint
+    assert "api.endpoints" in caught.value.hint
+
+
+def test_a_refused_token_is_named_with_the_place_of_its_secret(access, api, fake, make_answer):
+    fake.answers[f"GET {CONFIG}"] = make_answer(401, "Authentication failed!")
+    with pytest.raises(errors.Denied) as caught:
+        api.config("pve1", 700)
+    assert f"token {access.token_id} is refused" in caught.value.hint
+    assert f"file {access.token_secret.file}" in caught.value.hint
+    assert "`pveum user token list transom@pve`" in caught.value.hint
+
+
 def _with(access: wish.Access, **changes: object) -> wish.Access:
     return dataclasses.replace(access, **changes)  # type: ignore[arg-type]
 
@@ -183,9 +227,12 @@ def test_credentials_that_cannot_be_used_are_denied_at_once(access, tmp_path, mo
     monkeypatch.setenv("ODD_TOKEN", "two words")
     (tmp_path / "binary").write_bytes(b"\xff\0")
     for changes, says in (
-        ({"token_secret": wish.SecretRef(file=str(tmp_path / "none"))}, "cannot read"),
-        ({"token_secret": wish.SecretRef(file=str(tmp_path / "binary"))}, "cannot read"),
-        ({"token_secret": wish.SecretRef(env="NO_SUCH_TOKEN")}, "NO_SUCH_TOKEN does not hold"),
+        (
+            {"token_secret": wish.SecretRef(file=str(tmp_path / "none"))},
+            "cannot read .* does not exist .put the secret there",
+        ),
+        ({"token_secret": wish.SecretRef(file=str(tmp_path / "binary"))}, "cannot read .* is not text in UTF-8"),
+        ({"token_secret": wish.SecretRef(env="NO_SUCH_TOKEN")}, "NO_SUCH_TOKEN is not set .set it where"),
         ({"token_secret": wish.SecretRef(env="ODD_TOKEN")}, "ODD_TOKEN does not hold"),
         ({"endpoints": ("http://pve1:8006",)}, "over https only"),
         ({"endpoints": ()}, "no endpoint"),

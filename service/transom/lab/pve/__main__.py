@@ -44,7 +44,10 @@ def main(argv: list[str]) -> int:
         state = dataclasses.replace(state, delay=args.delay)
     root = args.root.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    running = server.serve(state, root, args.port)
+    try:
+        running = server.serve(state, root, args.port)
+    except OSError as error:
+        parser.exit(1, f"cannot serve on port {args.port}: {error.strerror}\n")
     write_helpers(state, root)
     print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
     ended = threading.Event()

@@ -16,7 +16,7 @@ from transom.plan import mapping
 from transom.plan.adopt import sheet as sheets
 from transom.spec import bundle, documents, fields, layers, wish
 
-_NOT_ASKED = re.compile(r"unused\d+|digest|meta|vmgenid|parent|vmstate|snap\w+|running\w+")
+_NOT_ASKED = re.compile(r"unused\d+|digest|lock|meta|vmgenid|parent|vmstate|snap\w+|running\w+")
 """PVE's own keys: what a document must not name, and nobody would miss there."""
 _SECRET = re.compile(r"(?:^|,)(?:data|password|passwd|secret)=", re.IGNORECASE)
 _PACKAGED = frozenset({"/etc/modprobe.d/pve-blacklist.conf"})
