@@ -144,3 +144,17 @@ def test_what_keeps_a_vm_on_its_node(here: node.Node, root: Any) -> None:
     assert (found["running"], found["allowed_nodes"]) == (0, [])
     assert found["local_resources"] == ["hostpci0", "usb1"]
     assert found["mapped-resource-info"] == {"hostpci1": {"name": "igpu"}}
+
+
+@pytest.mark.parametrize(
+    ("agent", "why"), [("", "disabled in VM options"), ("agent: 1\n", "agent configured but not running?")]
+)
+def test_a_snapshot_of_a_running_vm_tells_why_nothing_is_frozen(
+    here: node.Node, root: Any, agent: str, why: str
+) -> None:
+    write(here, agent + BASE)
+    assert "freeze" not in str(root.task("POST", f"{VM}/snapshot", snapname="off"))
+    running(here)
+    end, lines = root.task("POST", f"{VM}/snapshot", snapname="on")
+    assert end == "OK"
+    assert f"skipping guest filesystem freeze - {why}" in lines

@@ -41,6 +41,19 @@ def need(here: node.Node, vmid: int) -> Path:
     return answers
 
 
+def why_not_frozen(here: node.Node, vmid: int) -> str:
+    """Why a snapshot of a running VM is taken without freezing its file systems, '' when they are frozen."""
+    value = here.load(vmid).text("agent").strip()
+    options = formats.parse_property_string(devices.AGENT, value) if value else {}
+    if options.get("enabled") != "1" or options.get("freeze-fs") == "0":
+        return "disabled in VM options"
+    try:
+        need(here, vmid)
+    except replies.Refused:
+        return "agent configured but not running?"
+    return ""
+
+
 def ask(here: node.Node, vmid: int, command: str) -> object:
     """The result of a command without parameters."""
     text = files.read_text(need(here, vmid) / f"{command}.json")

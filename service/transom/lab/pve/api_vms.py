@@ -268,7 +268,8 @@ def post_snapshot(request: Request) -> object:
         replies.die(f"unable to use snapshot name '{name.lower()}' (reserved name)")
     here.load(vmid)
     return here.tasks.start("qmsnapshot", str(vmid), request.caller,
-                            lambda log: snapshots.create(here, vmid, name, words, log))  # fmt: skip
+                            lambda log: snapshots.create(
+        here, vmid, name, words, log, with_memory=request.flag("vmstate")))  # fmt: skip
 
 
 def post_rollback(request: Request) -> object:

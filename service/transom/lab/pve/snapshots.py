@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from transom.lab.pve import change, conf, drives, node, prepare, replies, runstate, storage
+from transom.lab.pve import agent, change, conf, drives, node, prepare, replies, runstate, storage
 from transom.lab.pve.tasks import Log
 
 NOT_SAVED = ("lock", "parent", "snaptime", "vmstate", "snapstate", "template", "digest")
 
 
-def create(here: node.Node, vmid: int, name: str, description: str, log: Log) -> None:
-    """The task `qmsnapshot`."""
+def create(here: node.Node, vmid: int, name: str, description: str, log: Log, *, with_memory: bool = False) -> None:
+    """The task `qmsnapshot`; with the memory nothing has to be frozen."""
     with here.place.locked(vmid, log):
         current = here.load(vmid)
         if current.main.get("template"):
@@ -21,6 +21,9 @@ def create(here: node.Node, vmid: int, name: str, description: str, log: Log) ->
             replies.die(f"snapshot name '{name}' already used")
         if any(raw_file(here, key, value) for key, value in current.main.items() if drives.is_drive(key)):
             replies.die("snapshot feature is not available")
+        live = runstate.read(here.place, vmid) and not with_memory
+        if live and (why := agent.why_not_frozen(here, vmid)):
+            log(f"skipping guest filesystem freeze - {why}")
         section = {key: value for key, value in current.main.items()
                    if key not in NOT_SAVED and not key.startswith("unused")}  # fmt: skip
         if parent := current.main.get("parent"):
