@@ -20,6 +20,7 @@ from transom.report import plan_text
 
 KINDS = ("release", "remove", "undo", "rom")
 """Operations that can be withdrawn."""
+_STAYS = "A release puts host settings and option ROMs back; VMs stay as they are, with their disks and hardware."
 _dry_run_option = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 
 
@@ -44,10 +45,13 @@ class _Way(Protocol):
 @common.server_option
 @common.state_option
 def release(name: str, yes: bool, dry_run: bool, as_json: bool, server: str | None, state: pathlib.Path) -> None:
-    """Forget a document and put back what Transom changed for it. A VM stays."""
+    """Forget a document: host settings and option ROMs that only it needs are put back. VMs stay as they are, with their disks
+    and their hardware (also what Transom set of it), and lose only our mark."""
     how = carry.How(yes=yes, as_json=as_json, question=f"Release {name} by plan {{hash}} on {{node}}?")
     with _way(state, server, as_json=as_json) as way:
         looks = way.looks("release", name)
+        if looks:
+            common.progress(_STAYS)
         if dry_run:
             _dry(looks, name, how)
         plans = [one.plan for one in looks if one.plan]  # a daemon lets go of a node that is down when it is back
@@ -78,11 +82,11 @@ def rm(
     """Delete a stopped VM that Transom made, WITH ITS DISKS, and forget its document."""
     how = carry.How(yes=yes, as_json=as_json, question=f"Delete {name} by plan {{hash}}, which reboots {{node}}?")
     with _way(state, server, as_json=as_json) as way:
-        if confirm is None and not dry_run and not sys.stdin.isatty():
-            raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
         looks = way.looks("remove", name)
         if dry_run:
             _dry(looks, name, how)
+        if confirm is None and not sys.stdin.isatty():
+            raise click.UsageError("nobody to ask: standard input is no terminal. Pass --confirm with the VM's name.")
         plans = [one.need() for one in looks]
         _show(plans)
         if confirm is None:

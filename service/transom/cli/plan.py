@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import NoReturn
 
 import click
@@ -11,6 +12,8 @@ from transom import daemon, errors
 from transom.cli import common, look, policies, through
 from transom.report import plan_text
 from transom.spec import wish
+
+_HASH = re.compile(r"[0-9a-f]+")
 
 
 @click.command()
@@ -62,11 +65,17 @@ def _shell(one: look.Look, access: wish.Access) -> str:
     return one.shell(copy_to=f"{access.ssh_user}@{access.ssh_host}", scp=scp)
 
 
+def _hash(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _HASH.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not a plan hash: `transom plan` ends with it", context, option)
+    return value
+
+
 @click.command()
 @common.files_option
 @common.node_option
 @click.option("-y", "--yes", is_flag=True, help="Approve exactly the plan that is shown.")
-@click.option("--approve", metavar="HASH", help="Approve only this plan; any other is refused.")
+@click.option("--approve", metavar="HASH", callback=_hash, help="Approve only this plan; any other is refused.")
 @click.option("--dry-run", is_flag=True, help="Stop after showing the plan; nothing is stored either.")
 @common.json_option
 @common.server_option

@@ -82,9 +82,7 @@ class Papers:
         titles = [item.title for item in map(bundle.from_plain, self._store.documents())]
         found = [title for title in titles if name in (title, title.partition("/")[2])]
         if not found:
-            raise errors.Rejected(
-                f"there is no document {name!r}", hint="transom node ls, transom vm ls list what there is"
-            )
+            raise errors.Rejected(f"there is no document {name!r}", hint=f"there are: {_some(titles)}")
         if len(found) > 1:
             raise errors.Rejected(f"{name!r} is {' and '.join(found)}", hint="give the kind too")
         return found[0]
@@ -102,6 +100,13 @@ class Papers:
             return (title,)
         vms = self.merged().of(documents.VirtualMachine).values()
         return (title, *(item.title for item, vm in vms if vm.spec.node == name))
+
+
+def _some(titles: Sequence[str], most: int = 12) -> str:
+    """The first of them by name, and how many more there are."""
+    listed = sorted(titles)
+    more = [f"and {len(listed) - most} more"] if len(listed) > most else []
+    return ", ".join([*listed[:most], *more]) or "none"
 
 
 def _refers(document: documents.Document) -> set[str]:

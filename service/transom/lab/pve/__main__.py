@@ -49,10 +49,10 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         parser.exit(1, f"cannot serve on port {args.port}: {error.strerror}\n")
     write_helpers(state, root)
-    print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
     ended.wait()
     running.close()
     return 0
