@@ -115,7 +115,7 @@ def finding(
                 id=rule.id,
                 subject=subject,
                 summary=f"cannot tell: {verdict.reason}",
-                remedy="Make it readable for Transom's SSH user and API token, then plan again.",
+                remedy="Make it readable for Transom's SSH user and API user (`transom mint` grants rights), then plan again.",
                 who=model.Who.REPORT,
                 evidence=tuple(model.Evidence(source, "not known") for source in rule.needs),
                 holds=True,

@@ -64,7 +64,7 @@ def cannot_read(subject: str, reason: str) -> model.Finding:
         id="cannot-read",
         subject=subject,
         summary=f"{subject} could not be read, so nothing is changed",
-        remedy="Make it readable for Transom's SSH user and its API token or user, then plan again.",
+        remedy="Make it readable for Transom's SSH user and API user (`transom mint` grants rights), then plan again.",
         who=model.Who.REPORT,
         evidence=(model.Evidence(source=subject, says=reason),),
         holds=True,
