@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from transom import model
@@ -11,8 +10,8 @@ from transom.guest import compare, conf, hostpci, identity, registry
 from transom.guest.fields import disks
 from transom.host import versions
 from transom.plan import actions as acts
+from transom.plan import detached, keys, running, stopped, whose
 from transom.plan import device as devices
-from transom.plan import keys, running, stopped, whose
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.spec import wish
 
@@ -81,7 +80,7 @@ def _guest(desk: Desk, guest: wish.GuestWish) -> Draft:
         return Draft(findings=[wants])
     file = find(guest, desk.files, desk.ledger)
     if file is None:
-        absent = _unread(desk, guest) or _elsewhere(desk, guest) or whose.gone(guest)
+        absent = _unread(desk, guest) or _elsewhere(desk, guest) or whose.gone(guest, desk.ledger)
         return Draft(findings=[absent]) if absent else _create(desk, guest, wants)
     if isinstance(file.text, model.Unknown):
         return Draft(findings=[cannot_read(f"VM {file.vmid}", file.text.unknown)])
@@ -152,12 +151,6 @@ def _ours(vmid: int, parsed: conf.GuestConf, guest: wish.GuestWish, ledger: Ledg
     return bool(guest.identity) or identity.marked(parsed) == guest.name or _in_ledger(vmid, parsed, guest, ledger)
 
 
-def _made(guest: wish.GuestWish, ledger: Ledger) -> list[int]:
-    """Ids under which we made a VM for this document."""
-    rows = ((re.fullmatch(r"qemu/(\d+)", path), entry) for path, entry in ledger.items())
-    return [int(match[1]) for match, entry in rows if match and entry.document == guest.document]
-
-
 def _unread(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
     """A VM that is looked for by its mark may be the one that could not be read: another one is not made beside it."""
     if guest.vmid is not None:
@@ -170,7 +163,7 @@ def _unread(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
 def _elsewhere(desk: Desk, guest: wish.GuestWish) -> model.Finding | None:
     """The VM is not on this node; making one is wrong when another node of the cluster has it."""
     others = desk.facts.elsewhere
-    candidates = [guest.vmid] if guest.vmid is not None else _made(guest, desk.ledger)
+    candidates = [guest.vmid] if guest.vmid is not None else whose.made(guest, desk.ledger)
     if isinstance(others, model.Unknown):
         if not desk.node.access.has_ssh and (guest.vmid is not None or not candidates):
             return None  # PVE itself refuses an id that any node has
@@ -233,9 +226,10 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
     draft.findings.extend(filter(None, [keys.needs_root(desk.node, action), unfit]))
     draft.entries.append(model.Entry(node, subject, None, None, guest.document, ""))
     draft.entries.extend(
-        model.Entry(node, f"{subject}/{key}", None, want.value, want.document, "") for key, want in wants.items()
+        model.Entry(node, f"{subject}/{key}", None, detached.applied(key, want.value, None), want.document, "")
+        for key, want in wants.items()
     )
-    for vmid in _made(guest, desk.ledger):  # one that we made before and that is gone
+    for vmid in whose.made(guest, desk.ledger):  # one that we made before and that is gone
         draft.forgets.extend(
             path
             for path in desk.ledger
@@ -248,7 +242,7 @@ def _change(desk: Desk, vm: Present) -> Draft:
     draft = Draft()
     if keys.is_listed(desk.facts) and (unfit := keys.unfit(vm.vmid, vm.wants, vm.persisted)):
         draft.findings.append(unfit)
-    changes: dict[str, str | None] = dict(_wanted_changes(vm, draft))
+    changes: dict[str, str | None] = dict(_wanted_changes(vm, desk.ledger, draft))
     changes |= _unwanted(vm, desk.ledger, draft)
     unmarked = identity.marked(vm.conf) != vm.wish.name
     # A VM that a document adopted is as it was until something is changed; the mark comes with that.
@@ -279,12 +273,15 @@ def _change(desk: Desk, vm: Present) -> Draft:
     return draft
 
 
-def _wanted_changes(vm: Present, draft: Draft) -> Iterator[tuple[str, str]]:
+def _wanted_changes(vm: Present, ledger: Ledger, draft: Draft) -> Iterator[tuple[str, str]]:
     """The keys to write, with the values that keep what PVE made; a finding for each that writing cannot bring about."""
     for diff in compare.differences({key: want.value for key, want in vm.wants.items()}, vm.persisted):
         field, want = registry.field_for(diff.key), vm.wants[diff.key].value
         if diff.observed is None:
-            yield diff.key, want
+            if lost := detached.judge(vm.vmid, diff.key, vm.wants[diff.key], vm.conf, ledger):
+                draft.findings.append(lost)
+            else:
+                yield diff.key, want
             continue
         value = field.merge(want, diff.observed)
         # What runs has the wanted disk already when only a pending change is to be taken back.
@@ -325,7 +322,9 @@ def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft, *,
     path = f"{vm.subject}/{key}"
     draft.drifts.append(model.Drift(path, value, observed, model.Level.PERSISTED, impact, document, why))
     if want:
-        draft.entries.append(model.Entry(desk.node.name, path, observed, want.value, document, ""))
+        stands = value if observed is not None else vm.conf.current().get(key)
+        applied = detached.applied(key, want.value, stands)
+        draft.entries.append(model.Entry(desk.node.name, path, observed, applied, document, ""))
 
 
 def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, reverted: Set[str]) -> None:

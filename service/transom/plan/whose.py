@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from transom import model
-from transom.guest import conf, identity
+from transom.guest import conf, identity, registry
 from transom.plan.draft import Ledger
 from transom.spec import wish
 
 
-def gone(guest: wish.GuestWish) -> model.Finding | None:
-    """A VM that a document took over is not made anew when somebody has deleted it: what it was made of is gone with it."""
-    if not guest.identity:
+def gone(guest: wish.GuestWish, ledger: Ledger) -> model.Finding | None:
+    """A VM that was made or taken over for a document is not made anew when somebody has deleted it: what was on it is gone too.
+    None: there never was one. A creation that was cut off has left a line in the ledger that knows no VM."""
+    if guest.identity:
+        remedy = "Restore it, release the document, or take spec.identity out of it to have a new VM made."
+        return _gone(guest, guest.vmid, (), remedy)
+    vmid = next((vmid for vmid in made(guest, ledger) if ledger[f"qemu/{vmid}"].applied is not None), None)
+    if vmid is None or guest.vmid not in (None, vmid):
         return None
+    entry = ledger[f"qemu/{vmid}"]
+    remedy = (
+        "Put it back: restore a backup, or its file; its disks may still lie on their storages. For a new VM in its place: "
+        f"transom release {guest.name}, then apply the document again."
+    )
+    known = [model.Evidence("ledger", f"run {entry.run}: {entry.applied or 'a VM without UUID'}")]
+    keys = ((path.removeprefix(f"qemu/{vmid}/"), one.applied) for path, one in sorted(ledger.items()))
+    known += [
+        model.Evidence("ledger", f"{key}: {value}")
+        for key, value in keys
+        if "/" not in key and value and registry.field_for(key).holds_data
+    ]
+    return _gone(guest, vmid, known, remedy)
+
+
+def made(guest: wish.GuestWish, ledger: Ledger) -> list[int]:
+    """Ids under which we made or took a VM for this document; the document's own first."""
+    rows = ((re.fullmatch(r"qemu/(\d+)", path), entry) for path, entry in ledger.items())
+    found = [int(match[1]) for match, entry in rows if match and entry.document == guest.document]
+    return sorted(found, key=lambda vmid: (vmid != guest.vmid, vmid))
+
+
+def _gone(guest: wish.GuestWish, vmid: int | None, known: Sequence[model.Evidence], remedy: str) -> model.Finding:
+    how = "took over" if guest.identity else "had"
     return model.Finding(
         id="vm-gone",
-        subject=f"VM {guest.vmid}",
-        summary=f"VM {guest.vmid}, which {guest.document} took over, is not there any more",
-        remedy="Restore it, release the document, or take spec.identity out of it to have a new VM made.",
+        subject=f"VM {vmid}",
+        summary=f"VM {vmid}, which {guest.document} {how}, is not there any more; nothing is made in its place",
+        remedy=remedy,
         who=model.Who.REPORT,
-        evidence=(model.Evidence(_place(guest.vmid), "not there"),),
+        evidence=(model.Evidence(_place(vmid), "not there"), *known),
         holds=True,
     )
 

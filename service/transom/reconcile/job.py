@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from transom import errors, model
-from transom.guest import conf, identity
 from transom.plan import actions as acts
 from transom.plan import ledger_paths, make, result
 from transom.reconcile import (
@@ -18,8 +17,8 @@ from transom.reconcile import (
     defect,
     emptied,
     engine,
-    guests,
     last_look,
+    learn,
     mirror,
     observe,
     restarts,
@@ -138,7 +137,7 @@ class Job:
             elif phase == restarts.PHASE:
                 restarts.begun(self.store, self.node.name, model.from_json(restarts.Restarted, data))
             elif phase == "after":
-                self._know_guest(plan.actions[step - 1], run.id)
+                learn.from_guest(plan.actions[step - 1], self.node.name, run.id, self.world, self.store)
             self._say(step, total, phase, text)
 
         try:
@@ -240,19 +239,6 @@ class Job:
         # What the ledger still has of an earlier VM with this id is nobody's any more, and goes with it.
         self.store.move_ledger(self.node.name, old, new, run, "vmid", text, data, self.world.now())
 
-    def _know_guest(self, action: acts.Action, run: str) -> None:
-        """A VM that was made is known by its generation id from now on: its id alone may be somebody else's one day."""
-        if not isinstance(action, acts.CreateGuest):
-            return
-        for path, entry in self.store.ledger(self.node.name).items():
-            about = ledger_paths.parse(path)
-            if not isinstance(about, ledger_paths.Guest) or about.key or about.vmid is None:
-                continue
-            if entry.run == run and entry.applied is None:
-                found = guests.read(about.vmid, self.world)
-                if found is not None and identity.marked(parsed := conf.parse(guests.text(found))) == action.name:
-                    self.store.put_ledger([dataclasses.replace(entry, applied=identity.known_as(parsed))])
-
     def _start(self, plan: result.Plan, kind: str, *, undoes: str = "") -> records.Run:
         ledger = self.store.ledger(self.node.name)
         touched = {entry.path for entry in plan.entries} | set(plan.forgets)
@@ -302,7 +288,8 @@ class Job:
         task.settle(self.world, dataclasses.replace(self._context(run), note=note), asked)
         plan = self.store.plan(run.plan)
         if plan is not None and step <= len(plan.content["actions"]):
-            self._know_guest(model.from_json(result.Plan, plan.content).actions[step - 1], run.id)
+            action = model.from_json(result.Plan, plan.content).actions[step - 1]
+            learn.from_guest(action, self.node.name, run.id, self.world, self.store)
 
     # --- what a reboot took away for its time ---
 

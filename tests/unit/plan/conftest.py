@@ -236,6 +236,9 @@ class Desk:
             if re.fullmatch(r"qemu/\d+", path) and entry.applied is None:
                 made = identity.vmgenid(conf.parse(self.node.guests[int(path[5:])]))
                 self.ledger[path] = dataclasses.replace(entry, applied=made)
+            elif entry.applied is None and (disk := re.fullmatch(r"qemu/(\d+)/(\w+)", path)):
+                there = conf.parse(self.node.guests[int(disk[1])]).persisted()
+                self.ledger[path] = dataclasses.replace(entry, applied=there.get(disk[2]))
         for path in plan.forgets:
             self.ledger.pop(path, None)
         return plan

@@ -148,6 +148,24 @@ def image(value: str) -> tuple[str, str]:
     return (storage, volume) if name.startswith("iso/") and "/" not in storage else ("", "")
 
 
+def makes(value: str, *, name: str = "disk") -> bool:
+    """Whether the value asks PVE to make a disk for data, which a cloud-init drive is not. ``name``: the field's."""
+    try:
+        new = _NEW.fullmatch(_read(_SCHEMAS[name], value).volume)
+    except ValueError:
+        return False
+    return new is not None and new[2] is not None
+
+
+def volume(value: str, *, name: str = "disk") -> str:
+    """The volume that a drive's value names; empty when it names none yet, or cannot be taken apart."""
+    try:
+        read = _read(_SCHEMAS[name], value)
+    except ValueError:
+        return ""
+    return read.volume if read.new_bytes is None and read.storage else ""
+
+
 def obstacle(wanted: str, observed: str, *, name: str = "disk") -> str:
     """What a write of the key cannot do for an existing disk: move it, make it larger, or leave it in its place when another volume
     is to come there; empty when nothing stands in the way. ``name``: the field's.
