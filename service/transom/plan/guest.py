@@ -246,14 +246,22 @@ def _change(desk: Desk, vm: Present) -> Draft:
     changes |= _unwanted(vm, desk.ledger, draft)
     unmarked = identity.marked(vm.conf) != vm.wish.name
     # A VM that a document adopted is as it was until something is changed; the mark comes with that.
-    if whose.reused(vm.vmid, vm.wish, vm.conf, desk.ledger) or (unmarked and (changes or not vm.wish.identity)):
+    reused = whose.reused(vm.vmid, vm.wish, vm.conf, desk.ledger)
+    if reused or (unmarked and (changes or not vm.wish.identity)):
         standing = vm.persisted | {key: value for key, value in changes.items() if value is not None}
         tagged = identity.TAG in identity.tags(vm.persisted.get("tags", ""))
-        changes |= _mark(standing, vm.wish.name, tagged=tagged)
+        marks = _mark(standing, vm.wish.name, tagged=tagged)
+        stands = {key for key in marks if key not in changes and marks[key] == vm.persisted.get(key, "").rstrip()}
+        changes |= {key: value for key, value in marks.items() if key not in stands}
+        if reused:
+            draft.drifts.append(whose.taken(vm.vmid, vm.wish, vm.conf, desk.ledger))
+            changes = changes or {"tags": marks["tags"]}  # the same again: with a run of its own it is ours
         made = model.Entry(desk.node.name, vm.subject, None, identity.known_as(vm.conf), vm.wish.document, "")
         draft.entries.append(made)
     action = keys.change(vm.vmid, vm.file.digest, changes, vm.conf)
     for key, value in sorted(changes.items()):
+        if value == vm.persisted.get(key):
+            continue
         _note(desk, vm, key, value, draft, live=key in action.revert)
     if changes:
         draft.actions.append(action)

@@ -73,6 +73,13 @@ def reused(vmid: int, guest: wish.GuestWish, there: conf.GuestConf, ledger: Ledg
     return not identity.known(there, entry.applied)
 
 
+def taken(vmid: int, guest: wish.GuestWish, there: conf.GuestConf, ledger: Ledger) -> model.Drift:
+    """What a user's taking over of another VM under the id changes, though it may carry our mark already."""
+    now, was = identity.known_as(there), ledger[f"qemu/{vmid}"].applied
+    level, impact = model.Level.PERSISTED, model.Impact.LIVE
+    return model.Drift(f"qemu/{vmid}", now, was, level, impact, guest.document, "another VM, taken over")
+
+
 def copies(guest: wish.GuestWish, vmid: int, files: Mapping[int, model.GuestFile]) -> list[model.Finding]:
     """Other VMs of the node that carry the document's mark: clones. They are nobody's, and are left alone."""
     texts = {one: file.text for one, file in sorted(files.items()) if one != vmid and isinstance(file.text, str)}

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from transom import model
 from transom.guest import conf, identity, owned
 from transom.plan import actions as acts
-from transom.plan import draft, make, result
+from transom.plan import draft, make, result, whose
 from transom.plan import guest as guests
 from transom.reconcile import job, papers
 from transom.reconcile import world as w
@@ -95,10 +95,24 @@ class Parting(job.Job):
         if isinstance(facts.ha, dict) and file.vmid in facts.ha:
             remedy = f"Take it out of HA first: ha-manager remove vm:{file.vmid}"
             found.append(_obstacle("vm-in-ha", subject, f"HA manages it ({facts.ha[file.vmid]})", remedy))
-        if identity.marked(conf.parse(file.text)) != guest.name or not self._made(guest, file.vmid):
-            remedy = f"Let it go with: transom release {guest.name}"
-            found.append(_obstacle("vm-not-made", subject, "Transom did not make it, so it does not delete it", remedy))
+        if obstacle := self._not_proven(guest, file.vmid, conf.parse(file.text)):
+            found.append(obstacle)
         return found
+
+    def _not_proven(self, guest: wish.GuestWish, vmid: int, parsed: conf.GuestConf) -> model.Finding | None:
+        """What is missing of the proof that this is the VM that a run of ours made; None when nothing is."""
+        subject, remedy = f"VM {vmid}", f"Let it go with: transom release {guest.name}"
+        if not self._made(guest, vmid):
+            return _obstacle("vm-not-made", subject, "Transom did not make it, so it does not delete it", remedy)
+        if whose.reused(vmid, guest, parsed, self.store.ledger(self.node.name)):
+            summary = "it is another VM than the one that Transom made, which does not delete it"
+            return _obstacle("vm-reused", subject, summary, remedy)
+        if identity.marked(parsed) == guest.name:
+            return None
+        tagged = identity.TAG in identity.tags(parsed.persisted().get("tags", ""))
+        part = f"line `transom: {guest.name}` at the end of its notes" if tagged else f"tag {identity.TAG}"
+        summary = f"Transom made it, but the {part} was removed: somebody else may own it now, so it is not deleted"
+        return _obstacle("vm-mark-removed", subject, summary, f"Let `transom apply` put it back first. {remedy}")
 
     def _made(self, guest: wish.GuestWish, vmid: int) -> bool:
         """Whether a run of ours created this very VM: ids are used again, so the ledger must know it too."""

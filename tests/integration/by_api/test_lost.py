@@ -84,3 +84,36 @@ def test_one_that_rm_deleted_is_made_again_when_it_is_declared_again(bench, tran
     bench.put(DISK)
     bench.apply()
     assert bench.plan().empty
+
+
+@pytest.mark.parametrize(("part", "id"), [("tags", "tag transom"), ("description", "line `transom: win`")])
+def test_a_mark_that_was_removed_is_shown_alone_and_keeps_rm_from_it(bench, transom, part, id):
+    bench.put(SIMPLE)
+    bench.apply()
+    text = bench.text()
+    lines = {"tags": "tags: transom\n", "description": "#transom%3A win\n"}
+    assert lines[part] in text
+    bench.write(text.replace(lines[part], ""))
+    told = transom("rm", "win", "--dry-run").stdout
+    assert "[vm-mark-removed]" in told
+    assert id in told
+    assert "did not make" not in told
+    plan = bench.plan()
+    assert [drift.path for drift in plan.drifts] == [f"qemu/101/{part}"]
+    assert [action.wanted.keys() for action in plan.actions] == [{part}]
+    bench.apply()
+    assert bench.plan().empty
+    assert "DELETES VM 101" in transom("rm", "win", "--dry-run").stdout
+
+
+def test_a_clone_under_the_id_is_not_deleted_for_its_copied_mark(bench, transom):
+    bench.put(SIMPLE)
+    bench.apply()
+    uuid = "0f5e6a52-0000-4000-8000-00000000000"
+    bench.set(smbios1=f"uuid={uuid}7", vmgenid=f"{uuid}8")
+    told = transom("rm", "win", "--dry-run").stdout
+    assert "[vm-reused]" in told
+    plan = bench.plan(take_over=True)
+    assert [(drift.path, drift.why) for drift in plan.drifts] == [("qemu/101", "another VM, taken over")]
+    bench.apply(take_over=True)
+    assert bench.plan().empty
