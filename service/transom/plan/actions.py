@@ -295,7 +295,8 @@ class ChangeGuest:
         return {**self.api, **self.root, **deleted, **self.revert, **self.follows, **self.then}
 
     def describe(self) -> str:
-        return f"change VM {self.vmid}: {', '.join(sorted(self.wanted))}"
+        keys = (f"{key} (pending change taken back)" if key in self.revert else key for key in sorted(self.wanted))
+        return f"change VM {self.vmid}: {', '.join(keys)}"
 
     def shell(self) -> tuple[str, ...]:
         deleted = (*self.api_delete, *self.root_delete)

@@ -327,6 +327,9 @@ def _note(desk: Desk, vm: Present, key: str, value: str | None, draft: Draft, *,
     impact = model.Impact.GUEST_RESTART if restart else model.Impact.LIVE
     document = want.document if want else vm.wish.document
     why = want.why if want else "Transom's mark" if value and key in MARKS else "no document wants it any more"
+    if live:
+        pending, said = "removal" if observed is None else observed, f"; {why}" if why else ""
+        why = f"{vm.conf.current().get(key, 'nothing')} (pending {pending}): what is pending is taken back{said}"
     path = f"{vm.subject}/{key}"
     draft.drifts.append(model.Drift(path, value, observed, model.Level.PERSISTED, impact, document, why))
     if want:

@@ -9,6 +9,7 @@ from transom.guest import conf
 from transom.lab.pve import access, power, runstate
 from transom.plan import actions as acts
 from transom.pve import client
+from transom.report import plan_text
 
 
 def running(bench, spec="  hardware: {name: win, memory: 4096, cores: 4}\n"):
@@ -185,3 +186,15 @@ def test_an_undo_of_the_run_that_left_it_off_still_offers_the_start(bench, monke
     bench.apply()
     assert bench.plan().empty
     assert bench.facts().states[101].status == "running"
+
+
+@pytest.mark.parametrize(("pending", "says"), [("cores: 8", "4 (pending 8)"), ("delete: cores", "4 (pending removal)")])
+def test_a_pending_change_is_said_to_be_taken_back(bench, pending, says):
+    running(bench)
+    bench.write(f"{bench.text()}\n[PENDING]\n{pending}\n")
+    shown = plan_text.text(bench.plan())
+    assert f"({says}: what is pending is taken back" in shown
+    assert "change VM 101: cores (pending change taken back)" in shown
+    bench.apply()
+    assert bench.plan().empty
+    assert bench.values()["cores"] == "4"
