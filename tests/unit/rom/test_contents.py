@@ -371,10 +371,10 @@ def test_nonsense_lengths_end(make: types.ModuleType, gop: bytes) -> None:
 
 
 def test_many_false_volume_marks_end_quickly() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(budget.LimitError, match="too many structures"):
         contents.read(b"_FVH" * (1 << 20))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("kind", ["announced", "real", "nested", "zstd", "gzip", "brotli", "zip", "tiano"])
@@ -402,7 +402,7 @@ def test_bombs_are_refused(make: types.ModuleType, kind: str) -> None:
             data = image(
                 make, make.section(1, struct.pack("<IB", 0, 1) + struct.pack("<II", 10, 0xFFFFFFFF) + bytes(10))
             )
-    started = time.monotonic()
+    started = time.process_time()
     if kind in ("nested", "zstd", "gzip"):  # really expanded, up to the limit
         with pytest.raises(budget.LimitError):
             contents.read(data)
@@ -412,7 +412,7 @@ def test_bombs_are_refused(make: types.ModuleType, kind: str) -> None:
         assert "would expand to" in found.at_level(tree.Level.DAMAGE)[0].text
         with pytest.raises(errors.RomError, match=r"not all could be read: .*would expand to"):
             choose.gop_for(found, (0x9BC8,))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_depth_ends(make: types.ModuleType) -> None:

@@ -42,9 +42,9 @@ def test_a_section_that_announces_too_much_costs_only_itself(make: types.ModuleT
     stream = make.lzma_alone(bytes(80 << 20)) if real else make.lzma_alone(bytes(999), announce=1 << 40)
     bomb = make.file(make.guided(make.LZMA, stream), kind=0xB)
     data = make.volume(bomb, make.file(make.section(0x10, gop)))
-    started = time.monotonic()
+    started = time.process_time()
     found = contents.read(data)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert "would expand to" in damage(found)
     assert not found.whole
     assert chosen(data).driver.data == gop
@@ -248,9 +248,9 @@ def zipped(method: int, data: bytes) -> bytes:
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_zip_methods_without_a_bound_are_not_unpacked(method: int) -> None:
     data = zipped(method, bytes(60 << 20))
-    started = time.monotonic()
+    started = time.process_time()
     found = contents.read(data)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert "unpack it first" in found.at_level(tree.Level.UNREAD)[0].text
     with pytest.raises(errors.RomError, match="unpack it first"):
         choose.gop_for(found, (0x9BC8,))

@@ -64,7 +64,13 @@ def _fields(part: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     )
 
 
-RESERVED = "is written by PVE itself", "is a parameter of PVE's API", "is a secret", "is no key of a VM"
+RESERVED = (
+    "one for each, in their order",
+    "is written by PVE itself",
+    "is a parameter of PVE's API",
+    "is a secret",
+    "is no key of a VM",
+)
 
 
 @hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow], deadline=None)
