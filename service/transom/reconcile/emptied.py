@@ -147,9 +147,13 @@ def put(host: w.Host, path: str, text: str) -> None:
         remote.write(host, path, data, mode=0o600, expect=expect, backup=None)
 
 
+_WAITS = '[ -e "$1" ] && read -r _ boot _ <"$1" && [ "$boot" != "$(cat /proc/sys/kernel/random/boot_id)" ]'
+
+
 def waits_for_confirmation(host: w.Host) -> bool:
-    """Whether the node will roll back by itself unless somebody confirms its reboot."""
-    return host.run(["test", "-e", f"{eff.KEEP}/rollback/armed"], read_only=True).exit == 0
+    """Whether the node has rebooted, and will roll back by itself unless somebody confirms that. Armed before a reboot that has not
+    come, it does not: the mark names the boot that it was made in."""
+    return host.script(_WAITS, [f"{eff.KEEP}/rollback/armed"], read_only=True).exit == 0
 
 
 def run(world: w.World, words: Sequence[str]) -> None:

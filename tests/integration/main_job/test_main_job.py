@@ -12,7 +12,7 @@ import pytest
 from transom import errors, resources
 from transom.guest import conf
 from transom.plan import actions as acts
-from transom.plan import rehearsal
+from transom.plan import emptying, rehearsal
 
 EXAMPLES = sorted(resources.examples_dir().glob("*.yaml"))
 SEED_FINAL = {
@@ -252,8 +252,8 @@ def test_actions_come_in_an_order_that_can_work(bench):
     plan = service.propose(service.wish("pve1"))
     service.close()
     kinds = [type(action) for action in plan.actions]
-    assert kinds == [rehearsal.Simulate] + [acts.WriteFile] * 3 + [acts.RunStep] * 2 + [
-        acts.PlaceRom,
-        acts.Reboot,
+    assert kinds == [
+        *(rehearsal.Simulate, acts.KeepBoot, *[acts.WriteFile] * 3, *[acts.RunStep] * 2, acts.PlaceRom),
+        *(emptying.Drain, acts.ArmRollback, acts.Reboot, acts.Confirm, emptying.Undrain),
         acts.CreateGuest,
     ]

@@ -49,12 +49,12 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         parser.exit(1, f"cannot serve on port {args.port}: {error.strerror}\n")
     write_helpers(state, root)
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
-    ended.wait()
-    running.close()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        running.close()
     return 0
 
 
