@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .SILENT:
-.PHONY: setup demo test check bench e2e lock clean inputs emulator
+.PHONY: setup demo test check bench e2e e2e-long lock clean inputs emulator
 
 # Tests start hundreds of processes: each would compile everything anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -12,6 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONCE ?=
 JOB ?=
+CUTS = $${TRANSOM_CACHE:-.cache}/bed/power-cuts.log
 
 # Installs the Debian packages in the array `need`. Services that come with one are neither started nor enabled: the lab runs its
 # own sshd on loopback, a system-wide one is not wanted.
@@ -85,7 +86,13 @@ bench: inputs  ## figures beside a peer or a limit
 	for file in bench/*.py; do $(BIN)/python $$file; done
 
 e2e: emulator  ## tests on emulated machines
-	$(BIN)/python -m pytest -m e2e
+	$(BIN)/python -m pytest -m 'e2e and not long'
+
+e2e-long: emulator  ## power cuts at 30 moments of an apply; their log is printed at the end
+	rm -f $(CUTS)
+	$(BIN)/python -m pytest -m e2e tests/e2e/test_power_cut.py || failed=1
+	cat $(CUTS)
+	[ -z "$${failed:-}" ]
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -o requirements.lock
