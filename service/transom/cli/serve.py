@@ -6,12 +6,11 @@ import logging
 import pathlib
 import secrets
 import signal
-import threading
 import time
 
 import click
 
-from transom import daemon, errors
+from transom import daemon, errors, stopping
 from transom.api import app, auth, feed, place, server, tokens
 from transom.cli import common
 
@@ -48,7 +47,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _serve(state: pathlib.Path, listen: server.Listen) -> None:
-    stop = threading.Event()
+    stop = stopping.Stop()
     for number in _STOPPING:
         signal.signal(number, lambda *_: _told_to(stop))
     server.check(listen)
@@ -68,14 +67,14 @@ def _serve(state: pathlib.Path, listen: server.Listen) -> None:
             running.stop()
 
 
-def _told_to(stop: threading.Event) -> None:
+def _told_to(stop: stopping.Stop) -> None:
     """The first signal ends in order; a second has its usual effect, and the next start goes on from what is there."""
     stop.set()
     for number in _STOPPING:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _until(stop: threading.Event, running: server.Server) -> None:
-    while not stop.wait(1):
+def _until(stop: stopping.Stop, running: server.Server) -> None:
+    while not stop.wait():
         if not running.alive:
             raise errors.TransomError("the HTTP server has ended by itself", hint="the log says why")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transom import errors
+from transom import errors, stopping
 from transom.lab import breaks, client, control, documents, fleet, world
 
 
@@ -22,7 +21,7 @@ def run(
     sources: Sequence[Path],
 ) -> None:
     """Runs a lab in this process until SIGTERM, SIGINT or ``lab down``; prints where everything is once it is up."""
-    stop = threading.Event()
+    stop = stopping.Stop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     with fleet.start(folder, nodes=nodes, clusters=clusters, vms=vms, flavour=flavour) as lab:
@@ -31,12 +30,12 @@ def run(
         server = control.Server(lab.folder, lambda request: answer(lab, stop, request))
         try:
             print(client.text(lab.describe()), flush=True)
-            stop.wait()
+            stop.wait_long()
         finally:
             server.close()
 
 
-def answer(lab: fleet.Fleet, stop: threading.Event, request: Mapping[str, Any]) -> Any:
+def answer(lab: fleet.Fleet, stop: stopping.Stop, request: Mapping[str, Any]) -> Any:
     """What the running lab says to one request of ``control``."""
     verb, name = request.get("verb"), str(request.get("node", ""))
     if verb == "status":

@@ -8,11 +8,10 @@ import pathlib
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from transom import errors, resources
+from transom import errors, resources, stopping
 from transom.lab import control, fleet, supervisor
 from transom.lab.demo import asking, keeping, place, serving, showing
 
@@ -60,7 +59,7 @@ def stay(
     folder: pathlib.Path, lab: fleet.Fleet, daemon: serving.Daemon, events: asking.Events, show: showing.Show
 ) -> None:
     """Until Ctrl-C, or `transom lab down`."""
-    stop = threading.Event()
+    stop = stopping.Stop()
     server = control.Server(lab.folder, lambda request: supervisor.answer(lab, stop, request))
     try:
         show.plain(to_try(folder, daemon.url))

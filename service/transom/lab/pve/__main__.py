@@ -10,9 +10,9 @@ import dataclasses
 import json
 import signal
 import sys
-import threading
 from pathlib import Path
 
+from transom import stopping
 from transom.lab.pve import server, world
 
 
@@ -49,12 +49,12 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         parser.exit(1, f"cannot serve on port {args.port}: {error.strerror}\n")
     write_helpers(state, root)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        running.close()
+    stop = stopping.Stop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    print(f"{running.url}/api2/json {running.fingerprint}", flush=True)
+    stop.wait_long()
+    running.close()
     return 0
 
 
