@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, view
-from transom.diagnose.rules import _legacy
+from transom.diagnose.rules import _legacy, _mapped
 
 RULE = rule.Rule(
     id="mapping-invalid",
@@ -19,19 +19,12 @@ RULE = rule.Rule(
 
 
 def judge(guest: view.Guest) -> rule.Verdict:
-    given, maps = guest.hostpci, guest.host.facts.mappings
-    if isinstance(given, model.Unknown):
-        return rule.cannot_tell(given.unknown)
-    made = {device.mapping for device in guest.host.wish.devices.values()}
-    named = [one for one in given if one.value.mapping and one.value.mapping not in made]
-    if not named:
-        return rule.clear()
-    if isinstance(maps, model.Unknown):
-        return rule.cannot_tell(f"PCI mappings: {maps.unknown}")
-    wrong = [(one, maps[one.value.mapping]) for one in named if one.value.mapping in maps]
-    bad = [(one, there.checks[0]) for one, there in wrong if there.checks and view.entries(guest.host, there)]
+    named = _mapped.by_others(guest)
+    if isinstance(named, rule.CannotTell):
+        return named
+    bad = [(one.given, one.mapping.checks[0]) for one in named if one.here and one.mapping and one.mapping.checks]
     if not bad:
         return rule.clear()
-    one, says = bad[0]
+    given, says = bad[0]
     said = says.removeprefix("Invalid configuration: ")
-    return _legacy.refused(guest, f"PCI device mapping invalid (hardware probably changed): {said}", [one], "hostpci")
+    return _legacy.refused(guest, f"PCI device mapping invalid (hardware probably changed): {said}", [given], "hostpci")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, view
-from transom.diagnose.rules import _legacy
+from transom.diagnose.rules import _legacy, _mapped
 
 RULE = rule.Rule(
     id="mapping-not-here",
@@ -16,17 +16,11 @@ RULE = rule.Rule(
 
 
 def judge(guest: view.Guest) -> rule.Verdict:
-    given, maps = guest.hostpci, guest.host.facts.mappings
-    if isinstance(given, model.Unknown):
-        return rule.cannot_tell(given.unknown)
-    made = {device.mapping for device in guest.host.wish.devices.values()}
-    named = [one for one in given if one.value.mapping and one.value.mapping not in made]
-    if not named:
-        return rule.clear()
-    if isinstance(maps, model.Unknown):
-        return rule.cannot_tell(f"PCI mappings: {maps.unknown}")
-    hidden = [one.value.mapping for one in named if one.value.mapping not in maps]
-    bad = [one for one in named if one.value.mapping in maps and not view.entries(guest.host, maps[one.value.mapping])]
+    named = _mapped.by_others(guest)
+    if isinstance(named, rule.CannotTell):
+        return named
+    hidden = [one.given.value.mapping for one in named if not one.mapping]
+    bad = [one.given for one in named if one.mapping and not one.here]
     if bad:
         return _legacy.refused(guest, f"PCI device mapping not found for '{bad[0].value.mapping}'", bad[:1], "hostpci")
     # A mapping that the API user may not see looks like none.
