@@ -9,8 +9,7 @@ from transom import model
 from transom.guest import compare, conf, hostpci, identity, registry
 from transom.guest.fields import disks
 from transom.host import versions
-from transom.plan import actions as acts
-from transom.plan import detached, keys, running, stopped, whose
+from transom.plan import detached, guest_actions, keys, running, stopped, whose
 from transom.plan import device as devices
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.spec import wish
@@ -220,7 +219,7 @@ def _create(desk: Desk, guest: wish.GuestWish, wants: Wants) -> Draft:
         )
         for key, want in sorted(wants.items())
     )
-    action = acts.CreateGuest(guest.vmid, guest.name, api, root)
+    action = guest_actions.CreateGuest(guest.vmid, guest.name, api, root)
     draft.actions.append(action)
     unfit = keys.unfit(guest.vmid, wants, {}) if keys.is_listed(desk.facts) else None
     draft.findings.extend(filter(None, [keys.needs_root(desk.node, action), unfit]))
@@ -365,7 +364,7 @@ def _restart(desk: Desk, vm: Present, changed: Set[str], draft: Draft, *, revert
     draft.drifts.extend(otherwise.drifts)
     draft.findings.extend(otherwise.findings)
     if needed or otherwise.stale:
-        draft.actions.append(acts.RestartGuest(vm.vmid, tuple(needed), otherwise.stale))
+        draft.actions.append(guest_actions.RestartGuest(vm.vmid, tuple(needed), otherwise.stale))
         if pending - ours:
             draft.findings.append(_comes_along(vm, sorted(pending - ours), "restart"))
 

@@ -9,7 +9,7 @@ from transom import model
 from transom.guest import conf, derived, known, registry
 from transom.guest.field import Route
 from transom.host import versions
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.spec import pvekeys, wish
 
 Change = TypeVar("Change", str, str | None)
@@ -25,9 +25,11 @@ def split(changes: Mapping[str, Change], present: Mapping[str, str]) -> tuple[di
     return api, root
 
 
-def needs_root(node: wish.NodeWish, action: acts.CreateGuest | acts.ChangeGuest) -> model.Finding | None:
+def needs_root(
+    node: wish.NodeWish, action: guest_actions.CreateGuest | guest_actions.ChangeGuest
+) -> model.Finding | None:
     """Why ``action`` cannot be carried out as a whole, told before anything of it is; None when it can."""
-    keys = sorted({*action.root, *(action.root_delete if isinstance(action, acts.ChangeGuest) else ())})
+    keys = sorted({*action.root, *(action.root_delete if isinstance(action, guest_actions.ChangeGuest) else ())})
     if not keys or node.access.has_root:
         return None
     vm = f"VM {action.vmid}" if action.vmid is not None else f"VM ({action.name})"
@@ -44,7 +46,9 @@ def needs_root(node: wish.NodeWish, action: acts.CreateGuest | acts.ChangeGuest)
     )
 
 
-def change(vmid: int, digest: str, changes: Mapping[str, str | None], observed: conf.GuestConf) -> acts.ChangeGuest:
+def change(
+    vmid: int, digest: str, changes: Mapping[str, str | None], observed: conf.GuestConf
+) -> guest_actions.ChangeGuest:
     """The action that makes ``changes`` (None: delete) to a VM with this digest.
 
     A key that has the wanted value, with only a pending change against it, is reverted: a token may do so even for keys that it may
@@ -62,7 +66,7 @@ def change(vmid: int, digest: str, changes: Mapping[str, str | None], observed: 
         revert.pop("boot", None)
     sent = {key: value for key, value in changes.items() if key not in revert and key not in then}
     api, root = split(sent, persisted)
-    return acts.ChangeGuest(
+    return guest_actions.ChangeGuest(
         vmid,
         digest,
         {key: value for key, value in api.items() if value is not None},

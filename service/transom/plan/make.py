@@ -11,7 +11,7 @@ from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import forecast, guest, hold, host, mapping, reboot, rom, trial
+from transom.plan import forecast, guest, guest_actions, hold, host, mapping, reboot, rom, trial
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.plan.result import Plan
 from transom.spec import wish
@@ -111,5 +111,5 @@ def _leaving(parts: Iterable[Part]) -> dict[int, dict[str, str | None]]:
         }
         for part in parts
         for action in part.draft.actions
-        if isinstance(action, acts.ChangeGuest)
+        if isinstance(action, guest_actions.ChangeGuest)
     }

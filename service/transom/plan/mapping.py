@@ -12,7 +12,7 @@ from transom.guest import props
 from transom.host import versions
 from transom.plan import actions as acts
 from transom.plan import device as devices
-from transom.plan import ledger_paths, rom
+from transom.plan import guest_actions, ledger_paths, rom
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.spec import wish
 
@@ -115,7 +115,7 @@ def _one(node: wish.NodeWish, device: wish.DeviceWish, facts: model.Facts, there
         entry += f",description={note}"
     why = "the device is elsewhere now" if before else "this node has no entry in it"
     draft.drifts.append(model.Drift(path, entry, before, model.Level.PERSISTED, model.Impact.LIVE, node.document, why))
-    draft.actions.append(acts.SetMapping(device.mapping, there.digest if there else "", others, entry, before))
+    draft.actions.append(guest_actions.SetMapping(device.mapping, there.digest if there else "", others, entry, before))
     draft.entries.append(model.Entry(node.name, path, before, entry, node.document, ""))
     return draft
 
@@ -152,7 +152,7 @@ def _let_go(
     draft.drifts.append(
         model.Drift(path, entry.before, mine[0], model.Level.PERSISTED, model.Impact.LIVE, entry.document, why)
     )
-    draft.actions.append(acts.SetMapping(name, there.digest, others, entry.before, mine[0]))
+    draft.actions.append(guest_actions.SetMapping(name, there.digest, others, entry.before, mine[0]))
 
 
 def _too_old(facts: model.Facts, wanted: dict[str, wish.DeviceWish]) -> model.Finding | None:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import result, windows
+from transom.plan import guest_actions, result, windows
 from transom.spec import wish
 
 _MEMORY = datetime.timedelta(hours=24)
@@ -169,7 +169,7 @@ def impact(plan: result.Plan) -> model.Impact:
     """The dearest of what its drifts say and of what its actions do; an action cannot be cheaper than it is."""
     costs = [plan.impact]
     costs += [model.Impact.HOST_REBOOT for action in plan.actions if isinstance(action, acts.Reboot)]
-    restarts = (acts.RestartGuest, acts.StartGuest)
+    restarts = (guest_actions.RestartGuest, guest_actions.StartGuest)
     costs += [model.Impact.GUEST_RESTART for action in plan.actions if isinstance(action, restarts)]
     return max(costs, key=model.COST.__getitem__)
 

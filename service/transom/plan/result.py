@@ -9,7 +9,7 @@ from collections.abc import Collection, Sized
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import forecast
+from transom.plan import forecast, guest_actions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _waiting(plan: Plan) -> str:
 
 def _deleted(plan: Plan) -> str:
     """What nothing brings back, first; empty when nothing goes."""
-    gone = [f"{step.vmid} ({step.name})" for step in plan.actions if isinstance(step, acts.DestroyGuest)]
+    gone = [f"{step.vmid} ({step.name})" for step in plan.actions if isinstance(step, guest_actions.DestroyGuest)]
     return f"DELETES VM {', '.join(gone)} WITH ITS DISKS; " if gone else ""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from transom import model
 from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.plan.draft import Draft, Ledger, Part, cannot_read, needs_ssh
 from transom.spec import wish
 
@@ -170,7 +171,7 @@ def _remove(
 def users(filename: str, facts: model.Facts, planned: Sequence[acts.Action]) -> Iterator[str]:
     """Who still needs the file afterwards: VMs that name it in their configuration, pending changes or snapshots, a QEMU that
     runs with it, an undo that would give it to a VM again. What could not be read counts as one who does."""
-    restarts = {action.vmid for action in planned if isinstance(action, acts.RestartGuest)}
+    restarts = {action.vmid for action in planned if isinstance(action, guest_actions.RestartGuest)}
     yield from _naming(filename, facts, planned, restarts)
     if isinstance(facts.rom_users, model.Unknown):
         yield f"the arguments of running QEMUs could not be read ({facts.rom_users.unknown})"
@@ -187,7 +188,7 @@ def _naming(
     if isinstance(facts.guests, model.Unknown) or isinstance(facts.states, model.Unknown):
         yield "a VM that could not be read may name it"
         return
-    changes = {action.vmid: action for action in planned if isinstance(action, acts.ChangeGuest)}
+    changes = {action.vmid: action for action in planned if isinstance(action, guest_actions.ChangeGuest)}
     for vmid, guest in facts.guests.items():
         if isinstance(guest.text, model.Unknown):
             yield f"VM {vmid} could not be read and may name it"

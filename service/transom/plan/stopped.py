@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transom import model
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.plan.draft import Draft
 
 
@@ -27,7 +27,7 @@ def left(vmid: int, document: str, one: model.LeftStopped, ha: model.Maybe[dict[
         level, impact = model.Level.EFFECTIVE, model.Impact.GUEST_RESTART
         why = f"run {one.run} restarted it"
         draft.drifts.append(model.Drift(f"qemu/{vmid}", "running", "stopped", level, impact, document, why))
-        draft.actions.append(acts.StartGuest(vmid))
+        draft.actions.append(guest_actions.StartGuest(vmid))
     return draft
 
 

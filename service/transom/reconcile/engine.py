@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import emptying, once, rehearsal, result
+from transom.plan import emptying, guest_actions, once, rehearsal, result
 from transom.reconcile import defect
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
@@ -52,12 +52,12 @@ STEPS: Mapping[type, types.ModuleType] = {
     acts.KeepBoot: keep_boot,
     acts.ArmRollback: arm_rollback,
     acts.Confirm: confirm,
-    acts.CreateGuest: guest,
-    acts.ChangeGuest: guest,
-    acts.RestartGuest: restart,
-    acts.StartGuest: start,
-    acts.DestroyGuest: destroy,
-    acts.SetMapping: mapping,
+    guest_actions.CreateGuest: guest,
+    guest_actions.ChangeGuest: guest,
+    guest_actions.RestartGuest: restart,
+    guest_actions.StartGuest: start,
+    guest_actions.DestroyGuest: destroy,
+    guest_actions.SetMapping: mapping,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import ledger_paths, make, result
+from transom.plan import guest_actions, ledger_paths, make, result
 from transom.reconcile import (
     back,
     deadman,
@@ -229,7 +229,7 @@ class Job:
 
     def _settle_vmid(self, action: acts.Action, vmid: int | None, run: str, *, was: int | None = None) -> None:
         """The ledger lines of a VM whose id was still open get their path now, before it is created, and lose it with the id."""
-        if not isinstance(action, acts.CreateGuest) or action.vmid is not None:
+        if not isinstance(action, guest_actions.CreateGuest) or action.vmid is not None:
             return
         old, new = str(ledger_paths.guest(was, action.name)), str(ledger_paths.guest(vmid, action.name))
         text, data = (

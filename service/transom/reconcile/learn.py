@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from transom import model
 from transom.guest import conf, identity
 from transom.plan import actions as acts
-from transom.plan import ledger_paths
+from transom.plan import guest_actions, ledger_paths
 from transom.reconcile import guests
 from transom.reconcile import world as w
 from transom.store import store
@@ -16,13 +16,13 @@ from transom.store import store
 
 def from_guest(action: acts.Action, node: str, run: str, world: w.World, kept: store.Store) -> None:
     """Fills in the lines of this run that the step has made true: a VM's own, and those of disks that were to be made."""
-    if not isinstance(action, acts.CreateGuest | acts.ChangeGuest):
+    if not isinstance(action, guest_actions.CreateGuest | guest_actions.ChangeGuest):
         return
     left = list(_open(kept.ledger(node).values(), run, action.vmid))
     for vmid in sorted({vmid for vmid, _, _ in left}):
         found = guests.read(vmid, world)
         parsed = conf.parse(guests.text(found)) if found else None
-        if parsed is None or (isinstance(action, acts.CreateGuest) and identity.marked(parsed) != action.name):
+        if parsed is None or (isinstance(action, guest_actions.CreateGuest) and identity.marked(parsed) != action.name):
             continue
         values = parsed.persisted()
         kept.put_ledger(

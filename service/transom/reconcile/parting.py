@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from transom import model
 from transom.guest import conf, identity, owned
 from transom.plan import actions as acts
-from transom.plan import draft, make, result, whose
+from transom.plan import draft, guest_actions, make, result, whose
 from transom.plan import guest as guests
 from transom.reconcile import job, papers
 from transom.reconcile import world as w
@@ -66,14 +66,14 @@ class Parting(job.Job):
         assert isinstance(file.text, str)
         parsed = conf.parse(file.text)
         if self.deletes:
-            return [acts.DestroyGuest(file.vmid, guest.name, file.digest, owned.volumes(parsed, file.vmid))]
+            return [guest_actions.DestroyGuest(file.vmid, guest.name, file.digest, owned.volumes(parsed, file.vmid))]
         change = _unmark(parsed.persisted(), guest.name)
         if not change:
             return []
         api = {key: value for key, value in change.items() if value is not None}
         deleted = tuple(key for key, value in change.items() if value is None)
         before = {key: parsed.persisted().get(key) for key in change}
-        return [acts.ChangeGuest(file.vmid, file.digest, api, {}, deleted, (), before)]
+        return [guest_actions.ChangeGuest(file.vmid, file.digest, api, {}, deleted, (), before)]
 
     def _obstacles(self, guest: wish.GuestWish, file: model.GuestFile, facts: model.Facts) -> list[model.Finding]:
         subject = f"VM {file.vmid}"
@@ -174,8 +174,8 @@ def _unmark(values: Mapping[str, str], name: str) -> dict[str, str | None]:
 
 
 def _drift(step: acts.Action) -> model.Drift:
-    assert isinstance(step, acts.DestroyGuest | acts.ChangeGuest)
-    what = "there" if isinstance(step, acts.DestroyGuest) else "marked as Transom's"
+    assert isinstance(step, guest_actions.DestroyGuest | guest_actions.ChangeGuest)
+    what = "there" if isinstance(step, guest_actions.DestroyGuest) else "marked as Transom's"
     return model.Drift(f"qemu/{step.vmid}", None, what, model.Level.PERSISTED, model.Impact.LIVE, "", "let go")
 
 

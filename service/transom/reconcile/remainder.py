@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from transom.plan import actions as acts
-from transom.plan import emptying, once, rehearsal, result
+from transom.plan import emptying, guest_actions, once, rehearsal, result
 from transom.reconcile import engine
 from transom.store import records
 
@@ -26,7 +26,7 @@ def ids(approved: result.Plan, journal: Iterable[records.Event]) -> dict[str, in
     found: dict[str, int] = {}
     for line in journal:
         step = approved.actions[line.step - 1] if 0 < line.step <= len(approved.actions) else None
-        if not isinstance(step, acts.CreateGuest) or step.vmid is not None:
+        if not isinstance(step, guest_actions.CreateGuest) or step.vmid is not None:
             continue
         if line.phase == "before":
             found[step.name] = line.data["vmid"]
@@ -36,10 +36,12 @@ def ids(approved: result.Plan, journal: Iterable[records.Event]) -> dict[str, in
 
 
 def _covered(action: acts.Action, approved: result.Plan, made: Mapping[str, int]) -> bool:
-    if isinstance(action, acts.ChangeGuest):
+    if isinstance(action, guest_actions.ChangeGuest):
         return any(_within(action, whole, made) for whole in approved.actions)
-    if isinstance(action, acts.StartGuest):  # the second half of a restart
-        restarts = (one for one in approved.actions if isinstance(one, acts.RestartGuest | acts.StartGuest))
+    if isinstance(action, guest_actions.StartGuest):  # the second half of a restart
+        restarts = (
+            one for one in approved.actions if isinstance(one, guest_actions.RestartGuest | guest_actions.StartGuest)
+        )
         return any(one.vmid == action.vmid for one in restarts)
     mark = _mark(action)
     return any(_mark(whole) == mark for whole in approved.actions)
@@ -69,26 +71,26 @@ def _mark(action: acts.Action) -> tuple[object, ...]:
             | once.TryBoot()
         ):
             return (action.kind,)
-        case acts.CreateGuest():
+        case guest_actions.CreateGuest():
             return action.kind, action.vmid, action.name, tuple(sorted({**action.api, **action.root}.items()))
-        case acts.ChangeGuest() | acts.RestartGuest() | acts.StartGuest():
+        case guest_actions.ChangeGuest() | guest_actions.RestartGuest() | guest_actions.StartGuest():
             return action.kind, action.vmid
-        case acts.DestroyGuest():
+        case guest_actions.DestroyGuest():
             return action.kind, action.vmid, action.name
-        case acts.SetMapping():
+        case guest_actions.SetMapping():
             return action.kind, action.name, action.entry
         case acts.RestoreFile():
             return action.kind, action.path, action.backup, action.before_sha256
 
 
-def _within(rest: acts.ChangeGuest, whole: acts.Action, made: Mapping[str, int]) -> bool:
+def _within(rest: guest_actions.ChangeGuest, whole: acts.Action, made: Mapping[str, int]) -> bool:
     """A VM that was made without its root-only keys gets them by a change."""
     wanted: Mapping[str, str | None]
-    if isinstance(whole, acts.CreateGuest):
+    if isinstance(whole, guest_actions.CreateGuest):
         if rest.vmid != (made.get(whole.name) if whole.vmid is None else whole.vmid):
             return False
         wanted = {**whole.api, **whole.root}
-    elif isinstance(whole, acts.ChangeGuest) and whole.vmid == rest.vmid:
+    elif isinstance(whole, guest_actions.ChangeGuest) and whole.vmid == rest.vmid:
         wanted = whole.wanted
     else:
         return False

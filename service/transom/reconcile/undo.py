@@ -10,7 +10,7 @@ from transom.diagnose import registry as diagnoses
 from transom.guest import conf, derived
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import keys, make, mapping, reboot, result
+from transom.plan import guest_actions, keys, make, mapping, reboot, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -20,7 +20,7 @@ from transom.spec import wish
 def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
     """Undo ``past.effects``. What somebody changed since holds everything, and every such path is named."""
     findings: list[model.Finding] = []
-    back: list[tuple[eff.Effect, acts.RestoreFile | acts.ChangeGuest]] = []
+    back: list[tuple[eff.Effect, acts.RestoreFile | guest_actions.ChangeGuest]] = []
     for path, effect in past.oldest().items():
         if past.present[path].sha256 == effect.before_sha256:
             continue
@@ -70,11 +70,11 @@ def _drift(effect: eff.Effect, past: changed.Past) -> model.Drift:
 
 def _step(
     effect: eff.Effect, past: changed.Past, facts: model.Facts
-) -> acts.RestoreFile | acts.ChangeGuest | model.Finding:
+) -> acts.RestoreFile | guest_actions.ChangeGuest | model.Finding:
     return _keys_back(effect, past, facts) if past.by_api else _restore(effect, past)
 
 
-def _keys_back(effect: eff.Effect, past: changed.Past, facts: model.Facts) -> acts.ChangeGuest | model.Finding:
+def _keys_back(effect: eff.Effect, past: changed.Past, facts: model.Facts) -> guest_actions.ChangeGuest | model.Finding:
     """Without a shell a VM goes back key by key; one that was made stays, since deleting it would take its disks along."""
     before, now = past.images[effect.path].text, past.present[effect.path].text
     file = None if isinstance(facts.guests, model.Unknown) else facts.guests.get(effect.vmid or 0)
@@ -114,7 +114,7 @@ def _restore(effect: eff.Effect, past: changed.Past) -> acts.RestoreFile:
 
 def _mappings_back(
     node: str, past: changed.Past, facts: model.Facts, findings: list[model.Finding]
-) -> list[tuple[model.Drift, acts.SetMapping]]:
+) -> list[tuple[model.Drift, guest_actions.SetMapping]]:
     """This node's entries as they were, where they still are what the run left."""
     if not past.mapped:
         return []
@@ -138,7 +138,7 @@ def _mappings_back(
         drift = model.Drift(
             f"mapping/{name}", before, now, model.Level.PERSISTED, model.Impact.LIVE, "", f"undo on {node}"
         )
-        found.append((drift, acts.SetMapping(name, there.digest if there else "", others, before, now)))
+        found.append((drift, guest_actions.SetMapping(name, there.digest if there else "", others, before, now)))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from transom.spec import bundle, documents, layers, problems, remainder
+from transom.spec import bundle, documents, layers, problems, recipe_fields, remainder
 
 Broken = frozenset[tuple[str, str]]
 """Kind and name of documents of which nothing could be read, empty where not known: what may refer to them is not blamed."""
@@ -297,7 +297,7 @@ def _contradictions(node: bundle.Loaded, spec: documents.NodeSpec, docs: bundle.
         yield vm.item.problem(("spec", "recipe"), reason)
 
 
-def _requirement(vm: layers.Vm, need: documents.Requirement, value: str | None) -> problems.Problem:
+def _requirement(vm: layers.Vm, need: recipe_fields.Requirement, value: str | None) -> problems.Problem:
     path = ("spec", "raw", need.key) if need.key in vm.spec.raw else ("spec", "hardware", need.key)
     told = "is missing" if value is None else f"{problems.shown(value)} does not serve"
     wanted = " or ".join(need.values)

@@ -6,7 +6,7 @@ import dataclasses
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 
-from transom.spec import bundle, documents, render, wish
+from transom.spec import bundle, documents, recipe_fields, render, wish
 
 SETTINGS = ("kernel_cmdline", "modules", "vfio_ids", "blacklist", "module_options", "sysctl")
 
@@ -47,7 +47,7 @@ def config(vm: Vm) -> dict[str, wish.Want]:
     return wants
 
 
-def unmet(vm: Vm) -> Iterator[tuple[documents.Requirement, str | None]]:
+def unmet(vm: Vm) -> Iterator[tuple[recipe_fields.Requirement, str | None]]:
     """The recipe's requirements that the VM does not meet, with the value that stands there."""
     if vm.recipe is None:
         return

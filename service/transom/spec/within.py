@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from transom.spec import bundle, documents, problems
+from transom.spec import bundle, documents, problems, recipe_fields
 
 _DISKS = ("spec", "hardware", "disks")
 _NETWORK = ("spec", "hardware", "network")
@@ -83,7 +83,7 @@ def _bootable(item: bundle.Loaded, vm: documents.VmSpec) -> list[str]:
     ]
 
 
-def _recipe(item: bundle.Loaded, recipe: documents.RecipeSpec) -> Iterator[problems.Problem]:
+def _recipe(item: bundle.Loaded, recipe: recipe_fields.RecipeSpec) -> Iterator[problems.Problem]:
     seen: set[str] = set()
     for part, lines in (("config", recipe.guest.config), ("unlisted", recipe.guest.unlisted)):
         for index, line in enumerate(lines):

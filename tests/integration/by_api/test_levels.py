@@ -7,7 +7,7 @@ import pytest
 from transom import daemon, errors, model
 from transom.guest import conf
 from transom.lab.pve import access, power, runstate
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.pve import client
 from transom.report import plan_text
 
@@ -154,7 +154,7 @@ def left_off(bench, monkeypatch) -> None:
         patched.setattr(power, "start", fails)
         with pytest.raises(errors.Rejected):
             bench.apply()
-    assert [type(action) for action in bench.plan().actions] == [acts.StartGuest]
+    assert [type(action) for action in bench.plan().actions] == [guest_actions.StartGuest]
 
 
 def person(bench, kind: str) -> None:
@@ -182,7 +182,7 @@ def test_an_undo_of_the_run_that_left_it_off_still_offers_the_start(bench, monke
     bench.undo(failed.id)
     assert "machine" not in bench.values()
     bench.put("  hardware: {name: win, memory: 4096, cores: 4}\n")
-    assert [type(action) for action in bench.plan().actions] == [acts.StartGuest]
+    assert [type(action) for action in bench.plan().actions] == [guest_actions.StartGuest]
     bench.apply()
     assert bench.plan().empty
     assert bench.facts().states[101].status == "running"

@@ -8,7 +8,7 @@ import re
 from transom import resources
 from transom.guest import conf, identity
 from transom.lab import breaks
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 
 CONF = "/etc/pve/qemu-server/112.conf"
 
@@ -31,7 +31,7 @@ def test_a_running_vm_gets_its_change_by_a_restart(bench):
     service = bench.service()
     service.put([bench.seed])
     plan = service.propose(service.wish("pve1"))
-    assert [type(action) for action in plan.actions] == [acts.ChangeGuest, acts.RestartGuest]
+    assert [type(action) for action in plan.actions] == [guest_actions.ChangeGuest, guest_actions.RestartGuest]
     assert plan.impact == "guest-restart"
     service.apply(service.wish("pve1"), approved=plan.hash)
     service.close()

@@ -12,7 +12,7 @@ import pytest
 from transom import errors, resources
 from transom.guest import conf
 from transom.plan import actions as acts
-from transom.plan import emptying, rehearsal
+from transom.plan import emptying, guest_actions, rehearsal
 
 EXAMPLES = sorted(resources.examples_dir().glob("*.yaml"))
 SEED_FINAL = {
@@ -255,5 +255,5 @@ def test_actions_come_in_an_order_that_can_work(bench):
     assert kinds == [
         *(rehearsal.Simulate, acts.KeepBoot, *[acts.WriteFile] * 3, *[acts.RunStep] * 2, acts.PlaceRom),
         *(emptying.Drain, acts.ArmRollback, acts.Reboot, acts.Confirm, emptying.Undrain),
-        acts.CreateGuest,
+        guest_actions.CreateGuest,
     ]

@@ -12,8 +12,7 @@ import pytest
 from transom import daemon, errors, model, resources
 from transom.api import auth
 from transom.cli import main
-from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import guest_actions, result
 from transom.reconcile import backend
 
 NODES = """
@@ -128,7 +127,7 @@ def test_nothing_to_apply_and_nobodys_node_are_told(api, command):
 
 def going(*, impact: model.Impact) -> result.Plan:
     drift = model.Drift("qemu/101", None, "there", model.Level.PERSISTED, impact, "", "let go")
-    return result.Plan("pve1", "d", drifts=(drift,), actions=(acts.DestroyGuest(101, "desktop", "digest"),))
+    return result.Plan("pve1", "d", drifts=(drift,), actions=(guest_actions.DestroyGuest(101, "desktop", "digest"),))
 
 
 def test_nothing_is_opened_before_the_question_is_answered(api, command):

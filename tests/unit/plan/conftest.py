@@ -14,7 +14,7 @@ from transom import model
 from transom.guest import conf, identity
 from transom.host import grub, modprobe
 from transom.plan import actions as acts
-from transom.plan import emptying, make, reboot, rehearsal, result
+from transom.plan import emptying, guest_actions, make, reboot, rehearsal, result
 from transom.spec import wish
 
 KERNEL = "5.15.74-1-pve"
@@ -181,12 +181,12 @@ class Node:
                 self.roms[action.filename] = action.sha256
             case acts.RemoveRom():
                 del self.roms[action.filename]
-            case acts.CreateGuest():
+            case guest_actions.CreateGuest():
                 values = {**action.api, **action.root, "vmgenid": "0f5e6a52-0000-4000-8000-000000000001"}
                 self.set_guest(
                     action.vmid or next(vmid for vmid in itertools.count(100) if vmid not in self.guests), values
                 )
-            case acts.ChangeGuest():
+            case guest_actions.ChangeGuest():
                 before = conf.parse(self.guests[action.vmid])
                 values = dict(before.persisted())
                 for key, value in action.wanted.items():

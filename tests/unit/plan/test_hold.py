@@ -9,7 +9,7 @@ import pytest
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import hold, make, result
+from transom.plan import guest_actions, hold, make, result
 from transom.spec import wish
 
 SHA = "a" * 64
@@ -93,7 +93,7 @@ def test_a_host_setting_for_others_goes_on_and_one_for_the_held_vm_holds_the_nod
     desk.apply(dataclasses.replace(bare, guests=(vm(101), vm(102))))
     lock(desk, 101)
     others = desk.plan(with_host(bare, "Node/pve1"))
-    assert {type(action) for action in others.actions} == {acts.WriteFile, acts.RunStep, acts.ChangeGuest}
+    assert {type(action) for action in others.actions} == {acts.WriteFile, acts.RunStep, guest_actions.ChangeGuest}
     own = desk.plan(with_host(bare, f"{document(101)} (recipe igd 1)"))
     assert own.held_whole
     assert (own.actions, own.entries) == ((), ())
@@ -137,9 +137,9 @@ def test_a_mapping_goes_with_those_that_use_it(desk, bare, others, made):
     want = dataclasses.replace(bare, devices={"igpu": GPU}, guests=guests)
     plan = make.make(want, facts, desk.ledger)
     assert plan.waits.keys() == {document(101)}
-    assert any(isinstance(action, acts.SetMapping) for action in plan.actions) is made
+    assert any(isinstance(action, guest_actions.SetMapping) for action in plan.actions) is made
     unused = make.make(dataclasses.replace(want, guests=(vm(101), vm(102))), facts, desk.ledger)
-    assert any(isinstance(action, acts.SetMapping) for action in unused.actions)  # nobody's alone: the node's
+    assert any(isinstance(action, guest_actions.SetMapping) for action in unused.actions)  # nobody's alone: the node's
 
 
 def finding(*documents: str, holds: bool = True) -> model.Finding:

@@ -10,7 +10,7 @@ import pytest
 from transom import model, resources
 from transom.guest import conf, identity
 from transom.plan import actions as acts
-from transom.plan import make
+from transom.plan import guest_actions, make
 from transom.spec import loader, resolve, wish
 
 EXAMPLES = sorted((resources.recipes_dir().parent / "examples").glob("*.yaml"))
@@ -297,7 +297,7 @@ def test_an_edit_in_the_web_ui_is_repaired(desk):
     edit(desk, 112, hostpci0="0000:00:02.0", args=None)
     plan = desk.plan(wanted())
     (change,) = plan.actions
-    assert isinstance(change, acts.ChangeGuest)
+    assert isinstance(change, guest_actions.ChangeGuest)
     assert set(change.root) == {"hostpci0", "args"}
     assert change.api == {}
     desk.apply(wanted())

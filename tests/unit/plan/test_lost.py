@@ -9,7 +9,7 @@ import pytest
 
 from transom import model
 from transom.guest import conf
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.spec import wish
 
 NOWHERE = wish.Access((), "", wish.SecretRef(), "", "", "192.0.2.1", 22, "root", wish.SecretRef(env="X"), "")
@@ -130,7 +130,7 @@ def test_a_vm_that_was_made_and_is_gone_is_not_made_again(desk, vmid):
     desk.node.guests[113] = desk.node.guests[113].replace("2048", "512")
     plan = desk.plan(want)
     finding = held(plan)["vm-gone"]
-    assert not any(isinstance(one, acts.CreateGuest) for one in plan.actions)
+    assert not any(isinstance(one, guest_actions.CreateGuest) for one in plan.actions)
     assert [one.vmid for one in plan.actions] == [113]
     assert finding.subject == "VM 112"
     assert "transom release win" in finding.remedy
@@ -140,16 +140,16 @@ def test_a_vm_that_was_made_and_is_gone_is_not_made_again(desk, vmid):
 def test_one_that_was_let_go_or_never_came_to_be_is_made(desk):
     want = node_of(vm(112, scsi0=SCSI))
     desk.ledger |= {entry.path: entry for entry in desk.plan(want).entries}  # a creation that was cut off
-    assert isinstance(desk.apply(want).actions[0], acts.CreateGuest)
+    assert isinstance(desk.apply(want).actions[0], guest_actions.CreateGuest)
     desk.node.guests.clear()
     desk.ledger.clear()  # as `rm` and `release` leave it
-    assert isinstance(desk.plan(want).actions[0], acts.CreateGuest)
+    assert isinstance(desk.plan(want).actions[0], guest_actions.CreateGuest)
 
 
 def test_the_document_under_another_id_is_another_vm(desk):
     desk.apply(node_of(vm(112)))
     desk.node.guests.clear()
-    assert isinstance(desk.plan(node_of(vm(120))).actions[0], acts.CreateGuest)
+    assert isinstance(desk.plan(node_of(vm(120))).actions[0], guest_actions.CreateGuest)
 
 
 def test_a_vm_that_was_taken_over_by_its_mark_is_held_too(desk):

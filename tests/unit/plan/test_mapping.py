@@ -7,8 +7,7 @@ import dataclasses
 import pytest
 
 from transom import model
-from transom.plan import actions as acts
-from transom.plan import make, mapping
+from transom.plan import guest_actions, make, mapping
 from transom.spec import wish
 
 DEVICE = wish.DeviceWish("igpu", "8086:9bc8", "1849:9bc8", mapping="igpu")
@@ -39,29 +38,29 @@ def plan(seen: model.Facts, ledger=None, want: wish.NodeWish | None = None):
 
 def test_one_that_is_not_there_is_made_and_used(desk):
     made, created = plan(facts(desk)).actions
-    assert made == acts.SetMapping("igpu", "", (), RIGHT, None)
-    assert isinstance(created, acts.CreateGuest)
+    assert made == guest_actions.SetMapping("igpu", "", (), RIGHT, None)
+    assert isinstance(created, guest_actions.CreateGuest)
     assert created.api["hostpci0"] == "mapping=igpu,rombar=0"
     assert "hostpci0" not in created.root
 
 
 def test_the_node_is_added_to_one_of_others(desk):
     made = plan(facts(desk, OTHER)).actions[0]
-    assert made == acts.SetMapping("igpu", "d1", (OTHER,), RIGHT, None)
+    assert made == guest_actions.SetMapping("igpu", "d1", (OTHER,), RIGHT, None)
     assert made.entries == (OTHER, RIGHT)
 
 
 def test_after_a_renumbering_this_nodes_entry_is_put_right(desk):
     old = RIGHT.replace("00:02.0", "03:00.0").replace("iommugroup=2", "iommugroup=17") + ",description=mine"
     made = plan(facts(desk, old, OTHER)).actions[0]
-    assert made == acts.SetMapping("igpu", "d1", (OTHER,), f"{RIGHT},description=mine", old)
+    assert made == guest_actions.SetMapping("igpu", "d1", (OTHER,), f"{RIGHT},description=mine", old)
 
 
 def test_the_same_in_another_spelling_is_no_drift(desk):
     spelled = "subsystem-id=1849:9BC8,id=8086:9BC8,iommugroup=2,description=x,path=0000:00:02.0,node=pve1"
     found = plan(facts(desk, spelled))
     assert [noop.reason for noop in found.noops if noop.path == "mapping/igpu"] == ["names 0000:00:02.0"]
-    assert not [action for action in found.actions if isinstance(action, acts.SetMapping)]
+    assert not [action for action in found.actions if isinstance(action, guest_actions.SetMapping)]
 
 
 def test_what_pve_finds_wrong_is_told(desk):
@@ -98,7 +97,7 @@ NOBODY = dataclasses.replace(wanted(), devices={}, guests=())
 @pytest.mark.parametrize("before", [None, OTHER.replace("pve2", "pve1")])
 def test_what_no_document_wants_any_more_goes_back(desk, before):
     found = plan(facts(desk, RIGHT, OTHER), ours(before), NOBODY)
-    assert found.actions == (acts.SetMapping("igpu", "d1", (OTHER,), before, RIGHT),)
+    assert found.actions == (guest_actions.SetMapping("igpu", "d1", (OTHER,), before, RIGHT),)
     assert found.forgets == ("mapping/igpu",)
 
 
@@ -112,8 +111,8 @@ def test_what_a_vm_names_or_a_person_changed_stays(desk):
 
 
 def test_it_can_be_typed():
-    one = acts.SetMapping("igpu", "d", (OTHER,), RIGHT, None)
+    one = guest_actions.SetMapping("igpu", "d", (OTHER,), RIGHT, None)
     assert one.shell() == (f"pvesh set /cluster/mapping/pci/igpu --map {OTHER} --map {RIGHT}",)
-    alone = acts.SetMapping("igpu", "", (), RIGHT, None)
+    alone = guest_actions.SetMapping("igpu", "", (), RIGHT, None)
     assert alone.undo_shell() == ("pvesh delete /cluster/mapping/pci/igpu",)
     assert mapping.same(RIGHT, RIGHT + ",description=a")

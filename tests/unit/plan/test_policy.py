@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from transom import model, resources
 from transom.plan import actions as acts
-from transom.plan import policy, result, windows
+from transom.plan import guest_actions, policy, result, windows
 from transom.spec import loader, resolve, wish
 
 NOW = datetime.datetime(2026, 11, 22, 12, 0, tzinfo=datetime.UTC)
@@ -87,7 +87,7 @@ FOUGHT = dataclasses.replace(CALM, history=again(23, 1))
         (ruled("enforce"), planned(actions=(acts.Reboot("b", "r"),)), CALM, policy.Propose, "host-reboot, is above"),
         (
             ruled("enforce"),
-            planned(actions=(acts.RestartGuest(100, ("cpu",)),)),
+            planned(actions=(guest_actions.RestartGuest(100, ("cpu",)),)),
             CALM,
             policy.Propose,
             "guest-restart, is",
@@ -249,9 +249,9 @@ plans = st.builds(
     planned,
     documents=st.sampled_from([DOCUMENTS, "e" * 64]),
     drifts=st.lists(st.builds(drift, st.sampled_from(PATHS), impacts), max_size=3).map(tuple),
-    actions=st.lists(st.sampled_from([STEP, acts.Reboot("b", "r"), acts.RestartGuest(100, ("cpu",))]), max_size=2).map(
-        tuple
-    ),
+    actions=st.lists(
+        st.sampled_from([STEP, acts.Reboot("b", "r"), guest_actions.RestartGuest(100, ("cpu",))]), max_size=2
+    ).map(tuple),
     findings=st.sampled_from([(), (), (FINDING,), (dataclasses.replace(FINDING, holds=False),)]),
     gates=st.sampled_from([(), (), (result.Gate("g", True, "fine"),), (result.Gate("g", False, "not fine"),)]),
 )
@@ -290,7 +290,9 @@ def against(rules: wish.PolicyWish, plan: result.Plan, state: policy.State, now:
         return reasons
     order = list(model.Impact)
     cost = max([order.index(one.impact) for one in plan.drifts] or [0])
-    cost = max([cost, *(2 if isinstance(a, acts.Reboot) else isinstance(a, acts.RestartGuest) for a in plan.actions)])
+    cost = max(
+        [cost, *(2 if isinstance(a, acts.Reboot) else isinstance(a, guest_actions.RestartGuest) for a in plan.actions)]
+    )
     reasons += ["mode"] * (rules.mode != "enforce") + ["new"] * (plan.documents != state.accepted)
     reasons += ["impact"] * (cost > min(order.index(rules.limits.impact), 2))
     reasons += ["window"] * (not windows.is_open(rules.windows, now))

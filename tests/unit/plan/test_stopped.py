@@ -5,15 +5,14 @@ from __future__ import annotations
 import pytest
 
 from transom import model
-from transom.plan import actions as acts
-from transom.plan import stopped
+from transom.plan import guest_actions, stopped
 
 DOWN = model.LeftStopped("run-1", "task qmstart: no such device")
 
 
 def test_it_is_started_at_the_price_of_its_restart():
     draft = stopped.left(101, "VirtualMachine/win", DOWN, {})
-    assert draft.actions == [acts.StartGuest(101)]
+    assert draft.actions == [guest_actions.StartGuest(101)]
     ((drift,), (found,)) = draft.drifts, draft.findings
     assert (drift.path, drift.impact) == ("qemu/101", model.Impact.GUEST_RESTART)
     assert (found.id, found.holds, found.who) == ("restart-left-stopped", False, model.Who.AUTO)

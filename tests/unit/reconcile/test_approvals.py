@@ -9,8 +9,7 @@ import threading
 import pytest
 
 from transom import errors
-from transom.plan import actions as acts
-from transom.plan import policy, result
+from transom.plan import guest_actions, policy, result
 from transom.reconcile import backend, desk, hub, job
 from transom.store import records, store
 
@@ -334,7 +333,7 @@ def table(tmp_path):
 
 
 def planned(kept) -> result.Plan:
-    plan = result.Plan("pve1", "d", actions=(acts.RestartGuest(7, ("memory",)),))
+    plan = result.Plan("pve1", "d", actions=(guest_actions.RestartGuest(7, ("memory",)),))
     kept.put_plan(plan.hash, "pve1", {}, 0.0)
     return plan
 

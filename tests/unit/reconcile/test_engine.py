@@ -10,7 +10,7 @@ import pytest
 
 from transom import errors
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import guest_actions, result
 from transom.reconcile import effect as eff
 from transom.reconcile import engine
 
@@ -39,7 +39,7 @@ def carry_out(action: acts.Action, api: Api, monkeypatch: pytest.MonkeyPatch) ->
     return told
 
 
-GUEST = acts.RestartGuest(100, ("memory",))
+GUEST = guest_actions.RestartGuest(100, ("memory",))
 HOST = acts.RemoveRom("a.rom", "0" * 64)
 
 

@@ -8,21 +8,21 @@ import pytest
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import guest_actions, result
 from transom.reconcile import remainder
 from transom.store import records
 
 WRITE = acts.WriteFile("/etc/modules-load.d/transom.conf", "vfio\n", None, None)
-CREATE = acts.CreateGuest(112, "win", {"cores": "6"}, {"args": "-x"})
-CHANGE = acts.ChangeGuest(7, "d", {"vga": "none"}, {"args": "-y"}, ("tags",), (), {"vga": "std"})
+CREATE = guest_actions.CreateGuest(112, "win", {"cores": "6"}, {"args": "-x"})
+CHANGE = guest_actions.ChangeGuest(7, "d", {"vga": "none"}, {"args": "-y"}, ("tags",), (), {"vga": "std"})
 REBOOT = acts.Reboot("boot-1", "something")
 STEP = acts.RunStep(model.Step.INITRAMFS, "because")
 REMOVE = acts.RemoveFile("/etc/modprobe.d/zz-transom.conf", "x", "0" * 64)
 PLACE = acts.PlaceRom("igd-1.rom", "1" * 64, "/igd.rom")
 DROP = acts.RemoveRom("igd-0.rom", "0" * 64)
-DESTROY = acts.DestroyGuest(9, "old", "d")
+DESTROY = guest_actions.DestroyGuest(9, "old", "d")
 RESTORE = acts.RestoreFile("/etc/x", "/backup", None, "2" * 64)
-RESTART = acts.RestartGuest(7, "pending")
+RESTART = guest_actions.RestartGuest(7, "pending")
 ALL = (WRITE, REMOVE, STEP, PLACE, DROP, REBOOT, CREATE, CHANGE, RESTART, DESTROY, RESTORE)
 
 
@@ -47,9 +47,9 @@ def test_what_was_not_approved_is_not_covered(missing):
         dataclasses.replace(WRITE, before="half\n", before_sha256="3" * 64),
         dataclasses.replace(STEP, reason="it is marked as owed"),
         dataclasses.replace(REBOOT, boot_id="boot-2", reason="another"),
-        acts.ChangeGuest(112, "e", {}, {"args": "-x"}, (), (), {}),
-        acts.ChangeGuest(7, "e", {}, {}, ("tags",), (), {}),
-        acts.StartGuest(7),  # the restart had taken it down
+        guest_actions.ChangeGuest(112, "e", {}, {"args": "-x"}, (), (), {}),
+        guest_actions.ChangeGuest(7, "e", {}, {}, ("tags",), (), {}),
+        guest_actions.StartGuest(7),  # the restart had taken it down
     ],
 )
 def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
@@ -64,12 +64,12 @@ def test_what_the_cut_off_run_may_have_changed_does_not_matter(rest):
         dataclasses.replace(CREATE, vmid=113),
         dataclasses.replace(CREATE, api={"cores": "8"}),
         dataclasses.replace(DESTROY, vmid=112),
-        acts.ChangeGuest(112, "e", {"cores": "8"}, {}, (), (), {}),
-        acts.ChangeGuest(7, "e", {}, {}, ("vga",), (), {}),
-        acts.ChangeGuest(8, "e", {"vga": "none"}, {}, (), (), {}),
+        guest_actions.ChangeGuest(112, "e", {"cores": "8"}, {}, (), (), {}),
+        guest_actions.ChangeGuest(7, "e", {}, {}, ("vga",), (), {}),
+        guest_actions.ChangeGuest(8, "e", {"vga": "none"}, {}, (), (), {}),
         dataclasses.replace(RESTORE, before_sha256=None),
-        acts.RestartGuest(8, "pending"),
-        acts.StartGuest(8),
+        guest_actions.RestartGuest(8, "pending"),
+        guest_actions.StartGuest(8),
     ],
 )
 def test_another_content_is_another_step(rest):
@@ -90,8 +90,8 @@ def test_a_vm_that_did_not_wait_when_it_was_approved_ends_the_approval():
     assert not remainder.covers(waiting("a"), waiting("b"), {})
 
 
-OPEN = acts.CreateGuest(None, "win", {"cores": "6"}, {"args": "-x"})
-REST = acts.ChangeGuest(101, "e", {}, {"args": "-x"}, (), (), {"args": None})
+OPEN = guest_actions.CreateGuest(None, "win", {"cores": "6"}, {"args": "-x"})
+REST = guest_actions.ChangeGuest(101, "e", {}, {"args": "-x"}, (), (), {"args": None})
 
 
 def line(phase: str, vmid: int, step: int = 1) -> records.Event:

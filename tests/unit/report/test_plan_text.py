@@ -8,7 +8,7 @@ import pytest
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import guest_actions, result
 from transom.report import plan_text
 
 DRIFT = model.Drift(
@@ -59,7 +59,7 @@ def test_the_script_is_valid_sh_and_its_undo_is_commented_out():
     actions = (
         acts.WriteFile("/etc/modules-load.d/transom.conf", "vfio\n", None, None),
         acts.RunStep(model.Step.INITRAMFS, "changed"),
-        acts.CreateGuest(112, "x", {"name": "x"}, {"args": "-set 'a b'"}),
+        guest_actions.CreateGuest(112, "x", {"name": "x"}, {"args": "-set 'a b'"}),
         acts.Reboot("id", "why"),
     )
     script = plan_text.shell(result.Plan("pve1", "d", drifts=(DRIFT,), actions=actions))

@@ -11,9 +11,9 @@ import pytest
 
 from transom import errors, resources
 from transom.lab import synthetic_rom
-from transom.spec import documents, loader, resolve
+from transom.spec import documents, loader, recipe_fields, resolve
 
-Reasoned = documents.HostLine | documents.ModuleLine | documents.ConfigLine | documents.Requirement
+Reasoned = recipe_fields.HostLine | recipe_fields.ModuleLine | recipe_fields.ConfigLine | recipe_fields.Requirement
 EXAMPLES = sorted(resources.examples_dir().glob("*.yaml"))
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from transom import errors
 from transom.guest import conf, identity
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.reconcile import effect as eff
 from transom.reconcile import guests, task
 from transom.reconcile import world as w
 
 
-def prepare(action: acts.DestroyGuest, world: w.World) -> eff.Effect:
+def prepare(action: guest_actions.DestroyGuest, world: w.World) -> eff.Effect:
     """No file to put back: a configuration without its disks would be no way back."""
     del action, world
     return eff.Effect()
 
 
-def apply(action: acts.DestroyGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
+def apply(action: guest_actions.DestroyGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Void when the VM is not the very one that the plan saw."""
     del effect
     present = guests.read(action.vmid, world)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from transom import errors, model
 from transom.guest import compare, conf, derived, identity
 from transom.guest import shell as guest_shell
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.reconcile import dry_start, guests, task
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
@@ -28,8 +28,8 @@ _TAKEN = re.compile(r"\b(?:VM|CT) \d+ already exists")
 """``unable to create VM 100 - VM 100 already exists on node 'pve1'``; the same for a container."""
 
 
-def prepare(action: acts.CreateGuest | acts.ChangeGuest, world: w.World) -> eff.Effect:
-    if isinstance(action, acts.ChangeGuest):
+def prepare(action: guest_actions.CreateGuest | guest_actions.ChangeGuest, world: w.World) -> eff.Effect:
+    if isinstance(action, guest_actions.ChangeGuest):
         vmid, wanted = action.vmid, dict(action.wanted)
     else:
         vmid = action.vmid if action.vmid is not None else _free_id(world)
@@ -51,14 +51,19 @@ def _free_id(world: w.World) -> int:
     )
 
 
-def apply(action: acts.CreateGuest | acts.ChangeGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
+def apply(
+    action: guest_actions.CreateGuest | guest_actions.ChangeGuest,
+    effect: eff.Effect,
+    world: w.World,
+    context: eff.Context,
+) -> str:
     assert effect.vmid is not None
-    root_deletes = isinstance(action, acts.ChangeGuest) and action.root_delete
+    root_deletes = isinstance(action, guest_actions.ChangeGuest) and action.root_delete
     if (action.root or root_deletes) and not (world.shell or world.root):
         raise errors.Denied(f"VM {effect.vmid}: only root may set what is to be set, and no way to root is given")
     if world.shell:
         remote.keep(world.host, effect.path, backup=context.backup, on_pmxcfs=True)
-    if isinstance(action, acts.CreateGuest):
+    if isinstance(action, guest_actions.CreateGuest):
         _create(action, effect.vmid, world, context)
     else:
         _change(action, world)
@@ -67,7 +72,7 @@ def apply(action: acts.CreateGuest | acts.ChangeGuest, effect: eff.Effect, world
     return f"VM {effect.vmid} reads back as planned"
 
 
-def _create(action: acts.CreateGuest, vmid: int, world: w.World, context: eff.Context) -> None:
+def _create(action: guest_actions.CreateGuest, vmid: int, world: w.World, context: eff.Context) -> None:
     if guests.read(vmid, world) is None:
         # Both parts together where one may write both: then there never is a VM that lacks its root-only keys.
         whole = world.root if action.root else None
@@ -86,7 +91,7 @@ def _create(action: acts.CreateGuest, vmid: int, world: w.World, context: eff.Co
 
 
 def _refuse_taken(
-    action: acts.CreateGuest, vmid: int, present: model.GuestFile | None, cause: errors.Rejected | None
+    action: guest_actions.CreateGuest, vmid: int, present: model.GuestFile | None, cause: errors.Rejected | None
 ) -> None:
     """VmidTaken or Void unless the VM that is there carries our mark, as one does that a lost request made."""
     if present is not None and identity.marked(conf.parse(guests.text(present))) == action.name:
@@ -96,7 +101,7 @@ def _refuse_taken(
     raise errors.Void(f"VM {vmid} has appeared since the plan was made and is not ours", hint="plan again") from cause
 
 
-def _change(action: acts.ChangeGuest, world: w.World) -> None:
+def _change(action: guest_actions.ChangeGuest, world: w.World) -> None:
     before = guests.read(action.vmid, world)
     if before is None or before.digest != action.digest:
         raise errors.Void(f"VM {action.vmid} was changed by somebody else since the plan was made", hint="plan again")
@@ -108,7 +113,9 @@ def _change(action: acts.ChangeGuest, world: w.World) -> None:
         send(part, standing.digest)
 
 
-def _requests(action: acts.ChangeGuest, world: w.World) -> Iterator[tuple[Callable[[_Part, str], None], _Part]]:
+def _requests(
+    action: guest_actions.ChangeGuest, world: w.World
+) -> Iterator[tuple[Callable[[_Part, str], None], _Part]]:
     """Who sends what, in order; each is given the digest that stands then."""
     token, root, last = (
         _Part(action.api, action.api_delete, action.revert),

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from transom import errors
-from transom.plan import actions as acts
-from transom.plan import mapping
+from transom.plan import guest_actions, mapping
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 
 
-def prepare(action: acts.SetMapping, world: w.World) -> eff.Effect:
+def prepare(action: guest_actions.SetMapping, world: w.World) -> eff.Effect:
     """No file: the way back is the entry that was there."""
     del world
     return eff.Effect(mapping=action.name, mapping_before=action.before, mapping_after=action.entry)
 
 
-def apply(action: acts.SetMapping, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
+def apply(action: guest_actions.SetMapping, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Void when the mappings are not those that the plan saw."""
     del effect, context
     there = world.api.mappings(world.node).get(action.name)

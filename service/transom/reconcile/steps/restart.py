@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from transom import errors, model
 from transom.guest import conf
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.pve import tasks
 from transom.reconcile import dry_start, guests, restarts, task
 from transom.reconcile import effect as eff
@@ -16,12 +16,12 @@ _UP = 60
 """Seconds until a restarted VM runs: an HA manager takes its turns every 10."""
 
 
-def prepare(action: acts.RestartGuest, world: w.World) -> eff.Effect:
+def prepare(action: guest_actions.RestartGuest, world: w.World) -> eff.Effect:
     del action, world
     return eff.Effect()
 
 
-def apply(action: acts.RestartGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
+def apply(action: guest_actions.RestartGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     del effect
     parsed = conf.parse(guests.text(guests.need(action.vmid, world)))
     waiting = sorted(key for key in action.keys if parsed.current().get(key) != parsed.persisted().get(key))

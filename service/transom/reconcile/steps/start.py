@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from transom import errors
-from transom.plan import actions as acts
+from transom.plan import guest_actions
 from transom.reconcile import dry_start, task
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 
 
-def prepare(action: acts.StartGuest, world: w.World) -> eff.Effect:
+def prepare(action: guest_actions.StartGuest, world: w.World) -> eff.Effect:
     del action, world
     return eff.Effect()
 
 
-def apply(action: acts.StartGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
+def apply(action: guest_actions.StartGuest, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     del effect
     if _runs(action.vmid, world):
         return f"VM {action.vmid} runs already"
