@@ -1,75 +1,15 @@
-"""The words everything else is written in: facts, drift, findings, the ledger. Frozen values; no behaviour beyond look-ups.
-
-Shapes are JSON-dumpable (``to_json`` / ``from_json``): golden cases, the store and the API all use the same form.
-"""
+"""What was read of a node, a field for each source; Unknown where it could not be read."""
 
 from __future__ import annotations
 
 import dataclasses
-import enum
 import fnmatch
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import pydantic
 
-T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class Unknown:
-    """What could not be read. Never the same as absent, and nothing acts on it."""
-
-    unknown: str
-    """Why it could not be read, in one line."""
-    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
-
-
-# Unknown first: a mapping would swallow it.
-Maybe = Annotated[Unknown | T, pydantic.Field(union_mode="left_to_right")]
-
-
-class Impact(enum.StrEnum):
-    """What a repair costs; ordered from cheap to dear by ``COST``."""
-
-    LIVE = "live"
-    GUEST_RESTART = "guest-restart"
-    HOST_REBOOT = "host-reboot"
-    HUMAN = "human"
-
-
-COST = {Impact.LIVE: 0, Impact.GUEST_RESTART: 1, Impact.HOST_REBOOT: 2, Impact.HUMAN: 3}
-
-
-class Level(enum.StrEnum):
-    """Where a difference shows: in the files and the PVE configuration, or in what runs."""
-
-    DECLARED = "declared"
-    PERSISTED = "persisted"
-    EFFECTIVE = "effective"
-
-
-class Who(enum.StrEnum):
-    """Who can repair what a finding names."""
-
-    AUTO = "auto"
-    REBOOT = "reboot"
-    BIOS = "bios"
-    REPORT = "report"
-    REFUSE = "refuse"
-    ADOPT = "adopt"
-
-
-class Step(enum.StrEnum):
-    """What has to run on a host after its files changed, in this order."""
-
-    TRIAL = "trial"
-    INITRAMFS = "initramfs"
-    BOOTCONFIG = "bootconfig"
-    SYSCTL = "sysctl"
-
-
-# --- facts -----------------------------------------------------------------------------------------------------------
+from transom.model.words import Maybe, Step, Unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -478,100 +418,3 @@ class Facts:
         if isinstance(self.pci, Unknown):
             return self.pci
         return next((dev for dev in self.pci if dev.address == address), None)
-
-
-# --- what is wrong, what is ours -------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """What was read, where: ``source`` is ``/etc/default/grub:6`` or a command."""
-
-    source: str
-    says: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Drift:
-    """One difference between what a document wants and what is there."""
-
-    path: str
-    desired: str | None
-    observed: str | None
-    level: Level
-    impact: Impact
-    document: str
-    why: str = ""
-    held: bool = False
-    """A finding keeps the VM that it is about waiting: this plan does not put it right."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """A diagnosis with its evidence. ``holds``: while it stands, nothing is done to the VMs of ``documents`` nor to what exists for
-    them alone; where it names none, nothing is done to the node."""
-
-    id: str
-    subject: str
-    summary: str
-    remedy: str
-    who: Who
-    evidence: tuple[Evidence, ...] = ()
-    holds: bool = False
-    documents: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Noop:
-    """Nothing to do, and why: ``provided by /etc/default/grub:6``."""
-
-    path: str
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One line of the ledger: Transom changed ``path`` on ``node`` from ``before`` to ``applied`` for ``document``.
-
-    Paths are those of ``plan.ledger_paths``.
-    None means that there was nothing.
-    """
-
-    node: str
-    path: str
-    before: str | None
-    applied: str | None
-    document: str
-    run: str
-
-
-# --- JSON ------------------------------------------------------------------------------------------------------------
-
-
-def to_json(value: Any) -> Any:
-    """A frozen value as plain JSON types; sets come out sorted, so that equal values dump equal."""
-    return _ordered(_adapter(type(value)).dump_python(value, mode="json"), value)
-
-
-def from_json(kind: type[T], data: Any) -> T:
-    """The value of ``kind`` that ``data`` describes; pydantic.ValidationError when it does not."""
-    value: T = _adapter(kind).validate_python(data)
-    return value
-
-
-_ADAPTERS: dict[object, pydantic.TypeAdapter[Any]] = {}
-
-
-def _adapter(kind: type[Any]) -> pydantic.TypeAdapter[Any]:
-    """Made once a type: building one costs milliseconds."""
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = pydantic.TypeAdapter(kind)
-    return _ADAPTERS[kind]
-
-
-def _ordered(dumped: Any, value: Any) -> Any:
-    if isinstance(value, frozenset | set):
-        return sorted(dumped)
-    if dataclasses.is_dataclass(value) and isinstance(dumped, dict):
-        return {name: _ordered(item, getattr(value, name)) for name, item in dumped.items()}
-    return dumped
