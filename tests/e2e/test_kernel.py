@@ -15,7 +15,10 @@ pytestmark = needs.MARKS
 Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machine]]
 
 
-@pytest.fixture(params=[images.grub], ids=["grub"])
+@pytest.fixture(
+    params=[images.grub, images.uefi, pytest.param(images.boot_tool, marks=pytest.mark.long)],
+    ids=["grub", "uefi", "boot-tool"],
+)
 def host(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
     start: Start = request.param
     with start(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:

@@ -2,58 +2,94 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from bed import images, recipe, subject
+from bed import images, machine, needs, subject
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.timeout(3000),
-    pytest.mark.skipif(
-        not all(map(shutil.which, ("qemu-system-x86_64", "qemu-img", "mmdebstrap", "mke2fs", "grub-mkimage"))),
-        reason="`make e2e` installs what is missing",
-    ),
-]
+pytestmark = needs.MARKS
 
-WANTED = {
-    "kernel_cmdline": ["intel_iommu=on", "iommu=pt"],
-    "modules": ["vfio_pci"],
-    "vfio_ids": [recipe.DISPLAY],
-    "blacklist": ["bochs"],
-}
+Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machine]]
 BAD = "init=/bin/false"
 """The kernel mounts its root, starts this, and panics."""
+GOOD = {**subject.GIVEN_AWAY, "modules": ["vfio_pci"]}
+NO_GRUB_ENVIRONMENT = "rm /boot/grub/grubenv"
+"""GRUB could not forget what it is to boot once, as it cannot on LVM."""
 
 
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
-    with images.grub(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
-        node.ssh(NO_GUESTS)
+def start() -> Start:
+    return images.grub
+
+
+@pytest.fixture
+def host(start: Start, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
+    with start(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
         yield one
 
 
-NO_GUESTS = "for name in qm pct; do printf '#!/bin/sh\\n' >/usr/local/bin/$name; chmod 755 /usr/local/bin/$name; done"
-"""Debian has no Proxmox VE: nothing runs."""
-
-
 def declared(host: subject.Subject, how: str, *tokens: str) -> str:
-    path = host.declare(**{**WANTED, "kernel_cmdline": [*WANTED["kernel_cmdline"], *tokens]})
+    path = host.declare(**{**GOOD, "kernel_cmdline": [*GOOD["kernel_cmdline"], *tokens]})
     path.write_text(path.read_text().replace("host: {", f'host: {{"trial": "{how}", ', 1))
     return str(path)
 
 
-def test_a_command_line_that_cannot_boot_is_tried_and_never_made(host: subject.Subject) -> None:
+def told(host: subject.Subject) -> str:
+    (run,) = host.json("run", "ls")
+    return host.transom("run", "show", run["id"])
+
+
+def never_made(host: subject.Subject, how: str, means: str) -> None:
+    """Tried by these means, back on what it had, and nothing left of it."""
     before, boot, line = host.files(), host.node.up(), host.node.ssh("cat /proc/cmdline")
 
-    host.transom("apply", "-f", declared(host, "auto", BAD), "--yes", code=1)
+    host.transom("apply", "-f", declared(host, how, BAD), "--yes", code=1)
 
-    (run,) = host.json("run", "ls")
-    assert "it did not come up, and went back by itself" in host.transom("run", "show", run["id"])
+    assert f"boot once, by {means}, with" in told(host)
+    assert "it did not come up, and went back by itself" in told(host)
     assert host.node.up() != boot
     assert host.node.ssh("cat /proc/cmdline") == line
+    assert host.driver() == "bochs-drm"
+    assert host.files() == before
+
+
+def test_a_command_line_that_cannot_boot_is_tried_and_never_made(host: subject.Subject) -> None:
+    never_made(host, "auto", "grub-reboot")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", [images.uefi, images.boot_tool], ids=["uefi", "boot-tool"])
+def test_so_it_is_by_systemd_boot(host: subject.Subject) -> None:
+    never_made(host, "auto", "bootctl set-oneshot")
+
+
+@pytest.mark.long
+def test_so_it_is_by_kexec(host: subject.Subject) -> None:
+    host.node.ssh(NO_GRUB_ENVIRONMENT)
+    never_made(host, "kexec", "kexec")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("start", "how", "means"),
+    [(images.uefi, "auto", "bootctl set-oneshot"), (images.grub, "kexec", "kexec")],
+    ids=["uefi", "kexec"],
+)
+def test_one_that_works_is_tried_and_then_made(host: subject.Subject, how: str, means: str) -> None:
+    if how == "kexec":
+        host.node.ssh(NO_GRUB_ENVIRONMENT)
+    before = host.files()
+
+    host.transom("apply", "-f", declared(host, how), "--yes")
+
+    assert f"boot once, by {means}, with" in told(host)
+    assert "0000:00:02.0 has vfio-pci" in told(host)
+    assert host.driver() == "vfio-pci"
+    assert not any("transom.trial" in line for line in host.node.ssh("cat /proc/cmdline").split())
+    host.transom("plan", "--detailed-exitcode")
+    host.transom("apply", "-f", str(host.declare()), "--yes")
     assert host.driver() == "bochs-drm"
     assert host.files() == before

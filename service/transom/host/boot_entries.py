@@ -1,13 +1,20 @@
-"""What the boot loader will hand to the kernels: the entries of GRUB and systemd-boot, wherever they lie on this host."""
+"""What the boot loader will hand to the kernels: the entries of GRUB and systemd-boot, wherever they lie on this host.
+
+Of systemd-boot's, those alone that the node's tool rebuilds: proxmox-boot-tool's ``proxmox-VERSION.conf``, kernel-install's
+``TOKEN-VERSION.conf`` (with ``+TRIES`` where boots are counted) of the kernel at ``/TOKEN/VERSION/linux``. What a person put there,
+or another system that shares the ESP, never takes the node's kernel parameters.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 
 from transom import model
 from transom.host import files, grub_cfg, kernel_args, loader
 
 GRUB_CFG = "/boot/grub/grub.cfg"
+_INSTALLED = re.compile(r"/([^/]+)/([^/]+)/linux")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +46,7 @@ def entries(facts: model.Facts) -> tuple[Entry, ...] | model.Unknown:
             if boot.loader == loader.GRUB and path == loader.GRUB_CFG:
                 found += _grub(f"ESP {esp.name} {path}", esp.files[path])
             elif boot.loader == loader.SYSTEMD_BOOT and path.startswith(loader.ENTRIES):
-                found += _loader_entry(f"ESP {esp.name} {path}", esp.files[path])
+                found += _loader_entry(str(boot.manager), f"ESP {esp.name} {path}", esp.files[path])
     return tuple(found) or model.Unknown(f"no boot entry of {boot.loader} was found on {len(facts.esps)} ESPs")
 
 
@@ -47,10 +54,18 @@ def _grub(place: str, text: str) -> tuple[Entry, ...]:
     return tuple(Entry(place, one.tokens) for one in grub_cfg.entries(text) if not one.recovery)
 
 
-def _loader_entry(place: str, text: str) -> tuple[Entry, ...]:
+def _loader_entry(manager: str, place: str, text: str) -> tuple[Entry, ...]:
     """An entry of the Boot Loader Specification: ``options`` may stand several times; one without ``linux`` starts no kernel."""
     pairs = [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     fields = [(pair[0], pair[1] if len(pair) > 1 else "") for pair in pairs]
-    if not any(key == "linux" for key, _ in fields):
+    kernel = next((value.strip() for key, value in fields if key == "linux"), "")
+    if not kernel or not _by_the_tool(manager, place.rpartition("/")[2], kernel):
         return ()
     return (Entry(place, kernel_args.split(" ".join(value for key, value in fields if key == "options"))),)
+
+
+def _by_the_tool(manager: str, name: str, kernel: str) -> bool:
+    if manager == loader.BOOT_TOOL:
+        return name.startswith("proxmox-")
+    installed = _INSTALLED.fullmatch(kernel)
+    return installed is not None and name.partition("+")[0].removesuffix(".conf") == "-".join(installed.groups())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import random
 import shutil
@@ -11,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
+from bed import boot_tool as boot_tools
 from bed import cache, grub_disk, keys, machine, recipe, root, uefi_disk
 
 DISK, VARIABLES = "disk.qcow2", "variables.fd"
@@ -28,6 +30,12 @@ def uefi(folder: pathlib.Path, dice: random.Random | None = None) -> Iterator[ma
     yield from _clone(UEFI, folder, dice)
 
 
+@contextlib.contextmanager
+def boot_tool(folder: pathlib.Path, dice: random.Random | None = None) -> Iterator[machine.Machine]:
+    """The same with an imitation of proxmox-boot-tool, which keeps an ESP that is not mounted."""
+    yield from _clone(BOOT_TOOL, folder, dice)
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """One sort of machine: ``content`` is all that its image is made of, ``build`` makes the disk in a folder that has the keys,
@@ -42,6 +50,13 @@ class Kind:
 
 GRUB = Kind("grub", f"{grub_disk.LAYOUT}{recipe.CONTENT}", grub_disk.build, recipe.BAKE, uefi=False)
 UEFI = Kind("uefi", f"{uefi_disk.LAYOUT}{recipe.UEFI_CONTENT}", uefi_disk.build, recipe.UEFI_BAKE, uefi=True)
+BOOT_TOOL = Kind(
+    "boot-tool",
+    f"{uefi_disk.LAYOUT}{boot_tools.CONTENT}",
+    functools.partial(uefi_disk.build, files=boot_tools.FILES, script=boot_tools.PREPARE),
+    boot_tools.BAKE,
+    uefi=True,
+)
 
 
 def _clone(kind: Kind, folder: pathlib.Path, dice: random.Random | None) -> Iterator[machine.Machine]:

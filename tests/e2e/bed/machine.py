@@ -190,12 +190,15 @@ def arguments(
     """QEMU's command line: a q35 with an emulated IOMMU and a display at 00:02.0. A saved state fits exactly one, but for ``log``:
     a file in which QEMU writes down all that the guest writes and flushes."""
     pflash: list[str] = []
+    chipset = "q35,kernel-irqchip=split"
     if firmware:
+        # OVMF leaves the AHCI writing to memory that the guest's IOMMU then hides from it: a saved state could not be loaded.
+        chipset += ",sata=off"
         for path, mode in ((firmware.code, ",readonly=on"), (firmware.variables, "")):
             pflash += ["-drive", f"if=pflash,format=raw,file={path}{mode}"]
     return [
         *("qemu-system-x86_64", "-nodefaults", "-no-user-config", "-accel", "tcg,thread=multi", "-cpu", "max"),
-        *("-machine", "q35,kernel-irqchip=split", "-smp", "2", "-m", "1024", *pflash),
+        *("-machine", chipset, "-smp", "2", "-m", "1024", *pflash),
         *("-device", "intel-iommu,intremap=on", "-display", "none", "-vga", "none"),
         *("-device", "bochs-display,addr=02.0"),
         *("-drive", f"{_disk(folder / 'disk.qcow2', log)},if=none,id=d0,discard=unmap"),

@@ -40,6 +40,9 @@ FILES = r"""
 cd / || exit
 tops='etc boot'
 [ ! -d boot/efi/loader ] || tops="$tops boot/efi"
+for uuid in $(cat etc/kernel/proxmox-boot-uuids 2>/dev/null); do
+  tops="$tops mnt" && trap 'umount /mnt' EXIT && mount -o ro "/dev/disk/by-uuid/$uuid" /mnt || exit
+done
 find $tops usr/share/kvm -xdev ! -type d ! -path 'boot/grub/i386-pc/*' ! -name random-seed -printf '%p|%m %U:%G %l\n' 2>/dev/null
 find $tops -xdev -type f ! -name 'initrd.img-*' ! -name random-seed -exec sha256sum {} + | sed -E 's/^([0-9a-f]+) +(.*)/\2|\1/'
 for image in $(find $tops -xdev -name 'initrd.img-*'); do

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 
 from bed import gpt, keys, recipe, root
 
@@ -23,14 +24,15 @@ CODE, VARIABLES = FIRMWARE / "OVMF_CODE_4M.fd", FIRMWARE / "OVMF_VARS_4M.fd"
 _STUB = "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
 
 
-def build(folder: pathlib.Path) -> None:
-    """``disk.qcow2`` and ``variables.fd`` in the folder that has ``keys``. Needs root, mke2fs, qemu-img, mtools and dosfstools."""
+def build(folder: pathlib.Path, files: Mapping[str, str] = recipe.UEFI_FILES, script: str = "") -> None:
+    """``disk.qcow2`` and ``variables.fd`` in the folder that has ``keys``. ``script`` is run by chroot, last. Needs root, mke2fs,
+    qemu-img, mtools and dosfstools."""
     with tempfile.TemporaryDirectory(prefix="bed-", dir=folder) as name:
         scratch = pathlib.Path(name)
         base = scratch / "root"
-        root.unpack(base, recipe.UEFI_FILES)
+        root.unpack(base, files)
         keys.install(folder / "keys", base)
-        root.inside(base, recipe.UEFI + recipe.PREPARE)
+        root.inside(base, recipe.UEFI + recipe.PREPARE + script)
         esp, raw = scratch / "esp.img", scratch / "disk.raw"
         _esp(esp, base)
         _disk(raw, esp, base)
