@@ -193,10 +193,14 @@ def _systemd_boot(facts: model.Facts, can: model.OneShot, kernel: str, line: tup
         return "bootctl is not installed"
     if isinstance(facts.esps, model.Unknown):
         return facts.esps.unknown
+    entries = boot_entries.entries(facts)
+    if isinstance(entries, model.Unknown):
+        return entries.unknown
+    places = {entry.place for entry in entries}
     for esp in facts.esps:
         texts = {} if isinstance(esp.files, model.Unknown) else esp.files
         for path, text in sorted(texts.items()):
-            if path.startswith(loader.ENTRIES) and (f"vmlinuz-{kernel}" in text or f"/{kernel}/" in text):
+            if f"ESP {esp.name} {path}" in places and (f"vmlinuz-{kernel}" in text or f"/{kernel}/" in text):
                 return "systemd-boot", _entry(text, line), tuple(one.name for one in facts.esps)
     return f"no entry of the running kernel {kernel} was found on an ESP"
 

@@ -146,3 +146,50 @@ def test_a_trial_that_nobody_confirmed_holds_and_one_that_stayed_is_ended(facts)
     left = dataclasses.replace(facts, boot=dataclasses.replace(facts.boot, cmdline=line))
     nothing = dataclasses.replace(declared(), host={})
     assert acts.Reboot in [type(action) for action in make.make(nothing, left, {}).actions]
+
+
+ENTRY = """\
+title    Proxmox Virtual Environment
+version  5.15.74-1-pve
+options  root=ZFS=rpool/ROOT/pve-1 boot=zfs
+linux    /EFI/proxmox/5.15.74-1-pve/vmlinuz-5.15.74-1-pve
+initrd   /EFI/proxmox/5.15.74-1-pve/initrd.img-5.15.74-1-pve
+"""
+
+
+def by_systemd_boot(facts: model.Facts) -> model.Facts:
+    """Under proxmox-boot-tool with two ESPs, on which a person has an entry of the same kernel, too."""
+    texts = {
+        "loader/loader.conf": "default proxmox-*\n",
+        "loader/entries/a-by-hand.conf": ENTRY.replace("root=", "rd.break root="),
+        "loader/entries/proxmox-5.15.74-1-pve.conf": ENTRY,
+    }
+    line = "root=ZFS=rpool/ROOT/pve-1 boot=zfs\n"
+    return dataclasses.replace(
+        facts,
+        files={**facts.files, "/etc/kernel/cmdline": model.HostFile("/etc/kernel/cmdline", line, "a" * 64)},
+        boot=dataclasses.replace(facts.boot, loader=loader.SYSTEMD_BOOT, manager=loader.BOOT_TOOL),
+        esps=(model.Esp("2A13-C6F9", texts), model.Esp("2A15-0001", texts)),
+    )
+
+
+def test_systemd_boot_gets_a_copy_of_the_entry_that_the_nodes_tool_wrote(facts) -> None:
+    found = judged(by_systemd_boot(facts), declared())
+    assert isinstance(found, once.TryBoot)
+    assert (found.means, found.esps) == ("systemd-boot", ("2A13-C6F9", "2A15-0001"))
+    assert found.entry == (
+        "title Transom: trial boot\n"
+        "version  5.15.74-1-pve\n"
+        "linux    /EFI/proxmox/5.15.74-1-pve/vmlinuz-5.15.74-1-pve\n"
+        "initrd   /EFI/proxmox/5.15.74-1-pve/initrd.img-5.15.74-1-pve\n"
+        f"options {' '.join(found.line)}\n"
+    )
+    assert found.line[:3] == ("root=ZFS=rpool/ROOT/pve-1", "boot=zfs", "iommu=pt")
+
+
+def test_without_an_entry_of_the_tools_systemd_boot_tries_nothing(facts) -> None:
+    seen = by_systemd_boot(facts)
+    left = {"loader/loader.conf": "default *\n", "loader/entries/a-by-hand.conf": ENTRY}
+    changes = make.make(dataclasses.replace(declared(), trial="off"), seen, {}).actions
+    lost = dataclasses.replace(seen, esps=(model.Esp("2A13-C6F9", left),))
+    assert trial.judge(changes, declared(), lost) == "no boot entry of systemd-boot was found on 1 ESPs"
