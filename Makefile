@@ -86,7 +86,7 @@ bench: inputs  ## figures beside a peer or a limit
 	for file in bench/*.py; do $(BIN)/python $$file; done
 
 e2e: emulator  ## tests on emulated machines
-	$(BIN)/python -m pytest -m 'e2e and not long'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'e2e and not long' --durations=0 --durations-min=5 tests/e2e
 
 e2e-long: emulator  ## power cuts at 30 moments of an apply, and other long tests; the cuts' log is printed at the end
 	rm -f $(CUTS)
