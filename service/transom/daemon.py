@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from transom import errors, model
-from transom.plan import result
+from transom.plan import rehearsal, result
 from transom.pve import client as pve
 from transom.pve import tls
 from transom.reconcile import (
@@ -163,6 +163,16 @@ class Service:
         with self._world(node) as world:
             plan = job.Job(node, world, self._store).propose(take_over=take_over)
             return claim.hold(plan, self._claim.find(world.host))
+
+    def simulate(self, node: desired.NodeWish) -> tuple[result.Plan, rehearsal.Tried]:
+        """As ``propose``, and the plan tried aside on the node, in a folder that goes again. Busy while another process is at work
+        on the node."""
+        self._build_missing(node)
+        with self._turn(node), self._world(node) as world:
+            one = job.Job(node, world, self._store)
+            plan = claim.hold(one.propose(), self._claim.find(world.host))
+            self._say(f"{node.name}: trying the plan aside")
+            return plan, one.try_aside(plan)
 
     def _build_missing(self, node: desired.NodeWish) -> None:
         """What cannot be built is a finding of the plan."""

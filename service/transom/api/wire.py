@@ -8,7 +8,7 @@ import pydantic
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import result
+from transom.plan import rehearsal, result
 
 T = TypeVar("T")
 M = TypeVar("M", bound=pydantic.BaseModel)
@@ -147,6 +147,8 @@ class Plan(_Out):
     entries: tuple[model.Entry, ...]
     forgets: tuple[str, ...]
     gates: tuple[result.Gate, ...]
+    simulated: rehearsal.Tried | None = None
+    """What came of trying it aside, where a preview was asked for that."""
 
 
 class Run(_Out):

@@ -14,7 +14,7 @@ import click
 from transom import errors, model
 from transom.api import problem
 from transom.cli import client, common, look
-from transom.plan import result
+from transom.plan import rehearsal, result
 from transom.report import plan_text, run_text
 from transom.spec import loader
 
@@ -58,10 +58,11 @@ class Outcome:
 
 
 def preview(
-    daemon: client.Client, files: Sequence[pathlib.Path], only: str, *, take_over: bool = False
+    daemon: client.Client, files: Sequence[pathlib.Path], only: str, *, take_over: bool = False, simulate: bool = False
 ) -> list[look.Look]:
     """What would be done; nothing is stored."""
-    found = _hand_in(daemon, "/v1/preview", files, node=only, take_over="true" if take_over else "")["items"]
+    asked = {"take_over": "true" if take_over else "", "simulate": "true" if simulate else ""}
+    found = _hand_in(daemon, "/v1/preview", files, node=only, **asked)["items"]
     if not found:
         raise errors.Rejected("no documents are stored yet", hint="transom apply -f FILE")
     return [look_of(one) for one in found]
@@ -89,7 +90,8 @@ def look_of(said: Mapping[str, Any]) -> look.Look:
     """One node of a preview."""
     if "problem" in said:
         return look.Look(said["node"], error=problem.to_error(said["problem"], said["problem"]["status"]))
-    return look.Look(said["node"], plan_of(said))
+    tried = model.from_json(rehearsal.Tried, said["simulated"]) if said.get("simulated") else None
+    return look.Look(said["node"], plan_of(said), tried=tried)
 
 
 def plan_of(data: Mapping[str, Any]) -> result.Plan:

@@ -19,6 +19,8 @@ from transom.cli import common
 
 PATIENCE = httpx.Timeout(10.0, read=300.0)
 """Previews ask nodes, which may take its time."""
+_SIMULATING = httpx.Timeout(10.0, read=3600.0)
+"""A node builds an initramfs meanwhile."""
 POLL = 0.25
 """Seconds between two looks at an operation."""
 _PIECE = 1 << 18
@@ -114,7 +116,8 @@ class Client:
     ) -> httpx.Response:
         wanted = {name: value for name, value in query.items() if value}
         try:
-            answer = self._http.request(method, path, params=wanted, json=body, headers=headers)
+            timeout = _SIMULATING if "simulate" in wanted else PATIENCE
+            answer = self._http.request(method, path, params=wanted, json=body, headers=headers, timeout=timeout)
         except httpx.HTTPError as error:
             raise errors.Unreachable(f"the daemon at {self.url} does not answer: {error}") from error
         if not answer.is_success:

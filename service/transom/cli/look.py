@@ -7,7 +7,7 @@ from typing import Any
 
 from transom import errors
 from transom.cli import common
-from transom.plan import result
+from transom.plan import rehearsal, result
 from transom.report import plan_text
 
 
@@ -18,22 +18,26 @@ class Look:
     node: str
     plan: result.Plan | None = None
     error: errors.TransomError | None = None
+    tried: rehearsal.Tried | None = None
+    """What came of trying the plan aside, where that was asked for."""
 
     @property
     def data(self) -> dict[str, Any]:
         """For ``--json``."""
         return (
-            plan_text.as_data(self.plan)
+            plan_text.as_data(self.plan, self.tried)
             if self.plan
             else {"node": self.node, **(common.error_data(self.error) if self.error else {})}
         )
 
     def code(self, *, detailed: bool = False) -> int:
-        """``detailed``: 2 when there are changes."""
+        """``detailed``: 2 when there are changes. 1 when the plan was tried aside and fails."""
         if self.plan is None:
             return common.exit_code(self.error)
         if self.plan.held:
             return common.HELD
+        if self.tried is not None and self.tried.ok is False:
+            return 1
         return common.CHANGES if detailed and not self.plan.empty else 0
 
     def need(self) -> result.Plan:
@@ -44,7 +48,9 @@ class Look:
         return self.plan
 
     def text(self, *, verbose: bool = False) -> str:
-        return plan_text.text(self.plan, verbose=verbose) if self.plan else f"Node {self.node}: {self.error}\n"
+        return (
+            plan_text.text(self.plan, self.tried, verbose=verbose) if self.plan else f"Node {self.node}: {self.error}\n"
+        )
 
     def shell(self, **access: str) -> str:
         """As the commands that a person would type; ``access`` as ``plan_text.shell`` takes it."""

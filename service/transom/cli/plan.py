@@ -20,6 +20,7 @@ _HASH = re.compile(r"[0-9a-f]+")
 @common.files_option
 @common.node_option
 @click.option("--as-shell", is_flag=True, help="As the commands that a person would type, with the way back.")
+@click.option("--simulate", is_flag=True, help="Also let each node's own tools try the plan aside.")
 @click.option("-v", "--verbose", is_flag=True, help="Also what needs nothing, and why.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @common.json_option
@@ -29,6 +30,7 @@ def plan(
     files: tuple[pathlib.Path, ...],
     only: str | None,
     as_shell: bool,
+    simulate: bool,
     verbose: bool,
     detailed_exitcode: bool,
     as_json: bool,
@@ -38,12 +40,18 @@ def plan(
     """Show what differs and what would be done. Changes nothing.
 
     Without -f the documents stored by the last apply are used.
+
+    With --simulate the first step of `apply` is done as well: grub-mkconfig, modprobe and mkinitramfs (a minute or more) work on
+    the new files where they alone see them, and what comes of it is compared with the plan. It writes to a temporary folder on
+    the node, which is removed, and to nothing else; exit code 1 when it fails.
     """
+    if simulate and as_shell:
+        raise click.UsageError("--as-shell prints the commands that --simulate runs: give one of them")
     form = "json" if as_json else "shell" if as_shell else "text"
-    through.plan(state, server, files, only or "", form, verbose=verbose, detailed=detailed_exitcode)
+    through.plan(state, server, files, only or "", form, verbose=verbose, detailed=detailed_exitcode, simulate=simulate)
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
         nodes = _nodes(service, files, only)
-        looks = [_look(service, node) for node in nodes]
+        looks = [_look(service, node, simulate=simulate) for node in nodes]
     if as_json:
         common.show_json([one.data for one in looks])
     elif as_shell:
@@ -53,9 +61,12 @@ def plan(
     raise SystemExit(max(one.code(detailed=detailed_exitcode) for one in looks))
 
 
-def _look(service: daemon.Service, node: wish.NodeWish) -> look.Look:
+def _look(service: daemon.Service, node: wish.NodeWish, *, simulate: bool) -> look.Look:
     try:
-        return look.Look(node.name, service.propose(node))
+        if not simulate:
+            return look.Look(node.name, service.propose(node))
+        plan, tried = service.simulate(node)
+        return look.Look(node.name, plan, tried=tried)
     except errors.TransomError as error:
         return look.Look(node.name, error=error)
 

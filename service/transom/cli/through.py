@@ -124,12 +124,13 @@ def plan(
     *,
     verbose: bool,
     detailed: bool,
+    simulate: bool = False,
 ) -> None:
     """``form`` is json, shell or text."""
     with found(state, server, as_json=form == "json") as daemon:
         if daemon is None:
             return
-        looks = carry.preview(daemon, files, only)
+        looks = carry.preview(daemon, files, only, simulate=simulate)
         if form == "json":
             common.show_json([one.data for one in looks])
         else:

@@ -12,6 +12,8 @@ from transom.plan import typed
 
 ASIDE = "/var/lib/transom/simulate"
 """Where the results lie until they have been looked at."""
+ASIDE_OF_PLAN = "/var/lib/transom-plan."
+"""The same for a plan that is only looked at, with something random behind it: it leaves nothing, not even Transom's own folder."""
 GRUB_CFG, CMDLINE, INITRD, DEPENDS = "grub.cfg", "cmdline", "initrd.img", "depends"
 """Names of the results: the menu, systemd-boot's line, the initramfs, what loading the modules would do."""
 _OWN = """\
@@ -64,14 +66,13 @@ class Simulate:
         }
         return f"try {', '.join(name for name, tried in tries.items() if tried) or 'the files'} aside, changing nothing"
 
-    @property
-    def script(self) -> str:
-        """What runs in the mount namespace."""
-        return "\n".join(self._lines()) + "\n"
+    def script(self, folder: str = ASIDE) -> str:
+        """What runs in the mount namespace; the results come to ``folder``."""
+        return "\n".join(self._lines(folder)) + "\n"
 
-    def _lines(self) -> Iterator[str]:
-        aside = f"{ASIDE}/"
-        yield f"LC_ALL=C aside={ASIDE} count=0 seen=' '"
+    def _lines(self, folder: str) -> Iterator[str]:
+        aside = f"{folder}/"
+        yield f"LC_ALL=C aside={folder} count=0 seen=' '"
         yield "export LC_ALL"
         yield 'rm -rf -- "$aside"'
         yield 'mkdir -p -m 0700 -- "$aside"'
@@ -96,12 +97,23 @@ class Simulate:
     def shell(self) -> tuple[str, ...]:
         results = " ".join(f"{ASIDE}/{name}" for name in (GRUB_CFG, CMDLINE, DEPENDS))
         look = f"grep -hsE '^[[:space:]]*linux[[:space:]]|root=|insmod' {results} || true"
-        return typed.to_program(_NAMESPACE, self.script, "SIMULATE"), look, f"rm -rf {ASIDE}"
+        return typed.to_program(_NAMESPACE, self.script(), "SIMULATE"), look, f"rm -rf {ASIDE}"
 
     def undo_shell(self) -> tuple[str, ...]:
         return ()
 
 
-def argv(action: Simulate) -> list[str]:
+@dataclasses.dataclass(frozen=True)
+class Tried:
+    """What came of trying a plan aside without carrying it out. ``ok`` is None where nothing was tried."""
+
+    ok: bool | None
+    said: tuple[str, ...]
+    """What was found, or why nothing was tried; when not ``ok``, what is wrong."""
+    cmdline: tuple[str, ...] = ()
+    """Kernel parameters of the first boot entry, as the node's own tools make it of the new files."""
+
+
+def argv(action: Simulate, folder: str = ASIDE) -> list[str]:
     """The command that tries it."""
-    return [*shlex.split(_NAMESPACE), "-c", action.script]
+    return [*shlex.split(_NAMESPACE), "-c", action.script(folder)]

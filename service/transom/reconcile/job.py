@@ -10,7 +10,7 @@ from typing import Any
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.plan import guest_actions, ledger_paths, make, result
+from transom.plan import guest_actions, ledger_paths, make, rehearsal, result
 from transom.reconcile import (
     back,
     deadman,
@@ -26,6 +26,7 @@ from transom.reconcile import (
     right_node,
     rollout,
     task,
+    trying,
     undo,
 )
 from transom.reconcile import effect as eff
@@ -93,6 +94,11 @@ class Job:
     def preview(self, *, take_over: bool = False) -> result.Plan:
         """Observe and plan; stored nowhere."""
         return self.plan(self._look(), take_over=take_over)
+
+    def try_aside(self, plan: result.Plan) -> rehearsal.Tried:
+        """``plan``, of the last look, on the node's own tools; nothing is changed."""
+        assert self.seen is not None
+        return trying.aside(plan, self.node, self.seen, self.world)
 
     def plan(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """What ``facts`` lack of the wish."""

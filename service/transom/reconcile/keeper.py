@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import functools
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -253,10 +254,11 @@ class Keeper:
     # --- plans and runs ---
 
     def preview(
-        self, texts: Sequence[backend.Text], node: str = "", *, take_over: bool = False
+        self, texts: Sequence[backend.Text], node: str = "", *, take_over: bool = False, simulate: bool = False
     ) -> list[backend.Preview]:
         """What would be done now, with ``texts`` laid over the stored documents and not stored. With ``take_over`` and nothing
-        laid over, the plan can be approved. A node that cannot be looked at hides no other."""
+        laid over, the plan can be approved. With ``simulate`` it is tried aside on the node as well, while nobody else is at work
+        there. A node that cannot be looked at hides no other."""
         own = self._papers.parse(texts)
         asks.refuse_places(own, self._store.folder)
         wishes = resolve.resolve(self._papers.merged(own)) if own else self._papers.all()
@@ -265,14 +267,19 @@ class Keeper:
             raise errors.Rejected(f"no document declares node {node!r}")
         self._roms.builder.settle((guest.rom for one in chosen for guest in one.guests if guest.rom), _BUILD)
         with futures.ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="preview") as threads:
-            return list(threads.map(lambda one: self._preview(one, take_over=take_over, stored=not own), chosen))
+            show = functools.partial(self._preview, take_over=take_over, stored=not own, simulate=simulate)
+            return list(threads.map(show, chosen))
 
-    def _preview(self, node: wish.NodeWish, *, take_over: bool, stored: bool) -> backend.Preview:
+    def _preview(self, node: wish.NodeWish, *, take_over: bool, stored: bool, simulate: bool) -> backend.Preview:
+        tried = None
         try:
-            with self._reach(node) as world:
-                one = job.Job(node, world, self._store)
+            with contextlib.ExitStack() as held:
+                if simulate:
+                    held.enter_context(self._lock_soon(node.name))
+                one = job.Job(node, held.enter_context(self._reach(node)), self._store)
                 # kept only where it can be approved
                 plan = (one.propose if stored else one.preview)(take_over=take_over)
+                tried = one.try_aside(plan) if simulate else None
         except errors.TransomError as error:
             return backend.Preview(node.name, error=error)
         known = self._store.proposals.get(
@@ -280,7 +287,7 @@ class Keeper:
         )  # a plan that takes nothing over is the ordinary one, and stays what it was
         if take_over and stored and plan.actions and (known is None or known.kind == "adopt"):
             self._desk.note(plan, "adopt", records.PROPOSED, "takes over what contradicts the documents")
-        return backend.Preview(node.name, plan_text.as_data(plan))
+        return backend.Preview(node.name, plan_text.as_data(plan, tried))
 
     def plans(self, node: str = "", state: str = "") -> list[backend.PlanRow]:
         rows = self._store.proposals.all(node, (state,) if state else ())

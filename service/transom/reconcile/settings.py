@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from transom.spec import fields
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -36,7 +38,6 @@ class Settings:
         for name in (
             "scan_every",
             "lease_lasts",
-            "confirm_within",
             "workers",
             "keep_events",
             "rom_workers",
@@ -48,5 +49,8 @@ class Settings:
         for name in ("scan_jitter", "settle", "stop_within"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be less than 0: {getattr(self, name):g}")
+        if not fields.LEAST_CONFIRM <= self.confirm_within <= 86400:
+            said = f"confirm_within must be from {fields.LEAST_CONFIRM} to 86400 seconds: {self.confirm_within:g}"
+            raise ValueError(f"{said}; a node that is not confirmed by then, though all is well, goes back")
         if self.scan_jitter > self.scan_every:
             raise ValueError(f"scan_jitter must not be above scan_every: {self.scan_jitter:g}, {self.scan_every:g}")

@@ -9,24 +9,32 @@ from typing import Any
 
 from transom import model
 from transom.plan import actions as acts
-from transom.plan import forecast, once, result
+from transom.plan import forecast, once, rehearsal, result
 from transom.report import short
 
 
-def as_data(plan: result.Plan) -> dict[str, Any]:
-    """A plan as JSON: its own fields with its hash, impact, whether it is empty or held, and what holds single VMs."""
+def as_data(plan: result.Plan, tried: rehearsal.Tried | None = None) -> dict[str, Any]:
+    """A plan as JSON: its own fields with its hash, impact, whether it is empty or held, what holds single VMs, and what came of
+    trying it aside, where it was."""
     content: dict[str, Any] = model.to_json(plan)
     waits = {"held_documents": {name: list(why) for name, why in plan.waits.items()}}
-    return content | {"hash": plan.hash, "impact": plan.impact.value, "empty": plan.empty, "held": plan.held} | waits
+    simulated = {"simulated": model.to_json(tried)} if tried else {}
+    return (
+        content
+        | {"hash": plan.hash, "impact": plan.impact.value, "empty": plan.empty, "held": plan.held}
+        | waits
+        | simulated
+    )
 
 
-def text(plan: result.Plan, *, verbose: bool = False) -> str:
+def text(plan: result.Plan, tried: rehearsal.Tried | None = None, *, verbose: bool = False) -> str:
     """The plan for a terminal, without colour; ends with a newline."""
     lines = [f"Node {plan.node}: {_headline(plan)}"]
     lines += _section("Findings", _findings(plan.findings))
     lines += _section("Differences", _drifts(plan.drifts))
     lines += _section("Actions, in this order", _actions(plan.actions))
     lines += _section("After the next boot", _forecast(plan.next_boot))
+    lines += _section("Tried aside on the node, changing nothing", _tried(tried))
     if verbose:
         lines += _section("Nothing to do", (f"  = {noop.path}: {noop.reason}" for noop in plan.noops))
     elif plan.noops:
@@ -131,6 +139,15 @@ def _forecast(seen: forecast.Forecast | None) -> Iterator[str]:
     yield f"    kernel command line: {told}"
     for one in seen.owners:
         yield f"    {one.device} ({one.address}): {_driver(one.now)} → {_driver(one.then)}  ({one.why})"
+
+
+def _tried(tried: rehearsal.Tried | None) -> Iterator[str]:
+    if tried is None:
+        return
+    sign = {True: "✓", False: "✗", None: "·"}[tried.ok]
+    yield from (f"    {sign} {line}" for line in tried.said)
+    if tried.cmdline:
+        yield f"    kernel command line, as the node's tools make it: {' '.join(tried.cmdline)}"
 
 
 def _driver(name: model.Maybe[str]) -> str:

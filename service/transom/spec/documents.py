@@ -195,7 +195,7 @@ class NodeSpec(base.Base):
     devices: dict[fields.Name, Device] = pydantic.Field(default_factory=dict)
     reboot: Reboot | None = None
     accept: tuple[fields.Name, ...] = ()
-    confirm_within: Annotated[int, pydantic.Field(ge=5, le=86400)] | None = None
+    confirm_within: fields.ConfirmSeconds | None = None
 
 
 # --- VirtualMachine, Rom ---------------------------------------------------------------------------------------------

@@ -242,6 +242,9 @@ Whole = Annotated[int, pydantic.Field(strict=True)]
 Port = Annotated[Whole, pydantic.Field(ge=1, le=65535)]
 Percent = Annotated[Whole, pydantic.Field(ge=1, le=100)]
 ShutdownSeconds = Annotated[Whole, pydantic.Field(ge=1, le=3600)]
+LEAST_CONFIRM = 30
+"""Seconds: below, a node that is slow to start its network would go back before anybody could have confirmed its boot."""
+ConfirmSeconds = Annotated[Whole, pydantic.Field(ge=LEAST_CONFIRM, le=86400)]
 Vmid = Annotated[Whole, pydantic.Field(ge=100, le=999999999)]
 
 Name = Annotated[str, Form(f"^{_LABEL}$", "a name of lower-case letters, digits and hyphens, at most 63", "win11-igd")]

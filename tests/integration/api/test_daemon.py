@@ -14,6 +14,8 @@ from transom.lab import breaks
 
 def test_the_whole_life_through_the_daemon(daemon, seed, lab):
     assert daemon.transom("plan", "-f", seed, "--detailed-exitcode").returncode == 2
+    (tried,) = daemon.json("plan", "-f", seed, "--simulate")
+    assert tried["simulated"]["ok"] is True, "as without a daemon"
     (applied,) = daemon.json("apply", "-f", seed, "--yes")
     assert (applied["state"], applied["node"], applied["plan"]["held"]) == ("done", "pve1", False)
     assert daemon.transom("plan", "--detailed-exitcode").returncode == 0

@@ -53,3 +53,33 @@ def test_the_plan_tells_the_next_boot_and_it_comes_true_with_an_initramfs_built_
     assert bench.node.ssh("cat /proc/cmdline").split()[1:] == plan["next_boot"]["cmdline"]
     assert {one["address"]: one["then"] for one in plan["next_boot"]["owners"]} == {"0000:00:02.0": bench.driver()}
     assert not (bench.node.root / rehearsal.ASIDE.lstrip("/")).exists()
+
+
+def test_a_plan_is_tried_aside_without_anything_left(bench):
+    """Also where the node's tools refuse it: the plan is shown, with their words."""
+    everything = bench.files()
+    there = sorted(path.name for path in (bench.node.root / "var/lib").iterdir())
+    text = bench.transom("plan", "-f", str(bench.seed), "--simulate")
+    assert text.returncode == 0, text.stderr
+    assert "Tried aside on the node" in text.stdout
+    assert "✓ an initramfs of 5.15.74-1-pve can be built" in text.stdout
+    (plan,) = json.loads(bench.transom("plan", "-f", str(bench.seed), "--simulate", "--json").stdout)
+    assert plan["simulated"]["ok"] is True
+    assert plan["simulated"]["cmdline"] == plan["next_boot"]["cmdline"]
+    assert [action["kernel"] for action in plan["actions"] if action["kind"] == "simulate"] == [""]  # as without
+    (bench.node.root / "etc/default/grub.d/theme.cfg").write_text("GRUB_THEME=$(exit 3)\n")
+    refused = bench.transom("plan", "-f", str(bench.seed), "--simulate")
+    assert refused.returncode == 1
+    assert "✗ tried aside, and it fails" in refused.stdout
+    assert "Actions, in this order" in refused.stdout
+    (bench.node.root / "etc/default/grub.d/theme.cfg").unlink()
+    assert bench.files() == everything
+    assert sorted(path.name for path in (bench.node.root / "var/lib").iterdir()) == there
+    assert bench.transom("plan", "--simulate", "--as-shell").returncode == 64
+
+
+def test_nothing_is_tried_where_nothing_would_change_what_boots(bench):
+    bench.apply(bench.seed)
+    (plan,) = json.loads(bench.transom("plan", "--simulate", "--json").stdout)
+    assert plan["simulated"]["ok"] is None
+    assert "nothing to try" in plan["simulated"]["said"][0]

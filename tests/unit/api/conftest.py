@@ -15,7 +15,7 @@ import pytest
 
 from transom import errors, model, resources
 from transom.api import app, auth, feed, server
-from transom.plan import result
+from transom.plan import rehearsal, result
 from transom.reconcile import backend
 from transom.report import plan_text
 from transom.spec import bundle, loader, reserved
@@ -45,6 +45,7 @@ class FakeDaemon:
         self.paused = ""
         self.goes: result.Plan | None = None
         """What letting go previews."""
+        self.tried = rehearsal.Tried(False, ("tried aside, and it fails: exit 3",))
         self.away: dict[str, errors.TransomError] = {}
         """Nodes that cannot be looked at."""
         self.log: list[tuple[str, str]] = []
@@ -178,18 +179,17 @@ class FakeDaemon:
     # --- plans and runs ---
 
     def preview(
-        self, texts: Sequence[backend.Text], node: str = "", *, take_over: bool = False
+        self, texts: Sequence[backend.Text], node: str = "", *, take_over: bool = False, simulate: bool = False
     ) -> list[backend.Preview]:
         laid = {**self.stored, **self._checked(texts)}
         names = [item.name for item in laid.values() if item.kind == "Node" and node in ("", item.name)]
-        return [self._preview(name, take_over=take_over) for name in names]
+        return [self._preview(name, take_over=take_over, simulate=simulate) for name in names]
 
-    def _preview(self, name: str, *, take_over: bool) -> backend.Preview:
+    def _preview(self, name: str, *, take_over: bool, simulate: bool = False) -> backend.Preview:
         if name in self.away:
             return backend.Preview(name, error=self.away[name])
-        return backend.Preview(
-            name, plan_text.as_data(result.Plan(name, "preview", drifts=() if take_over else (drift(),)))
-        )
+        plan = result.Plan(name, "preview", drifts=() if take_over else (drift(),))
+        return backend.Preview(name, plan_text.as_data(plan, self.tried if simulate else None))
 
     def plans(self, node: str = "", state: str = "") -> list[backend.PlanRow]:
         rows = [_row(plan, held) for plan, held in reversed(self.made.values())]

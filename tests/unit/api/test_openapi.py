@@ -89,6 +89,16 @@ def test_a_preview_is_a_plan_a_node_or_why_there_is_none(api):
         jsonschema.validate({"items": [{"node": "pve1"}], "total": 1}, schema)
 
 
+def test_a_preview_may_try_its_plan_aside_for_whoever_may_approve(api):
+    """Files that nobody has approved are read by programs of root's then."""
+    api.provision()
+    (plan,) = api.approver.post("/v1/preview?simulate=true", json={}).json()["items"]
+    assert plan["simulated"] == {"ok": False, "said": ["tried aside, and it fails: exit 3"], "cmdline": []}
+    jsonschema.validate({"items": [plan], "total": 1}, schema_of("post", "/v1/preview", 200, "application/json"))
+    assert "simulated" not in api.operator.post("/v1/preview", json={}).json()["items"][0]
+    assert api.operator.post("/v1/preview?simulate=true", json={}).status_code == 403
+
+
 def test_mistakes_are_as_described(api):
     answer = api.operator.post("/v1/documents", json={"documents": [{"kind": "Node"}]})
     assert answer.status_code == 422

@@ -33,6 +33,7 @@ def test_a_file_over_what_ships_and_the_environment_over_both(tmp_path):
         "scan_every: 0\n",
         "settle: -1\n",
         "scan_jitter: 301\n",
+        "confirm_within: 29\n",
     ],
 )
 def test_mistakes_are_told(tmp_path, text):
@@ -45,5 +46,9 @@ def test_the_default_jitter_gives_way_and_a_given_one_is_told_by_its_name(tmp_pa
     assert settings_file.load(tmp_path, {"TRANSOM_SCAN_EVERY": "15"}).scan_jitter == 15
     with pytest.raises(errors.SpecError, match="TRANSOM_SCAN_EVERY, TRANSOM_SCAN_JITTER: scan_jitter must not"):
         settings_file.load(tmp_path, {"TRANSOM_SCAN_EVERY": "15", "TRANSOM_SCAN_JITTER": "20"})
+    with pytest.raises(
+        errors.SpecError, match="TRANSOM_CONFIRM_WITHIN: confirm_within must be from 30 to 86400 seconds: 5;"
+    ):
+        settings_file.load(tmp_path, {"TRANSOM_CONFIRM_WITHIN": "5"})
     with pytest.raises(errors.SpecError, match="TRANSOM_WORKERS: workers: "):
         settings_file.load(tmp_path, {"TRANSOM_WORKERS": "many"})

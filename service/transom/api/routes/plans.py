@@ -35,7 +35,10 @@ def _preview(call: route.Call) -> route.Answer:
     handed: route.Handed = call.body
     route.may_hand_in(call, handed)
     take_over = call.query.get("take_over") == "true"
-    found = call.backend.preview(handed.texts, call.query.get("node", ""), take_over=take_over)
+    simulate = call.query.get("simulate") == "true"
+    if simulate:  # files that nobody has approved are read by programs of root's
+        auth.require(call.caller, auth.Scope.APPROVER)
+    found = call.backend.preview(handed.texts, call.query.get("node", ""), take_over=take_over, simulate=simulate)
     return route.previews(found)
 
 
@@ -82,6 +85,12 @@ ROUTES = (
             route.NODE,
             route.Query(
                 "take_over", "As if contradicting lines and named VMs may be taken over.", values=("true", "false")
+            ),
+            route.Query(
+                "simulate",
+                "Let each node's own tools try its plan aside (`simulated`), an initramfs included, which takes minutes; writes to "
+                "a temporary folder on the node alone. Needs scope approver.",
+                values=("true", "false"),
             ),
             route.Query("name", "As `name` of a file in JSON, for YAML."),
         ),

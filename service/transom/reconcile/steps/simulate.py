@@ -5,6 +5,7 @@ Whatever a tool complains of, or makes of the files other than was planned, ends
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterator
 
@@ -31,16 +32,24 @@ def prepare(action: rehearsal.Simulate, world: w.World) -> eff.Effect:
 def apply(action: rehearsal.Simulate, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Rejected with the tool's own words, or with what came out otherwise than planned."""
     del effect, context
+    tried = try_aside(action, world.host, rehearsal.ASIDE)
+    if not tried.ok:
+        raise errors.Rejected("; ".join(tried.said), hint=_HINT)
+    return "; ".join(tried.said)
+
+
+def try_aside(action: rehearsal.Simulate, host: w.Host, folder: str) -> rehearsal.Tried:
+    """Let the node's tools work; ``folder`` on the node is gone again afterwards."""
     try:
-        done = world.host.run(rehearsal.argv(action), timeout=FULL if action.kernel else QUICK)
+        done = host.run(rehearsal.argv(action, folder), timeout=FULL if action.kernel else QUICK)
         if done.exit != 0:
-            raise errors.Rejected(f"tried aside, and it fails: {_tail(done.stdout + done.stderr)}", hint=_HINT)
-        problems = list(_problems(action, world.host))
+            return rehearsal.Tried(False, (f"tried aside, and it fails: {_tail(done.stdout + done.stderr)}",))
+        made = _Made(action, host, folder)
+        if problems := list(made.problems()):
+            return rehearsal.Tried(False, (f"tried aside, and it comes out otherwise: {'; '.join(problems)}",))
+        return rehearsal.Tried(True, tuple(_told(action)), made.cmdline)
     finally:
-        world.host.run(["rm", "-rf", rehearsal.ASIDE])
-    if problems:
-        raise errors.Rejected(f"tried aside, and it comes out otherwise: {'; '.join(problems)}", hint=_HINT)
-    return "; ".join(_told(action))
+        host.run(["rm", "-rf", folder])
 
 
 def _tail(output: bytes) -> str:
@@ -58,30 +67,52 @@ def _told(action: rehearsal.Simulate) -> Iterator[str]:
         yield "the files can be laid out"
 
 
-def _problems(action: rehearsal.Simulate, host: w.Host) -> Iterator[str]:
-    if action.loader == "grub":
-        yield from _menu(action, _result(host, rehearsal.GRUB_CFG))
-    elif action.loader == "systemd-boot":
-        yield from _line("the line of /etc/kernel/cmdline", kernel_args.split(_result(host, rehearsal.CMDLINE)), action)
-    if action.vfio_ids:
-        yield from _ids(action, _result(host, rehearsal.DEPENDS))
-    if action.kernel:
-        yield from _image(action, host)
+@dataclasses.dataclass
+class _Made:
+    """What the tools have made of the new files."""
 
+    action: rehearsal.Simulate
+    host: w.Host
+    folder: str
+    cmdline: tuple[str, ...] = ()
+    """Of the first boot entry, once ``problems`` has looked."""
 
-def _result(host: w.Host, name: str) -> str:
-    data = remote.read(host, f"{rehearsal.ASIDE}/{name}")
-    if data is None:
-        raise errors.Garbled(f"the node made no {name} when it was tried aside")
-    return data.decode(errors="replace")
+    def problems(self) -> Iterator[str]:
+        action = self.action
+        if action.loader == "grub":
+            yield from self._menu()
+        elif action.loader == "systemd-boot":
+            self.cmdline = kernel_args.split(self._result(rehearsal.CMDLINE))
+            yield from _line("the line of /etc/kernel/cmdline", self.cmdline, action)
+        if action.vfio_ids:
+            yield from _ids(action, self._result(rehearsal.DEPENDS))
+        if action.kernel:
+            yield from self._image()
 
+    def _result(self, name: str) -> str:
+        data = remote.read(self.host, f"{self.folder}/{name}")
+        if data is None:
+            raise errors.Garbled(f"the node made no {name} when it was tried aside")
+        return data.decode(errors="replace")
 
-def _menu(action: rehearsal.Simulate, text: str) -> Iterator[str]:
-    entries = [entry for entry in grub_cfg.entries(text) if not entry.recovery]
-    if not entries:
-        yield "grub-mkconfig made no entry that boots"
-    for entry in entries:
-        yield from _line(f"the entry {entry.title!r}", entry.tokens, action)
+    def _menu(self) -> Iterator[str]:
+        entries = [entry for entry in grub_cfg.entries(self._result(rehearsal.GRUB_CFG)) if not entry.recovery]
+        if not entries:
+            yield "grub-mkconfig made no entry that boots"
+        for entry in entries:
+            self.cmdline = self.cmdline or entry.tokens
+            yield from _line(f"the entry {entry.title!r}", entry.tokens, self.action)
+
+    def _image(self) -> Iterator[str]:
+        listed = set(self._result(f"{rehearsal.INITRD}.list").splitlines())
+        for path, text in self.action.files.items():
+            inside = _inside(path)
+            if inside and (inside in listed) != (text is not None):
+                yield f"the initramfs {'lacks' if text is not None else 'still has'} {inside}"
+        done = self.host.script(_ROOM, [f"{self.folder}/{rehearsal.INITRD}"], read_only=True)
+        free, size = (int(word) for word in done.stdout.split()) if done.exit == 0 else (0, 0)
+        if size > free or not size:
+            yield f"the initramfs takes {size >> 20} MiB, and /boot has {free >> 20} MiB free"
 
 
 def _line(what: str, tokens: tuple[str, ...], action: rehearsal.Simulate) -> Iterator[str]:
@@ -106,18 +137,6 @@ def _ids(action: rehearsal.Simulate, depends: str) -> Iterator[str]:
     have = {one.lower() for one in given[-1].split(",")} if given else set()
     if lines and (lacking := [id for id in action.vfio_ids if id not in have]):
         yield f"vfio-pci would not be given {', '.join(lacking)} (modprobe -D says {' '.join(lines[-1])})"
-
-
-def _image(action: rehearsal.Simulate, host: w.Host) -> Iterator[str]:
-    listed = set(_result(host, f"{rehearsal.INITRD}.list").splitlines())
-    for path, text in action.files.items():
-        inside = _inside(path)
-        if inside and (inside in listed) != (text is not None):
-            yield f"the initramfs {'lacks' if text is not None else 'still has'} {inside}"
-    done = host.script(_ROOM, [f"{rehearsal.ASIDE}/{rehearsal.INITRD}"], read_only=True)
-    free, size = (int(word) for word in done.stdout.split()) if done.exit == 0 else (0, 0)
-    if size > free or not size:
-        yield f"the initramfs takes {size >> 20} MiB, and /boot has {free >> 20} MiB free"
 
 
 def _inside(path: str) -> str:
