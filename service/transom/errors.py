@@ -7,6 +7,7 @@ TransomError
  ├── Denied         credential, privilege or host key refused      never: stop and alert
  ├── Rejected       the other side refused this very request       never for this plan
  ├── VerifyFailed   applied, but it reads back different           never: stop and alert
+ │    └── WentBack  the node is again as it was before the run     never: stop and alert
  ├── Void           the facts have changed since the plan was made plan again
  │    └── VmidTaken another writer took the id of a VM to be made  the next id is tried
  ├── Garbled        an answer that cannot be understood            yes, later; nothing acts on it
@@ -101,6 +102,10 @@ class Rejected(TransomError):
 
 class VerifyFailed(TransomError):
     """A change was made, and reading it back shows something else."""
+
+
+class WentBack(VerifyFailed):
+    """A change was made, and the node has taken it back by itself."""
 
 
 class Void(TransomError):

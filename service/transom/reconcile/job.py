@@ -156,7 +156,10 @@ class Job:
                 self._all_back()
         except errors.TransomError as error:
             self._end_failed(run, error)
-            self.world.say(f"run {run.id} failed; {self._left(run.id)}")
+            if isinstance(error, errors.WentBack):
+                self._note_return()
+            else:
+                self.world.say(f"run {run.id} failed; {self._left(run.id)}")
             raise
         self.store.end_run(run.id, records.APPLIED, self.world.now())
 
@@ -203,6 +206,11 @@ class Job:
         ):  # the node may be what failed; a plan says then that the copy is old
             mirror.write(self.world.host, self.store.ledger(self.node.name))
             self.give_back()
+
+    def _note_return(self) -> None:
+        """What went back, and the log of why, while it is at hand; what cannot be had now is the next look's."""
+        with contextlib.suppress(errors.TransomError):
+            returned.settle(self.node.name, self._look(), self.world, self.store)
 
     def _replan(self) -> result.Plan:
         self.world.say("verifying: observing the node again")
@@ -380,6 +388,8 @@ class Job:
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:
             self._end_failed(undoing, error)
+            if isinstance(error, errors.WentBack):
+                self._note_return()
             raise
         self.store.end_run(undoing.id, records.APPLIED, self.world.now())
         self.store.mark_undone(run.id)

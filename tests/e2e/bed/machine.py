@@ -167,6 +167,13 @@ class Machine:
             time.sleep(1)
         return now
 
+    def started(self, number: int, within: float) -> None:
+        """Waits until it has been started this often. AssertionError with the end of the serial log otherwise."""
+        end = time.monotonic() + within
+        while self.starts < number:
+            assert time.monotonic() < end, f"{self.starts} starts after {within} s\n{self.screen()}"
+            time.sleep(0.05)
+
     def reboot(self) -> str:
         """An ordinary reboot from inside; the new boot id."""
         before = self.up()

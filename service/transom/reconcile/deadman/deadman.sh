@@ -87,6 +87,14 @@ keep_folders() {
     noted - "$1" || note "-$tab$1${tab}dir$tab-$tab-$tab-$tab-" || say refused "cannot write $folder/manifest"
 }
 
+# File systems of their own from which it boots: one that cannot be mounted later must not be taken for an empty folder.
+keep_mounts() {
+    for at in /boot /boot/efi /efi; do
+        ! mountpoint -q "$at" || noted - "$at" || note "-$tab$at${tab}mount$tab-$tab-$tab-$tab-" ||
+            say refused "cannot write $folder/manifest"
+    done
+}
+
 on_disk() {
     for path in "$@" /boot/grub/grub.cfg /boot/grub/grubenv /boot/initrd.img-* "/boot/vmlinuz-$kernel"; do
         case $path in *'*') continue ;; /boot/*) [ -f "$path" ] || continue ;; esac
@@ -131,6 +139,7 @@ keep() {
     everything "$@" >"$folder/list" || say refused "cannot write $folder/list"
     if lost=$(grep -m 1 '^!' "$folder/list"); then say refused "ESP $(printf %s "$lost" | cut -f2) cannot be mounted"; fi
     room "$folder/list"
+    keep_mounts
     while IFS=$tab read -r place path there; do keep_file "$place" "$path" "$there"; done <"$folder/list"
     rm -f "$folder/list"
     say kept "$(cut -f4 "$folder/manifest" | grep -vc -- '^-$') files in $folder"
@@ -147,12 +156,11 @@ room() {
 # --- arm and disarm -----------------------------------------------------------------------------------------------------
 
 # Without default dependencies, so that neither a network nor a service that hangs keeps it from starting; emergency mode does not
-# end it either.
+# end it either. It has no condition: it starts before a /var of its own is mounted.
 timer() {
     cat <<UNIT
 [Unit]
 Description=Transom: go back unless this boot is confirmed
-ConditionPathExists=$base/armed
 DefaultDependencies=no
 IgnoreOnIsolate=yes
 Conflicts=shutdown.target
@@ -292,9 +300,26 @@ give() {
     touch -d "@$4" "$1"
 }
 
+# What was mounted then is mounted again; `lost` are those that cannot be.
+mount_again() {
+    lost=
+    for at in $(grep "^-$tab[^$tab]*${tab}mount$tab" "$folder/manifest" | cut -f2); do
+        mountpoint -q "$at" || mount "$at" || { problem "$at could not be mounted, and what it boots from is as it was left"; lost="$lost $at"; }
+    done
+}
+
+is_lost() {
+    for at in $lost; do
+        case $1 in "$at"/*) return ;; esac
+    done
+    return 1
+}
+
 restore_all() {
+    mount_again
     while IFS=$tab read -r place path was image mode owner mtime; do
         there=$path
+        if [ "$place" = - ] && is_lost "$path"; then continue; fi
         if [ "$place" != - ]; then
             esp_at "$place" rw || { problem "ESP $place could not be mounted"; continue; }
             there=$at/$path

@@ -24,7 +24,8 @@ def prepare(action: acts.Confirm, world: w.World) -> eff.Effect:
 
 
 def apply(action: acts.Confirm, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
-    """VerifyFailed when the boot is not as the plan wanted it, with the time at which the node goes back by itself."""
+    """VerifyFailed when the boot is not as the plan wanted it, with the time at which the node goes back by itself; WentBack when
+    it has."""
     del effect
     end = world.monotonic() + _SETTLES
     while True:
@@ -55,7 +56,7 @@ def _unreachable(world: w.World) -> tuple[str, ...]:
 def _refuse(missing: tuple[str, ...], facts: model.Facts, run: str) -> None:
     back = deadman.rolled_back(facts)
     if back and back.run == run:
-        raise errors.VerifyFailed(f"the node went back by itself: {back.reason}")
+        raise errors.WentBack(f"the node went back by itself: {back.reason}")
     if missing:
         raise errors.VerifyFailed(f"not confirmed: {'; '.join(missing)}", hint=goes_back(facts))
 

@@ -1,0 +1,194 @@
+"""A machine goes back by itself, and without a hand, from a boot that nobody confirms: two sabotages, and in ``make e2e-long`` what
+may come on top of them."""
+
+from __future__ import annotations
+
+import pathlib
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from bed import follow, images, needs, recipe, subject
+
+pytestmark = needs.MARKS
+
+WITHIN = 60
+"""Seconds from its start in which a boot is to be confirmed."""
+LINE_ONLY = {"kernel_cmdline": ["iommu=pt", "bochs.modeset=0"]}
+"""Takes the display from its driver without another initramfs, which takes a minute to build."""
+STEP = 900
+"""Seconds that one step may take on a busy machine."""
+KEPT = "/var/lib/transom/rollback"
+
+
+class Before:
+    """What a machine was before anybody touched it."""
+
+    def __init__(self, host: subject.Subject) -> None:
+        self.host, self.boot, self.starts = host, host.node.up(), host.node.starts
+        self.files, self.images, self.line = host.files(), self._images(), self._line()
+        assert host.driver() == "bochs-drm"
+
+    def _images(self) -> str:
+        """What a rebuild would give other bytes or times."""
+        return self.host.node.ssh(
+            "cd /boot; stat -c '%n %Y' initrd.img-* grub/grub.cfg; sha256sum initrd.img-* grub/grub.cfg"
+        )
+
+    def _line(self) -> str:
+        return self.host.node.ssh("cat /proc/cmdline")
+
+    def is_back(self, boots: int = 2) -> None:
+        """The machine answers, is what it was to the byte, and has started that often in between, the last one included."""
+        assert self.host.node.up() != self.boot
+        assert self.host.node.starts == self.starts + boots
+        assert self._line() == self.line
+        assert self.host.driver() == "bochs-drm"
+        assert self.host.files() == self.files
+        assert self._images() == self.images
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
+    with images.grub(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
+        yield one
+
+
+@pytest.fixture
+def before(host: subject.Subject) -> Before:
+    return Before(host)
+
+
+def declared(host: subject.Subject, wanted: dict[str, list[str]], *tokens: str, within: int = WITHIN) -> Sequence[str]:
+    """The command that makes it so."""
+    path = host.declare(**{**wanted, "kernel_cmdline": [*wanted["kernel_cmdline"], *tokens]})
+    path.write_text(path.read_text().replace("  host: {", f"  confirm_within: {within}\n  host: {{", 1))
+    return ("apply", "-f", str(path), "--yes")
+
+
+def die_after_the_reboot(command: follow.Command, host: subject.Subject) -> None:
+    """Kills the command when the machine has begun to start again, long before anybody could confirm."""
+    starts = host.node.starts
+    try:
+        assert command.until(lambda: host.node.starts > starts, 2 * STEP), command.text
+    finally:
+        command.stop()
+    assert "confirm the boot" not in command.said[-1]
+
+
+def journal(host: subject.Subject, run: str) -> str:
+    """Of the boot that failed, as the machine kept it."""
+    return host.node.ssh(f"cat {KEPT}/{run}/journal")
+
+
+def is_told(host: subject.Subject, reason: str = f"not confirmed within {WITHIN} s") -> str:
+    """The run has failed, with evidence; its id."""
+    (run,) = host.json("run", "ls")
+    assert run["state"] == "failed"
+    assert f"the node went back by itself: {reason}" in host.transom("run", "show", run["id"])
+    assert "Starting transom-rollback.service" in host.transom("run", "logs", run["id"])
+    found: str = run["id"]
+    return found
+
+
+def is_tried_no_more(host: subject.Subject) -> None:
+    """Not before a person says so; and what is declared no more needs nothing."""
+    boot = host.node.up()
+    assert "HOLDS [rolled-back]" in host.transom("apply", "--yes", code=3)
+    assert host.node.up() == boot
+    host.transom("resume", recipe.NAME)
+    host.transom("plan", "-f", str(host.declare()), "--detailed-exitcode")
+
+
+def test_a_change_that_kills_the_network_is_taken_back(host: subject.Subject, before: Before) -> None:
+    host.transom(*declared(host, subject.GIVEN_AWAY, "net.ifnames=0"), code=1)
+
+    before.is_back()
+    failed = journal(host, is_told(host))
+    assert "net.ifnames=0" in failed
+    assert "vfio_pci: add [1234:1111" in failed
+    assert "renamed from eth0" not in failed
+    is_tried_no_more(host)
+
+
+def test_a_daemon_that_dies_before_it_confirms_leaves_the_old_configuration(
+    host: subject.Subject, before: Before
+) -> None:
+    command = follow.Command(host.command(*declared(host, LINE_ONLY)), host.env)
+    assert command.until(lambda: command.step[0] > 2, STEP), command.text
+    hold_a_start(host)
+    assert "✓ the node goes back by itself" not in command.text
+    die_after_the_reboot(command, host)
+    host.node.started(before.starts + 2, STEP)
+
+    before.is_back()
+    assert host.node.ssh("cat /root/asked; rm /root/asked") == "set 100 --onboot 1\n"
+    assert "HOLDS [rolled-back]" in host.transom("apply", "--yes", code=3)
+    failed = journal(host, is_told(host))
+    assert "bochs.modeset=0" in failed
+    assert "Initialized bochs-drm" not in failed
+    is_tried_no_more(host)
+
+
+QM = '#!/bin/sh\n[ "$1" = list ] || echo "$@" >>/root/asked\n'
+
+
+def hold_a_start(host: subject.Subject) -> None:
+    """As emptying a node does it that has a VM 100 with the display; ``qm`` notes what it is asked for."""
+    host.node.ssh(
+        f"printf '{QM}' >/usr/local/sbin/qm; chmod 755 /usr/local/sbin/qm; echo 100 >$(ls -d {KEPT}/*-*)/onboot"
+    )
+
+
+@pytest.mark.long
+def test_a_person_at_the_console_goes_back_without_the_daemon(host: subject.Subject, before: Before) -> None:
+    die_after_the_reboot(follow.Command(host.command(*declared(host, subject.GIVEN_AWAY, within=3600)), host.env), host)
+    host.node.up()
+    assert host.driver() == "vfio-pci"
+
+    host.node.ssh("setsid -f sh /root/transom-undo.sh >/dev/null 2>&1 </dev/null")
+    host.node.started(before.starts + 2, STEP)
+
+    before.is_back()
+    host.transom("apply", "--yes", code=3)
+    (run,) = host.json("run", "ls")
+    assert "the node went back by itself: by hand" in host.transom("run", "show", run["id"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 4))
+def test_the_power_goes_while_it_goes_back(seed: int, tmp_path: pathlib.Path) -> None:
+    dice = random.Random(seed)
+    with images.grub(tmp_path / "machine", dice) as node, subject.serve(node, tmp_path / "transom") as host:
+        before = Before(host)
+        die_after_the_reboot(follow.Command(host.command(*declared(host, subject.GIVEN_AWAY)), host.env), host)
+        node.up()
+        node.ssh(f"while [ ! -e {KEPT}/rolling ]; do sleep 0.1; done", within=STEP)
+        assert node.cache
+        wanted, end = node.cache.written + dice.randrange(40), time.monotonic() + 20
+        while node.cache.written < wanted and time.monotonic() < end:
+            time.sleep(0.01)
+        node.power_cut()
+        node.power_on()
+        node.started(before.starts + 3, STEP)
+
+        before.is_back(boots=3)
+        host.transom("apply", "--yes", code=3)
+        is_told(host)
+
+
+@pytest.mark.long
+def test_a_boot_that_ends_in_emergency_mode_is_taken_back(host: subject.Subject) -> None:
+    """A mount in fstab needs a module that the change keeps from being loaded."""
+    host.node.ssh(
+        "set -e; truncate -s 1M /root/disk; mke2fs -q /root/disk; mkdir /mnt/disk\n"
+        "echo '/root/disk /mnt/disk ext2 loop 0 0' >>/etc/fstab; mount /mnt/disk; umount /mnt/disk"
+    )
+    before = Before(host)
+    host.transom(*declared(host, LINE_ONLY, "module_blacklist=loop"), code=1)
+
+    before.is_back()
+    assert "Reached target emergency.target" in journal(host, is_told(host))
+    host.node.ssh("mountpoint /mnt/disk")
