@@ -148,6 +148,22 @@ def test_a_damaged_copy_is_told_and_the_rest_goes_back(root):
     assert {path for path in after if after[path] != before.get(path)} == {"boot/grub/grub.cfg"}
 
 
+def test_an_esp_that_cannot_be_mounted_is_told_and_its_mount_point_left_alone(root):
+    installed(root, "kernel-install")
+    root.write("boot/efi/.mounted", "")
+    before = root.state()
+    armed(root, "kernel-install")
+    (root.folder / "boot/efi").rename(root.folder / "away")
+    (root.folder / "boot/efi").mkdir()
+    root.script("roll", "unit", boot="boot-2")
+    assert "problem=/boot/efi could not be mounted" in (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    assert list((root.folder / "boot/efi").iterdir()) == []
+    (root.folder / "boot/efi").rmdir()
+    (root.folder / "away").rename(root.folder / "boot/efi")
+    after = root.state()
+    assert all("efi" in path for path in after if after[path] != before.get(path))
+
+
 def test_a_run_that_went_back_is_not_confirmed(root):
     installed(root, "grub")
     armed(root, "grub")
