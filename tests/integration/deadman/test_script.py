@@ -156,7 +156,9 @@ def test_an_esp_that_cannot_be_mounted_is_told_and_its_mount_point_left_alone(ro
     (root.folder / "boot/efi").rename(root.folder / "away")
     (root.folder / "boot/efi").mkdir()
     root.script("roll", "unit", boot="boot-2")
-    assert "problem=/boot/efi could not be mounted" in (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    assert (
+        "problem=/boot/efi could not be mounted" in (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    )
     assert list((root.folder / "boot/efi").iterdir()) == []
     (root.folder / "boot/efi").rmdir()
     (root.folder / "away").rename(root.folder / "boot/efi")
