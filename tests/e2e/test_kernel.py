@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from bed import images, machine, needs, subject
+from bed import images, needs, subject
 
 pytestmark = needs.MARKS
-
-Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machine]]
 
 
 @pytest.fixture(
@@ -20,7 +17,7 @@ Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machi
     ids=["grub", "uefi", "boot-tool"],
 )
 def host(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
-    start: Start = request.param
+    start: images.Start = request.param
     with start(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
         yield one
 

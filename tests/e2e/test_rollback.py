@@ -21,6 +21,12 @@ LINE_ONLY = {"kernel_cmdline": ["iommu=pt", "bochs.modeset=0"]}
 STEP = 900
 """Seconds that one step may take on a busy machine."""
 KEPT = "/var/lib/transom/rollback"
+IMAGES = r"""
+for uuid in $(cat /etc/kernel/proxmox-boot-uuids 2>/dev/null); do
+  trap 'umount /mnt' EXIT && mount -o ro "/dev/disk/by-uuid/$uuid" /mnt || exit
+done
+find /boot /mnt -type f \( -name 'initrd.img-*' -o -name grub.cfg \) -printf '%p %Ts\n' -exec sha256sum {} + | sort
+"""
 
 
 class Before:
@@ -33,9 +39,7 @@ class Before:
 
     def _images(self) -> str:
         """What a rebuild would give other bytes or times."""
-        return self.host.node.ssh(
-            "cd /boot; stat -c '%n %Y' initrd.img-* grub/grub.cfg; sha256sum initrd.img-* grub/grub.cfg"
-        )
+        return self.host.node.ssh(IMAGES)
 
     def _line(self) -> str:
         return self.host.node.ssh("cat /proc/cmdline")
@@ -51,8 +55,13 @@ class Before:
 
 
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
-    with images.grub(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
+def start() -> images.Start:
+    return images.grub
+
+
+@pytest.fixture
+def host(start: images.Start, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
+    with start(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
         yield one
 
 
@@ -140,6 +149,18 @@ def hold_a_start(host: subject.Subject) -> None:
     host.node.ssh(
         f"printf '{QM}' >/usr/local/sbin/qm; chmod 755 /usr/local/sbin/qm; echo 100 >$(ls -d {KEPT}/*-*)/onboot"
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", [images.uefi, images.boot_tool], ids=["uefi", "boot-tool"])
+def test_what_systemd_boot_starts_from_an_esp_is_put_back(host: subject.Subject, before: Before) -> None:
+    die_after_the_reboot(follow.Command(host.command(*declared(host, subject.GIVEN_AWAY)), host.env), host)
+    host.node.started(before.starts + 2, STEP)
+
+    before.is_back()
+    assert "HOLDS [rolled-back]" in host.transom("apply", "--yes", code=3)
+    is_told(host)
+    is_tried_no_more(host)
 
 
 @pytest.mark.long

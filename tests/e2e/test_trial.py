@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from bed import images, machine, needs, subject
+from bed import images, needs, subject
 
 pytestmark = needs.MARKS
 
-Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machine]]
 BAD = "init=/bin/false"
 """The kernel mounts its root, starts this, and panics."""
 GOOD = {**subject.GIVEN_AWAY, "modules": ["vfio_pci"]}
@@ -21,12 +19,12 @@ NO_GRUB_ENVIRONMENT = "rm /boot/grub/grubenv"
 
 
 @pytest.fixture
-def start() -> Start:
+def start() -> images.Start:
     return images.grub
 
 
 @pytest.fixture
-def host(start: Start, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
+def host(start: images.Start, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
     with start(tmp_path / "machine") as node, subject.serve(node, tmp_path / "transom") as one:
         yield one
 

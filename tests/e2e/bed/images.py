@@ -16,6 +16,8 @@ from bed import boot_tool as boot_tools
 from bed import cache, grub_disk, keys, machine, recipe, root, uefi_disk
 
 DISK, VARIABLES = "disk.qcow2", "variables.fd"
+Start = Callable[[pathlib.Path], contextlib.AbstractContextManager[machine.Machine]]
+"""One of the functions below."""
 
 
 @contextlib.contextmanager
