@@ -59,7 +59,8 @@ def _note(run: records.Run, gone: model.RolledBack, world: w.World, kept: store.
     mirror.write(world.host, kept.ledger(run.node))
     kept.end_run(run.id, records.FAILED, world.now(), said)
     log = deadman.log(world.host, run.id)
-    kept.append(run.id, 0, BOOT_LOG, f"{said}; the end of its journal:\n{log}", None, world.now())
+    where = f"{deadman.FOLDER}/{run.id}/journal on the node, until `transom resume {run.node}`"
+    kept.append(run.id, 0, BOOT_LOG, f"{said}; all of its journal is in {where}; its end:\n{log}", None, world.now())
     world.say(f"run {run.id}: {said}")
     return True
 
