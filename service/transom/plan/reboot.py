@@ -1,9 +1,9 @@
 """What stands around a reboot, in the order in which it can work. Pure.
 
-    try beforehand → keep what boots → change files and rebuild → empty the node → arm the way back
-    → reboot → confirm → bring the guests back → change guests
+    simulate → (where it is asked for: empty the node, boot the change once) → keep what boots → change files and rebuild
+    → empty the node, if it is not → arm the way back → reboot → confirm → bring the guests back → change guests
 
-A plan without a reboot is only tried beforehand. Plans of documents and plans of an undo both come through here.
+A plan without a reboot is only simulated. Plans of documents and plans of an undo both come through here.
 """
 
 from __future__ import annotations
