@@ -34,6 +34,10 @@ def _problem(text: str) -> str:
         return "it has several lines, of which proxmox-boot-tool takes the first alone"
     if "\\" in first:
         return "it has a backslash, which proxmox-boot-tool's shell may change"
+    if kernel_args.END in kernel_args.split(first):
+        return f"it has {kernel_args.END}: all that follows goes to init, not to the kernel"
+    if not first.isascii():
+        return "it has a character that is not ASCII, whose bytes the kernel may take for blanks"
     if "\r" in first:
         return "it has a carriage return, which becomes part of the last parameter"
     return "it has a quote that is never closed" if first.count('"') % 2 else ""

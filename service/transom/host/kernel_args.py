@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable
+from typing import Final
 
-_TOKEN = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+END: Final = "--"
+
+_TOKEN = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+', re.ASCII)
 
 REPEATABLE = frozenset(
     {
@@ -26,6 +31,11 @@ def split(line: str) -> tuple[str, ...]:
 def spans(line: str) -> tuple[tuple[int, int], ...]:
     """Where each token of ``split`` begins and ends."""
     return tuple(found.span() for found in _TOKEN.finditer(line))
+
+
+def for_kernel(tokens: Iterable[str]) -> tuple[str, ...]:
+    """Those that the kernel reads: what stands behind ``--`` goes to init (``parse_args``)."""
+    return tuple(itertools.takewhile(lambda token: token != END, tokens))
 
 
 def key(token: str) -> str:

@@ -2,7 +2,8 @@ r"""Which boot loader started the running kernel, and what writes that loader's 
 
 What tells of *this* boot: GRUB (and no other loader here) puts ``BOOT_IMAGE=`` on the command line; systemd-boot starts the
 kernel's EFI stub, with ``initrd=\EFI\…``; both leave their name in the EFI variable LoaderInfo (GRUB from 2.12 on); the firmware
-names the file that it started (``efibootmgr -v``). A machine without EFI cannot have booted by systemd-boot.
+names the file that it started (``efibootmgr -v``), which may be the kernel itself. A machine without EFI cannot have booted by
+systemd-boot.
 
 What tells who writes: proxmox-boot-tool keeps a list of ESPs, /etc/kernel/proxmox-boot-uuids, and puts kernels, initrds and
 either systemd-boot's entries or GRUB's configuration on them (proxmox-kernel-helper, zz-proxmox-boot). Without that list GRUB
@@ -12,12 +13,14 @@ reads /boot/grub/grub.cfg, and systemd-boot what kernel-install wrote.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 
 from transom import model
 from transom.host import kernel_args
 
-GRUB, SYSTEMD_BOOT = "grub", "systemd-boot"
+GRUB, SYSTEMD_BOOT, STUB = "grub", "systemd-boot", "efi-stub"
+_KERNEL = re.compile(r"vmlinuz|bzimage|\\efi\\linux\\")
 MKCONFIG, BOOT_TOOL, KERNEL_INSTALL = "grub-mkconfig", "proxmox-boot-tool", "kernel-install"
 UUIDS = "/etc/kernel/proxmox-boot-uuids"
 GRUB_CFG, LOADER_CONF, ENTRIES = "grub/grub.cfg", "loader/loader.conf", "loader/entries/"
@@ -34,6 +37,8 @@ def signs(
         name = info.split(" ")[0].lower()
         found.append(model.LoaderSign("EFI variable LoaderInfo", info, name))
     path = started.lower()
+    if _KERNEL.search(path) and not info:  # then the initrd= is the firmware's, not systemd-boot's
+        return (model.LoaderSign("efibootmgr -v", started, STUB),)
     if "systemd-boot" in path:
         found.append(model.LoaderSign("efibootmgr -v", started, SYSTEMD_BOOT))
     elif "grub" in path:  # shim says nothing: what it starts is not named

@@ -31,13 +31,18 @@ def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
 
 
 def clashes(wants: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
-    """Another value for a key that has one (the last foreign one counts), or a later file that drops what we append."""
-    foreign = tuple(item for item in items if item.path != grub.OWN)
+    """Another value for a key that has one (the last foreign one counts), what keeps the kernel from reading ours,
+    or a later file that drops what we append."""
+    end = next((number for number, item in enumerate(items) if item.value == kernel_args.END), len(items))
+    foreign = tuple(item for item in items[:end] if item.path != grub.OWN)
     found: list[setting.Clash] = []
     for want in wants:
         if _satisfied(want, foreign):
             continue
         found += rivalries((want,), foreign)
+        found += [
+            setting.Clash(want, item, "sends all that follows to init, not to the kernel") for item in items[end:][:1]
+        ]
         found += [
             setting.Clash(want, item, f"replaces {grub.DEFAULT} after {grub.OWN}") for item in foreign if item.hides
         ]
@@ -72,7 +77,7 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     if isinstance(running, model.Unknown):
         return running
     key = kernel_args.key(item)
-    rivals = [token for token in running if kernel_args.key(token) == key]
+    rivals = [token for token in kernel_args.for_kernel(running) if kernel_args.key(token) == key]
     return any(kernel_args.same(item, token) for token in (rivals if kernel_args.repeatable(key) else rivals[-1:]))
 
 

@@ -7,6 +7,7 @@ last (see ``modprobe``). ``vfio_pci.ids`` is ``vfio_ids``' own and no item here.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 from transom import errors, model
@@ -24,6 +25,9 @@ from transom.host import (
 )
 
 _BOOLEAN = {"1": "Y", "y": "Y", "Y": "Y", "on": "Y", "0": "N", "n": "N", "N": "N", "off": "N"}
+_SWITCH = {"y": 1, "Y": 1, "on": 1, "n": 0, "N": 0, "off": 0}
+_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_OCTAL = re.compile(r"[+-]?0[0-7]+")
 _ELSEWHERE = frozenset({"vfio_pci.ids"})
 
 
@@ -93,8 +97,35 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     return (
         model.Unknown(f"{_key(item)} is not shown in /sys/module")
         if shown is None
-        else _same(item, f"{_key(item)}={shown}")
+        else _shows(kernel_args.value(item) or "1", shown)
     )
+
+
+def _shows(wanted: str, shown: str) -> bool | model.Unknown:
+    """``/sys/module`` shows what the module made of a value: numbers decimal, switches as Y and N, arrays filled up."""
+    mine, theirs = [[_plain(one) for one in text.split(",")] for text in (wanted, shown)]
+    pairs = list(zip(mine, theirs, strict=False))
+    if len(pairs) == len(mine) and all(map(_equal, mine, theirs)):
+        return True
+    if all(type(one) is type(other) for one, other in pairs):
+        return False
+    return model.Unknown(f"shown as {shown}, which may be what the module makes of {wanted}")
+
+
+def _plain(value: str) -> int | str:
+    """A number as the kernel reads it (``kstrtol`` with base 0), a switch as 1 or 0, else the word itself."""
+    if value in _SWITCH:
+        return _SWITCH[value]
+    if not _NUMBER.fullmatch(value):
+        return value
+    return int(value, 8 if _OCTAL.fullmatch(value) else 0)
+
+
+def _equal(wanted: int | str, shown: int | str) -> bool:
+    """-1 of an unsigned parameter is shown as its largest value."""
+    if isinstance(wanted, int) and isinstance(shown, int) and wanted < 0:
+        return shown in (wanted, wanted + 2**32, wanted + 2**64)
+    return wanted == shown
 
 
 def release(text: str, line: int, item: str) -> str:

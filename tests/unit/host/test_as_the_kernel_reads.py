@@ -1,0 +1,78 @@
+r"""What a kernel, or the module, makes of what it was given: values shown otherwise, ``--``, blanks that are none, no loader."""
+
+from __future__ import annotations
+
+import pytest
+
+from transom import model
+from transom.host import cmdline_file, grub, kernel_args, loader
+from transom.host.settings import kernel_cmdline, module_options
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "effective"),
+    [
+        ("1", "1,-1,-1,-1", True),
+        ("1", "Y,Y,Y,Y", True),
+        ("0x200000000", "8589934592", True),
+        ("0x3", "3", True),
+        ("010", "8", True),
+        ("on", "Y", True),
+        ("1", "Y", True),
+        ("-1", "4294967295", True),
+        ("a780", "a780", True),
+        ("2", "1", False),
+        ("0", "Y", False),
+        ("1,1", "1", False),
+        ("7d55", "a780", False),
+        ("force", "Y", None),
+        ("8G", "8589934592", None),
+    ],
+)
+def test_a_parameter_as_its_module_shows_it(make_facts, wanted, shown, effective):
+    found = module_options.effective(f"m.p={wanted}", make_facts(module_options={"m.p": shown}))
+    assert (None if isinstance(found, model.Unknown) else found) is effective
+
+
+def test_behind_two_dashes_nothing_is_for_the_kernel(make_facts):
+    facts = make_facts(cmdline=("quiet", "--", "iommu=pt"))
+    assert kernel_cmdline.effective("quiet", facts) is True
+    assert kernel_cmdline.effective("iommu=pt", facts) is False
+
+
+def test_a_line_with_two_dashes_is_not_appended_to(make_facts):
+    facts = make_facts({grub.MAIN: 'GRUB_CMDLINE_LINUX_DEFAULT="quiet -- single"\n'})
+    items = kernel_cmdline.read(facts)
+    assert not isinstance(items, model.Unknown)
+    assert kernel_cmdline.clashes(("quiet",), items) == ()
+    (clash,) = kernel_cmdline.clashes(("iommu=pt",), items)
+    assert (clash.item.value, clash.reason) == ("--", "sends all that follows to init, not to the kernel")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("root=a -- x", "goes to init"),
+        ("root=a\u00a0quiet", "not ASCII"),
+        ("root=a\u0085quiet", "not ASCII"),
+    ],
+)
+def test_a_line_that_the_kernel_would_read_otherwise_is_not_judged(make_facts, line, why):
+    found = cmdline_file.items(make_facts({cmdline_file.PATH: line + "\n"}))
+    assert isinstance(found, model.Unknown)
+    assert why in found.unknown
+
+
+def test_only_ascii_blanks_divide():
+    assert kernel_args.split("a\tb c\u00a0d") == ("a", "b", "c\u00a0d")
+
+
+STUB = r"Boot0003* Debian HD(1,GPT,5ca1ab1e)/File(\EFI\debian\vmlinuz)initrd=\EFI\debian\initrd.img"
+
+
+def test_a_kernel_that_the_firmware_started_has_no_boot_loader():
+    tokens = (r"initrd=\EFI\debian\initrd.img", "quiet")
+    found = loader.signs(tokens, info="", started=STUB, bios=False)
+    assert loader.booted(found) == loader.STUB
+    by_loader = r"Boot0000* Linux Boot Manager HD(1,GPT,x)/File(\EFI\systemd\systemd-bootx64.efi)"
+    assert loader.booted(loader.signs(tokens, info="", started=by_loader, bios=False)) == loader.SYSTEMD_BOOT
