@@ -14,7 +14,7 @@ from transom.reconcile import deadman
 
 ESP = "2A13-C6F9"
 FAKES = {
-    "systemctl": 'echo "$*" >>/cut/asked; kill -9 -1',
+    "systemctl": 'echo "$*" >>/cut/asked; [ ! -d /start ] || cp -a /boot/. /start; kill -9 -1',
     "mountpoint": '[ -f "$2/.mounted" ]',
     "journalctl": "echo the failed boot of $(cat /proc/sys/kernel/random/boot_id)",
     "mount": 'for last; do :; done; [ "$1" = -t ] || exit 1; [ -L "$last" ] || { rmdir "$last"; ln -s /esp "$last"; }',
@@ -67,8 +67,9 @@ class Root:
         place.write_text(text)
         os.utime(place, (mtime, mtime))
 
-    def script(self, *args: str, boot: str, cut: int = 0, stdin: bytes = b"") -> str:
-        """What it prints; killed before step ``cut``, with everything that it had started."""
+    def script(self, *args: str, boot: str, cut: int = 0, stdin: bytes = b"", small_boot: int = 0) -> str:
+        """What it prints; killed before step ``cut``, with everything that it had started. ``small_boot``: bytes of a file system
+        of its own for ``/boot``."""
         root = self.folder
         shutil.rmtree(root / "run")
         (root / "run").mkdir()
@@ -81,7 +82,13 @@ class Root:
             *("--bind", str(root), "/", "--ro-bind", "/usr", "/usr", "--dev", "/dev", "--proc", "/proc"),
             *("--dir", "/dev/disk/by-uuid", "--symlink", "/esp", f"/dev/disk/by-uuid/{ESP}"),
             *("--ro-bind", str(root / "cut/boot"), "/proc/sys/kernel/random/boot_id"),
-            *("--setenv", "PATH", "/fake:/usr/bin:/usr/sbin", "--", "/bin/sh", "-c", deadman.SCRIPT, "sh", *args),
+            *(
+                ("--bind", str(root / "boot"), "/start", "--size", str(small_boot), "--tmpfs", "/boot")
+                if small_boot
+                else ()
+            ),
+            *("--setenv", "PATH", "/fake:/usr/bin:/usr/sbin", "--", "/bin/sh", "-c"),
+            *("[ ! -d /start ] || cp -a /start/. /boot || exit; " + deadman.SCRIPT, "sh", *args),
         ]
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False)
         return done.stdout.decode() + done.stderr.decode()

@@ -166,6 +166,51 @@ def test_an_esp_that_cannot_be_mounted_is_told_and_its_mount_point_left_alone(ro
     assert all("efi" in path for path in after if after[path] != before.get(path))
 
 
+MB = 1_000_000
+OTHER = "boot/initrd.img-6.9.1-1-pve"
+
+
+def images_of(root, booted: int, other: int) -> None:
+    root.write(f"boot/initrd.img-{KERNEL}", "n" * booted)
+    root.write(OTHER, "m" * other)
+
+
+def test_an_image_goes_back_in_place_once_others_have_made_room(root):
+    installed(root, "grub")
+    images_of(root, 8 * MB, 1 * MB)
+    before = root.state()
+    armed(root, "grub")
+    images_of(root, 3 * MB, 6 * MB)
+    root.script("roll", "unit", boot="boot-2", small_boot=10 * MB)
+    assert root.reboots == 1
+    assert root.state() == before
+
+
+def test_an_image_that_has_no_room_at_all_is_left_whole_and_told(root):
+    installed(root, "grub")
+    images_of(root, 8 * MB, 6 * MB)
+    before = root.state()
+    armed(root, "grub")
+    images_of(root, 3 * MB, 6 * MB)
+    root.script("roll", "unit", boot="boot-2", small_boot=10 * MB)
+    after = root.state()
+    assert {path for path in after if after[path] != before.get(path)} == {f"boot/initrd.img-{KERNEL}"}
+    assert (root.folder / f"boot/initrd.img-{KERNEL}").read_text() == "n" * 3 * MB
+    told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    assert f"problem=/boot/initrd.img-{KERNEL} could not be written, and is as it was left\n" in told
+
+
+def test_the_timer_starts_before_a_var_of_its_own_is_mounted(root):
+    """What looks at the mark there is the service, which waits for it."""
+    installed(root, "grub")
+    armed(root, "grub")
+    units = root.folder / "etc/systemd/system"
+    assert "var/lib" not in (units / "transom-rollback.timer").read_text()
+    service = (units / "transom-rollback.service").read_text()
+    assert "ConditionPathExists=/var/lib/transom/rollback/armed\n" in service
+    assert "After=local-fs.target\nRequiresMountsFor=/var/lib/transom/rollback\n" in service
+
+
 def test_a_run_that_went_back_is_not_confirmed(root):
     installed(root, "grub")
     armed(root, "grub")

@@ -1,4 +1,4 @@
-"""The way back that a node goes by itself: kept copies, two units and a script on the node (``deadman.sh``), and talking to it.
+"""The way back that a node goes by itself: kept copies, two units and a script on the node (``*.sh``), and talking to it.
 
 The mark ``armed`` on the node decides: while it is there, the next boot goes back unless ``disarm`` takes it away in time. A boot
 that has begun to go back cannot be confirmed any more.
@@ -14,7 +14,8 @@ from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.ssh import files as remote
 
-SCRIPT = importlib.resources.files("transom.reconcile.deadman").joinpath("deadman.sh").read_text(encoding="utf-8")
+_PARTS = ("restore.sh", "deadman.sh")
+SCRIPT = "".join(importlib.resources.files(__name__).joinpath(part).read_text(encoding="utf-8") for part in _PARTS)
 FOLDER = f"{eff.KEEP}/rollback"
 _LIMIT = 600
 """Seconds for copying images of some hundred megabytes on a slow disk."""

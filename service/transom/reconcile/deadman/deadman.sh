@@ -19,6 +19,9 @@ card=/root/transom-undo.sh
 lock=/run/lock/transom.lock
 uuids=/etc/kernel/proxmox-boot-uuids
 tab=$(printf '\t')
+line='
+'
+problems=
 
 say() { printf '%s %s\n' "$1" "${2-}"; exit 0; }
 digest() { set -- "$(sha256sum <"$1")" || return 1; printf '%s' "${1%% *}"; }
@@ -249,7 +252,10 @@ forget() {
 
 # --- roll ---------------------------------------------------------------------------------------------------------------
 
-problem() { printf 'problem=%s\n' "$1" >>"$folder/problems"; }
+# Each once. In memory, for the disk may be full.
+problem() {
+    case $problems in *"problem=$1$line"*) ;; *) problems="${problems}problem=$1$line" ;; esac
+}
 
 # The log of the boot that failed; the first one stays, should this be begun again in another boot.
 keep_log() {
@@ -276,80 +282,6 @@ onboot_back() {
     if [ -s "$folder/onboot.left" ]; then mv -f "$folder/onboot.left" "$folder/onboot"; else rm -f "$folder/onboot" "$folder/onboot.left"; fi
 }
 
-# The kept image $2 becomes the file $1 again, with mode $3, owner $4 and time $5; in place where there is no room beside it.
-restore_file() {
-    if [ -f "$1" ] && [ ! -L "$1" ] && [ "$(digest "$1")" = "$2" ]; then
-        give "$1" "$3" "$4" "$5"
-        return
-    fi
-    [ "$(digest "$folder/$2")" = "$2" ] || { problem "the kept copy of $1 is damaged"; return; }
-    mkdir -p "${1%/*}"
-    beside=${1%/*}/.${1##*/}.transom
-    if cat "$folder/$2" >"$beside" && give "$beside" "$3" "$4" "$5" && sync "$beside" && mv -fT "$beside" "$1"; then
-        sync "${1%/*}"
-    else
-        rm -f "$beside"
-        { cat "$folder/$2" >"$1" && give "$1" "$3" "$4" "$5" && sync "$1"; } || problem "$1 could not be written"
-    fi
-}
-
-# An ESP knows neither owners nor modes. The time is set back too: what is built from a file stays newer than it.
-give() {
-    chown "$3" "$1" 2>/dev/null
-    chmod "$2" "$1" 2>/dev/null
-    touch -d "@$4" "$1"
-}
-
-# What was mounted then is mounted again; `lost` are those that cannot be.
-mount_again() {
-    lost=
-    for at in $(grep "^-$tab[^$tab]*${tab}mount$tab" "$folder/manifest" | cut -f2); do
-        mountpoint -q "$at" || mount "$at" || { problem "$at could not be mounted, and what it boots from is as it was left"; lost="$lost $at"; }
-    done
-}
-
-is_lost() {
-    for at in $lost; do
-        case $1 in "$at"/*) return ;; esac
-    done
-    return 1
-}
-
-restore_all() {
-    mount_again
-    while IFS=$tab read -r place path was image mode owner mtime; do
-        there=$path
-        if [ "$place" = - ] && is_lost "$path"; then continue; fi
-        if [ "$place" != - ]; then
-            esp_at "$place" rw || { problem "ESP $place could not be mounted"; continue; }
-            there=$at/$path
-        fi
-        case $was in
-            file) restore_file "$there" "$image" "$mode" "$owner" "$mtime" ;;
-            absent) [ ! -e "$there" ] || { rm -f "$there" && sync "${there%/*}"; } || problem "$there could not be removed" ;;
-        esac
-    done <"$folder/manifest"
-    # what was made first goes last
-    grep "^-$tab[^$tab]*${tab}dir$tab" "$folder/manifest" | cut -f2 | tac | while IFS= read -r made; do rmdir "$made" 2>/dev/null; done
-    no_new_entries
-    sync
-}
-
-# Loader entries that were not there before.
-no_new_entries() {
-    for place in $(cut -f1 "$folder/manifest" | sort -u); do
-        if [ "$place" = - ]; then set -- /boot/efi /efi /boot; else esp_at "$place" rw || continue; set -- "$at"; fi
-        for at in "$@"; do
-            for entry in "$at"/loader/entries/*.conf; do
-                [ -f "$entry" ] || continue
-                path=$entry
-                [ "$place" = - ] || path=${entry#"$at/"}
-                noted "$place" "$path" || ! grep -q "^$place$tab.*loader/entries/" "$folder/manifest" || rm -f "$entry"
-            done
-        done
-    done
-}
-
 finish() {
     rm -f "$base/rolling" "$base/armed"
     sync "$base"
@@ -372,13 +304,13 @@ roll() {
     sync "$base"
     keep_log
     guests_down
-    rm -f "$folder/problems"
     restore_all
+    keep_log
     rm -f /var/lib/transom/reboot-from
     onboot_back
     {
         printf 'run=%s\nat=%s\nboot=%s\nreason=%s\n' "$run" "$(date +%s)" "$here" "$reason"
-        cat "$folder/problems" 2>/dev/null
+        printf %s "$problems"
     } | put "$base/rolled-back" 600
     finish
     echo "Everything is as before; rebooting."
