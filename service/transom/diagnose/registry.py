@@ -10,7 +10,7 @@ from typing import Any
 
 from transom import model
 from transom.diagnose import rule as seam
-from transom.diagnose import rules, view
+from transom.diagnose import rules, taken, view
 from transom.spec import wish
 
 
@@ -78,7 +78,7 @@ def guards(facts: model.Facts, node: wish.NodeWish, doing: frozenset[seam.When])
     return tuple(sorted((one for one in findings if one), key=lambda one: one.id))
 
 
-Subject = view.Host | view.Device | view.Guest
+Subject = view.Host | view.Device | view.Guest | taken.Taken
 
 
 def _documents(subject: Subject) -> tuple[str, ...]:
@@ -93,3 +93,5 @@ def _subjects(one: Diagnosis, host: view.Host) -> Iterable[Subject]:
             return host.devices
         case seam.Scope.GUEST:
             return host.guests
+        case seam.Scope.TAKEN:
+            return taken.of(host)

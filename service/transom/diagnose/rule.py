@@ -10,11 +10,13 @@ from transom import model
 
 
 class Scope(enum.StrEnum):
-    """What a rule judges: the host once, every wanted device, or every declared VM."""
+    """What a rule judges: the host once, or each of its devices or VMs."""
 
     NODE = "node"
     DEVICE = "device"
     GUEST = "guest"
+    TAKEN = "taken"
+    """Every PCI function that goes from the host: the wanted devices, and what else is bound to vfio-pci or given to a VM."""
 
 
 class When(enum.StrEnum):

@@ -104,19 +104,24 @@ class Device:
 
     def mates(self) -> tuple[model.PciDevice, ...] | model.Unknown:
         """The other functions of its IOMMU group, bridges apart; none while there are no groups."""
-        device, pci = self.present(), self.host.facts.pci
-        if isinstance(device, model.Unknown):
-            return device
-        if isinstance(pci, model.Unknown):
-            return pci
-        if device is None or device.iommu_group is None:
-            return ()
-        # PCI-to-PCI bridges stay with the host when PVE binds a group (pci_dev_group_bind_to_vfio).
-        return tuple(
-            dev
-            for dev in pci
-            if dev.iommu_group == device.iommu_group and dev != device and not dev.class_code.startswith("0604")
-        )
+        device = self.present()
+        return device if isinstance(device, model.Unknown) else group_mates(device, self.host.facts.pci)
+
+
+def group_mates(
+    device: model.PciDevice | None, pci: tuple[model.PciDevice, ...] | model.Unknown
+) -> tuple[model.PciDevice, ...] | model.Unknown:
+    """The other functions of the device's IOMMU group, bridges apart; none while there are no groups."""
+    if isinstance(pci, model.Unknown):
+        return pci
+    if device is None or device.iommu_group is None:
+        return ()
+    # PCI-to-PCI bridges stay with the host when PVE binds a group (pci_dev_group_bind_to_vfio).
+    return tuple(
+        dev
+        for dev in pci
+        if dev.iommu_group == device.iommu_group and dev != device and not dev.class_code.startswith("0604")
+    )
 
 
 @dataclasses.dataclass(frozen=True)

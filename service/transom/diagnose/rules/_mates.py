@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import view
+from transom.diagnose import taken, view
 
 _VITAL = ("01", "02", "0c03")  # mass storage, network, USB
 
 
-def in_use(device: view.Device) -> tuple[model.PciDevice, ...] | model.Unknown:
-    """Mates that a host driver holds and that no declared VM takes; Unknown when that of a vital one was not read."""
+def in_use(device: taken.Taken) -> tuple[model.PciDevice, ...] | model.Unknown:
+    """Mates that a host driver holds and that stay with it; Unknown when that of a vital one was not read."""
     mates = device.mates()
     if isinstance(mates, model.Unknown):
         return mates
-    present = [other.present() for other in device.host.devices]
-    others = [mate for mate in mates if mate not in present]
+    others = [mate for mate in mates if mate.address not in device.given]
     for mate in others:
         if isinstance(mate.driver, model.Unknown) and vital(mate):
             return model.Unknown(f"driver of {mate.address}, in the same IOMMU group: {mate.driver.unknown}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from transom import model
-from transom.diagnose import rule, view
-from transom.host import devices, module_names
+from transom.diagnose import rule, taken, view
+from transom.host import module_names
 from transom.host.settings import vfio_ids
 
 _DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
@@ -14,7 +16,7 @@ _DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
 def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
     """Found with the devices of these classes that a wanted blacklist would leave without their driver."""
     pci = host.facts.pci
-    drivers = {_driver(name): name for name in host.wanted("blacklist")}
+    drivers = {_DRIVER_OF.get(name, name): why for name, why in taken.blacklisted(host).items()}
     if not drivers:
         return rule.clear()
     if isinstance(pci, model.Unknown):
@@ -29,7 +31,7 @@ def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
         return rule.clear()
     named = ", ".join(f"{dev.address} ({dev.driver_name})" for dev in users)
     return rule.found(
-        f"{what} {named} would have no driver: {', '.join(sorted({dev.driver_name for dev in users}))} is to be blacklisted",
+        f"{what} {named} would have no driver: {_blacklisted(users, drivers)}",
         [
             model.Evidence(
                 f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} class {dev.class_code} driver {dev.driver_name}"
@@ -39,15 +41,16 @@ def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
     )
 
 
-def _driver(module: str) -> str:
-    name = module_names.normal(module)
-    return _DRIVER_OF.get(name, name)
+def _blacklisted(users: list[model.PciDevice], drivers: Mapping[str, str]) -> str:
+    """``ahci is to be blacklisted``, and by what token of the kernel command line where it is one."""
+    whys = {dev.driver_name: drivers[module_names.normal(dev.driver_name)] for dev in users}
+    names = [name if why == "blacklist" else f"{name} (by {why})" for name, why in sorted(whys.items())]
+    return f"{', '.join(names)} is to be blacklisted"
 
 
 def _given(host: view.Host, pci: tuple[model.PciDevice, ...]) -> frozenset[str]:
     """Addresses of what documents give away: by a device, or by an id for vfio-pci."""
     declared = (view.Device(host, device) for device in host.wish.devices.values())
     present = (device.present() for device in (*declared, *host.devices))
-    ids = [want.value for want in devices.by_address(host.wish, pci).get("vfio_ids", ())]
-    by_id = (dev.address for dev in pci for one in ids if vfio_ids.matches(one, dev))
+    by_id = (dev.address for dev in pci for one in taken.ids(host) if vfio_ids.matches(one, dev))
     return frozenset(dev.address for dev in present if isinstance(dev, model.PciDevice)) | frozenset(by_id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import rule, view
+from transom.diagnose import rule, taken
 from transom.diagnose.rules import _vital
 
 RULE = rule.Rule(
     id="device-carries-network",
-    scope=rule.Scope.DEVICE,
+    scope=rule.Scope.TAKEN,
     needs=("ip route get", "/sys/class/net", "/etc/pve/corosync.conf"),
     who=model.Who.REFUSE,
     remedy="Do not give this device away, or reach the host and its cluster over another interface first.",
@@ -18,5 +18,5 @@ RULE = rule.Rule(
 )
 
 
-def judge(device: view.Device) -> rule.Verdict:
+def judge(device: taken.Taken) -> rule.Verdict:
     return _vital.judge(device, device.host.facts.standing.links, "the host would not be reached any more")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import rule, view
+from transom.diagnose import rule, taken
 from transom.diagnose.rules import _vital
 
 RULE = rule.Rule(
     id="device-carries-storage",
-    scope=rule.Scope.DEVICE,
+    scope=rule.Scope.TAKEN,
     needs=("lsblk", "/sys/class/block", "/sys/bus/pci/devices"),
     who=model.Who.REFUSE,
     remedy="Do not give this device away, or move what the host has on it elsewhere first.",
@@ -18,5 +18,5 @@ RULE = rule.Rule(
 )
 
 
-def judge(device: view.Device) -> rule.Verdict:
+def judge(device: taken.Taken) -> rule.Verdict:
     return _vital.judge(device, device.host.facts.standing.disks, "the host's own storage would go")

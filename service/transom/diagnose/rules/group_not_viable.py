@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import rule, view
+from transom.diagnose import rule, taken
 from transom.diagnose.rules import _mates
 
 RULE = rule.Rule(
     id="group-not-viable",
-    scope=rule.Scope.DEVICE,
+    scope=rule.Scope.TAKEN,
     needs=("/sys/bus/pci/devices", "iommu_group of every device"),
     who=model.Who.REPORT,
     remedy="Expect the host to lose {mates} while the VM runs; another slot, or ACS override as the last resort, splits the group.",
 )
 
 
-def judge(device: view.Device) -> rule.Verdict:
+def judge(device: taken.Taken) -> rule.Verdict:
     mates = _mates.in_use(device)
     if isinstance(mates, model.Unknown):
         return rule.cannot_tell(mates.unknown)

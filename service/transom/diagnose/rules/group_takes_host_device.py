@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import rule, view
+from transom.diagnose import rule, taken
 from transom.diagnose.rules import _mates
 
 RULE = rule.Rule(
     id="group-takes-host-device",
-    scope=rule.Scope.DEVICE,
+    scope=rule.Scope.TAKEN,
     needs=("/sys/bus/pci/devices", "iommu_group of every device"),
     who=model.Who.REFUSE,
     remedy="Put the card in another slot, so that it has a group of its own; do not give this device away as it is.",
@@ -17,15 +17,16 @@ RULE = rule.Rule(
 )
 
 
-def judge(device: view.Device) -> rule.Verdict:
+def judge(device: taken.Taken) -> rule.Verdict:
     mates = _mates.in_use(device)
     if isinstance(mates, model.Unknown):
         return rule.cannot_tell(mates.unknown)
-    taken = [mate for mate in mates if _mates.vital(mate)]
-    if not taken:
+    lost = [mate for mate in mates if _mates.vital(mate)]
+    if not lost:
         return rule.clear()
-    names = ", ".join(f"{mate.address} ({mate.driver})" for mate in taken)
+    names = ", ".join(f"{mate.address} ({mate.driver})" for mate in lost)
     return rule.found(
-        f"starting the VM would take {names} from the host: same IOMMU group {taken[0].iommu_group}",
-        [_mates.evidence(mate) for mate in taken],
+        f"starting the VM would take {names} from the host: same IOMMU group {lost[0].iommu_group}",
+        [_mates.evidence(mate) for mate in lost],
+        holds=device.holds,
     )

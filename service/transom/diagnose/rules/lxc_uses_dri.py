@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from transom import model
-from transom.diagnose import rule, view
+from transom.diagnose import rule, taken, view
 from transom.host import derive, module_names
 
 RULE = rule.Rule(
@@ -22,11 +22,11 @@ _USES = re.compile(r"^\s*(?:dev[0-9]+|lxc\.\S+|mp[0-9]+)\s*[:=].*(?:/?dev/dri|\b
 
 
 def judge(host: view.Host) -> rule.Verdict:
-    taken = _takes_display(host)
-    if isinstance(taken, model.Unknown):
-        return rule.cannot_tell(taken.unknown)
+    going = _takes_display(host)
+    if isinstance(going, model.Unknown):
+        return rule.cannot_tell(going.unknown)
     containers = host.facts.standing.containers
-    if not taken:
+    if not going:
         return rule.clear()
     if isinstance(containers, model.Unknown):
         return rule.cannot_tell(f"containers: {containers.unknown}")
@@ -40,7 +40,7 @@ def judge(host: view.Host) -> rule.Verdict:
         return rule.clear()
     named = ", ".join(f"CT {id}" for id in lines)
     return rule.found(
-        f"{named} use /dev/dri, which goes with {taken}",
+        f"{named} use /dev/dri, which goes with {going}",
         [model.Evidence(f"/etc/pve/lxc/{id}.conf", line) for id, line in lines.items()],
         containers=named,
     )
@@ -53,14 +53,14 @@ def _present(text: str) -> str:
 
 def _takes_display(host: view.Host) -> str | model.Unknown:
     """The display device of the host's, or driver of one, that is to go; empty when none is."""
-    for device in host.devices:
-        there = device.present()
+    for device in taken.of(host):
+        there = device.there
         if isinstance(there, model.Unknown):
             return there
         if there and there.class_code.startswith("03") and there.driver not in view.HOST_DRIVERS_NONE:
             return there.address
     pci = host.facts.pci
-    drivers = {module_names.normal(name) for name in host.wanted("blacklist")} & derive.DISPLAY_DRIVERS
+    drivers = taken.blacklisted(host).keys() & derive.DISPLAY_DRIVERS
     if not drivers or isinstance(pci, model.Unknown):
         return pci if drivers and isinstance(pci, model.Unknown) else ""
     return next((name for dev in pci if (name := module_names.normal(dev.driver_name)) in drivers), "")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import rule, view
-from transom.host import devices
+from transom.diagnose import rule, taken, view
+from transom.host.settings import vfio_ids
 
 RULE = rule.Rule(
     id="twin-device-id",
@@ -20,17 +20,16 @@ RULE = rule.Rule(
 
 def judge(host: view.Host) -> rule.Verdict:
     pci = host.facts.pci
-    if not host.wanted("vfio_ids"):
+    ids = taken.ids(host)
+    if not ids:
         return rule.clear()
     if isinstance(pci, model.Unknown):
         return rule.cannot_tell(f"PCI devices: {pci.unknown}")
-    # What can be bound by its address is not bound by its id.
-    ids = [want.value for want in devices.by_address(host.wish, pci).get("vfio_ids", ())]
     wanted = _wanted(host)
-    twins = [dev for dev in pci if dev.address not in wanted and any(_takes(one, dev) for one in ids)]
+    twins = [dev for dev in pci if dev.address not in wanted and any(vfio_ids.matches(one, dev) for one in ids)]
     if not twins:
         return rule.clear()
-    guilty = [one for one in ids if any(_takes(one, dev) for dev in twins)]
+    guilty = [one for one in ids if any(vfio_ids.matches(one, dev) for dev in twins)]
     return rule.found(
         f"binding {', '.join(guilty)} to vfio-pci would also take {', '.join(dev.address for dev in twins)}",
         [
@@ -41,12 +40,6 @@ def judge(host: view.Host) -> rule.Verdict:
             for dev in twins
         ],
     )
-
-
-def _takes(one: str, device: model.PciDevice) -> bool:
-    """Whether an item of ``ids=`` (``vendor:device[:subvendor:subdevice…]``) matches the device."""
-    fields = one.lower().split(":")
-    return device.id == ":".join(fields[:2]) and (len(fields) < 4 or device.subsystem == ":".join(fields[2:4]))
 
 
 def _wanted(host: view.Host) -> frozenset[str]:

@@ -1,0 +1,134 @@
+"""Which PCI functions go from the host, by whatever words: as the device of a VM, as any ``hostpciN``, or by an id for vfio-pci."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from transom import model
+from transom.diagnose import view
+from transom.guest.fields import hostpci
+from transom.host import devices, kernel_args, module_names
+from transom.host.settings import vfio_ids
+
+_IDS = frozenset({"vfio_pci.ids", "pci_stub.ids"})
+_BLACKLISTS = frozenset({"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """One of them. ``there``: None when the host has no such device, Unknown when it cannot be told which one is meant."""
+
+    host: view.Host
+    subject: str
+    there: model.PciDevice | model.Unknown | None
+    why: str
+    """``it is given away``, ``vfio_ids 10ec:8168``, ``hostpci1 of VM 112``"""
+    asked: bool = True
+    """A document asks for it; otherwise a person gave it to the VM by hand, which is told and holds nothing."""
+    given: frozenset[str] = frozenset()
+    """Addresses of all that go."""
+
+    @property
+    def holds(self) -> bool | None:
+        """As ``rule.found`` takes it."""
+        return None if self.asked else False
+
+    def mates(self) -> tuple[model.PciDevice, ...] | model.Unknown:
+        """The other functions of its IOMMU group, bridges apart."""
+        if isinstance(self.there, model.Unknown):
+            return self.there
+        return view.group_mates(self.there, self.host.facts.pci)
+
+
+def of(host: view.Host) -> tuple[Taken, ...]:
+    """Every function once, those that documents ask for first."""
+    found: list[Taken] = []
+    seen: set[str] = set()
+    given = tuple(_hostpci(host))
+    asked = (one for one in given if one.asked)
+    for one in (*_devices(host), *asked, *_by_id(host), *(one for one in given if not one.asked)):
+        if not isinstance(one.there, model.PciDevice) or one.there.address not in seen:
+            found.append(one)
+        if isinstance(one.there, model.PciDevice):
+            seen.add(one.there.address)
+    return tuple(dataclasses.replace(one, given=frozenset(seen)) for one in found)
+
+
+def ids(host: view.Host) -> dict[str, str]:
+    """Items of ``ids=`` → what wants them: vfio_ids but for those bound by address, options of pci-stub, kernel command line."""
+    found = {want.value: "vfio_ids" for want in devices.by_address(host.wish, host.facts.pci).get("vfio_ids", ())}
+    options = (*host.wanted("kernel_cmdline"), *host.wanted("module_options"))
+    lists = ((token, kernel_args.value(token) or "") for token in options if kernel_args.key(token) in _IDS)
+    for token, parts in lists:
+        found |= {vfio_ids.normal(part): token for part in parts.split(",") if part and part not in found}
+    return found
+
+
+def blacklisted(host: view.Host) -> dict[str, str]:
+    """Modules that are not to load (underscores) → what wants it: ``blacklist``, or a token of the kernel command line."""
+    found = {module_names.normal(name): "blacklist" for name in host.wanted("blacklist")}
+    lists = (token for token in host.wanted("kernel_cmdline") if kernel_args.key(token) in _BLACKLISTS)
+    for token in lists:
+        names = (module_names.normal(part) for part in (kernel_args.value(token) or "").split(",") if part)
+        found |= {name: token for name in names if name not in found}
+    return found
+
+
+def _devices(host: view.Host) -> Iterator[Taken]:
+    for device in host.devices:
+        yield Taken(host, device.subject, device.present(), "it is given away")
+
+
+def _hostpci(host: view.Host) -> Iterator[Taken]:
+    """What declared VMs take when they are started. A mediated device leaves its parent to the host."""
+    for guest in host.guests:
+        for one in _given(guest):
+            if one.value.mdev:
+                continue
+            asked, why = guest.names(one.key), f"{one.key} of {guest.subject}"
+            addresses = _functions(one, host)
+            if not isinstance(addresses, model.Unknown):
+                for address in addresses:
+                    yield Taken(host, f"PCI device {address}", host.facts.device(address), why, asked)
+            elif asked:
+                yield Taken(host, f"{guest.subject} {one.key}", addresses, why)
+
+
+def _given(guest: view.Guest) -> tuple[view.Given, ...]:
+    """As it would be started; what its documents alone say when that is not known."""
+    merged = guest.hostpci
+    if not isinstance(merged, model.Unknown):
+        return merged
+    return view.given({key: want.value for key, want in guest.wish.config.items()})
+
+
+def _functions(one: view.Given, host: view.Host) -> tuple[str, ...] | model.Unknown:
+    """The addresses that it may stand for: of a mapping with several entries for the node any may be the one."""
+    mappings, pci = host.facts.mappings, host.facts.pci
+    if not one.value.mapping or isinstance(mappings, model.Unknown):
+        return view.mapped(one, host)
+    mapping = mappings.get(one.value.mapping)
+    paths = [entry.get("path", "") for entry in view.entries(host, mapping)] if mapping else []
+    values: list[hostpci.HostPci] = []
+    for path in paths:
+        try:
+            values.append(hostpci.read(path))
+        except ValueError:
+            continue
+    known = () if isinstance(pci, model.Unknown) else pci
+    return tuple(address for value in values for address in dataclasses.replace(one, value=value).functions(known))
+
+
+def _by_id(host: view.Host) -> Iterator[Taken]:
+    """Those of a Node's devices under their name. With no device known ``twin-device-id`` speaks."""
+    pci = host.facts.pci
+    if isinstance(pci, model.Unknown):
+        return
+    declared = (view.Device(host, device) for device in host.wish.devices.values())
+    names = {there.address: one.subject for one in declared if isinstance(there := one.present(), model.PciDevice)}
+    for id, why in ids(host).items():
+        for dev in pci:
+            if vfio_ids.matches(id, dev):
+                word = why if "=" in why else f"{why} {id}"
+                yield Taken(host, names.get(dev.address, f"PCI device {dev.address}"), dev, word)
