@@ -141,7 +141,20 @@ def _driver(device: model.PciDevice, then: model.Facts) -> tuple[str | model.Unk
         return model.Unknown("the driver that the kernel finds for it"), "nothing gives it to vfio-pci any more"
     names = _modules(device.driver)
     place = next((place for value, place in blacklist if module_names.normal(value) in names), None)
-    return ("", f"{place} keeps {device.driver} away") if place else (device.driver, "nothing keeps it away")
+    if place:
+        return "", f"{place} keeps {device.driver} away"
+    if token := _without_modeset(names, then):
+        return model.Unknown(f"with {token} on the kernel command line it is the driver's own choice"), ""
+    return device.driver, "nothing keeps it away"
+
+
+def _without_modeset(names: frozenset[str], then: model.Facts) -> str:
+    """The parameter by which a display driver is asked to leave its device alone (``i915.modeset=0``); empty for none."""
+    given = grub.tokens(then)
+    if isinstance(given, model.Unknown):
+        return ""
+    asking = {f"{name}.modeset=0" for name in names}
+    return next((token for token, _, _ in given if module_names.normal(token) in asking), "")
 
 
 def _modules(driver: str) -> frozenset[str]:

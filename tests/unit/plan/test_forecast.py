@@ -12,6 +12,7 @@ from transom.spec import wish
 
 ADDRESS = "0000:00:02.0"
 OWN = "/etc/modprobe.d/zz-transom.conf"
+GRUB = "/etc/default/grub.d/90-transom.cfg"
 SCRIPT = "/etc/initramfs-tools/scripts/init-top/00-transom-vfio"
 
 
@@ -22,7 +23,7 @@ def declared(id: str = "8086:9bc8") -> wish.NodeWish:
 
 def owner(node, *, driver: str | model.Unknown = "i915", **files: str) -> forecast.Owner:
     for path, text in files.items():
-        node.write({"modprobe": OWN, "override": SCRIPT, "other": "/etc/modprobe.d/a.conf"}[path], text)
+        node.write({"modprobe": OWN, "override": SCRIPT, "other": "/etc/modprobe.d/a.conf", "grub": GRUB}[path], text)
     facts = node.facts()
     devices = tuple(dataclasses.replace(dev, driver=driver) if dev.address == ADDRESS else dev for dev in facts.pci)
     (one,) = forecast._owners(declared(), dataclasses.replace(facts, pci=devices))
@@ -56,6 +57,13 @@ def test_the_files_decide(node, files: dict[str, str], driver: str, then: str, w
 def test_what_cannot_be_told_is_not_guessed(node) -> None:
     assert isinstance(owner(node, driver="vfio-pci").then, model.Unknown)
     assert owner(node, driver=model.Unknown("the API does not tell")).then == model.Unknown("the API does not tell")
+
+
+@pytest.mark.parametrize(("driver", "token"), [("i915", "i915.modeset=0"), ("bochs-drm", "bochs.modeset=0")])
+def test_a_driver_that_is_asked_to_leave_its_device_may_or_may_not(node, driver: str, token: str) -> None:
+    found = owner(node, driver=driver, grub=f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {token}"\n')
+    assert isinstance(found.then, model.Unknown)
+    assert token in found.then.unknown
 
 
 def test_a_plan_that_changes_nothing_at_boot_tells_no_boot(node) -> None:
