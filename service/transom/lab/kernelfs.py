@@ -24,13 +24,13 @@ def write_sys(target: Path, machine: world.LabNode, booted: boot.Booted) -> None
         "class/iommu",
         "class/drm",
         "firmware/acpi/tables",
-        "class/net/lo",
-        *(f"class/net/{bridge}" for bridge in machine.bridges),
+        "class/net",
     ):
         (target / folder).mkdir(parents=True, exist_ok=True)
     for device in boot.visible(machine):
         _pci(target, machine, device, booted)
     _disks(target, machine)
+    _network(target, machine)
     for usb in machine.usb:
         _usb(target, usb)
     for name, parameters in booted.parameters.items():
@@ -91,6 +91,20 @@ def _disks(top: Path, machine: world.LabNode) -> None:
         inside = f"{_place(disk)}/nvme/nvme0/nvme0n1" + ("" if name == "nvme0n1" else f"/{name}")
         (top / inside).mkdir(parents=True)
         _link(top / "class/block" / name, top, inside)
+
+
+def _network(top: Path, machine: world.LabNode) -> None:
+    """The bridges, the first of them on the first network card."""
+    for name in ("lo", *machine.bridges):
+        (top / f"devices/virtual/net/{name}").mkdir(parents=True)
+        _link(top / "class/net" / name, top, f"devices/virtual/net/{name}")
+    card = next((dev for dev in boot.visible(machine) if dev.class_code.startswith("0200")), None)
+    if card is None or not machine.bridges:
+        return
+    inside = f"{_place(card)}/net/eno1"
+    (top / inside).mkdir(parents=True)
+    _link(top / "class/net/eno1", top, inside)
+    _link(top / f"devices/virtual/net/{machine.bridges[0]}/lower_eno1", top, inside)
 
 
 def _bind(top: Path, device: world.PciFunction, booted: boot.Booted) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from transom import errors
+from transom.host.probes import links
 from transom.lab import bootmenu, fleet, initrd
 
 DROPIN = "etc/default/grub.d/90-transom.cfg"
@@ -102,6 +103,13 @@ def test_the_loader_is_plain_grub(node: fleet.FleetNode) -> None:
     with pytest.raises(errors.Rejected, match="EFI variables are not supported"):
         node.ssh("efibootmgr -v")
     assert node.ssh("systemctl is-system-running") == "running\n"
+
+
+def test_a_node_is_reached_over_the_card_below_its_bridge(node: fleet.FleetNode) -> None:
+    (found,) = set(links.parse(node.ssh(links.COMMAND).encode()))
+    assert (found.what, found.addresses) == ("the way to Transom", ("0000:00:1f.6",))
+    assert "dev lo" in found.says
+    assert "default via 192.168.1.1 dev vmbr0" in found.says
 
 
 def test_qm_and_pvesh_work_on_the_same_files(node: fleet.FleetNode) -> None:

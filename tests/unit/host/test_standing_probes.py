@@ -59,14 +59,71 @@ def test_the_way_to_transom_goes_through_bridge_vlan_and_bond():
 def test_corosyncs_links_are_those_with_its_addresses():
     found = links.parse(
         net(
-            "route local 127.0.0.1 dev lo",
+            "route 192.0.2.5 dev eno1 src 192.0.2.11",
             "addr eno3 10.0.0.1/24",
             "addr eno1 10.9.0.1/24",
             "ring 10.0.0.1",
             "ring pve2",
+            "peer local 10.0.0.1 dev lo",
+            "peer 10.0.0.2 dev eno2",
         )
     )
-    assert [(one.what, one.addresses) for one in found] == [("a link of corosync", ("0000:00:1c.0", "0000:02:00.3"))]
+    assert [(one.what, one.addresses) for one in found][1:] == [
+        ("a link of corosync", ("0000:00:1c.0", "0000:02:00.3"))
+    ]
+
+
+def test_corosyncs_address_on_lo_is_reached_over_what_leads_to_the_others():
+    found = links.parse(
+        net(
+            "route 192.0.2.5 dev eno1 src 192.0.2.11",
+            "addr lo 10.15.0.1/32",
+            "ring 10.15.0.1",
+            "ring 10.15.0.2",
+            "peer local 10.15.0.1 dev lo src 10.15.0.1 uid 0",
+            "peer 10.15.0.2 via 10.14.0.2 dev eno2 src 10.15.0.1 uid 0",
+        )
+    )
+    assert [(one.what, one.addresses[-1]) for one in found] == [
+        ("the way to Transom", "0000:02:00.1"),
+        ("a link of corosync", "0000:02:00.2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("extra", "nics"),
+    [
+        (("route local 127.0.0.1 dev lo src 127.0.0.1", "default default via 192.0.2.1 dev vmbr0 onlink"), "12"),
+        (("route local ::1 dev lo src ::1", "default unreachable default dev lo metric 4294967295", "default ::/0 dev eno3"), "3"),
+        (("route local 192.0.2.11 dev lo", "addr lo 127.0.0.1/8", "addr vmbr0 192.0.2.11/24"), "12"),
+        (("route local 127.0.0.1 dev lo", "own 127.0.1.1", "own 10.0.0.1", "addr eno3 10.0.0.1/24"), "3"),
+        (("route local 127.0.0.1 dev lo", "own 10.0.0.1", "addr eno3 10.0.0.1/24", "default default dev eno1"), "13"),
+        (("route local 127.0.0.1 dev lo", "default default nexthop via 1.1.1.1 dev eno1 nexthop via 2.2.2.2 dev eno3"), "13"),
+    ],
+)  # fmt: skip
+def test_a_host_that_reaches_itself_is_reached_over_its_default_route_and_its_own_addresses(extra, nics):
+    found = links.parse(net(*extra))
+    assert {one.what for one in found} == {"the way to Transom"}
+    assert {address[-1] for one in found for address in one.addresses if address.startswith("0000:02")} == set(nics)
+    assert all("dev lo" in one.says and one.says.count(";") == 1 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("dev", "more"),
+    [
+        ("tailscale0", ()),
+        ("wg0", ()),
+        ("vmbr9", ("link tap1 ../../devices/virtual/net/tap1", "lower /sys/class/net/vmbr9/lower_tap1")),
+    ],
+)
+def test_a_tunnel_is_taken_to_lead_through_the_default_route(dev, more):
+    way = f"{dev} table 52 src 100.64.0.7 uid 0"
+    default = "default via 192.0.2.1 dev vmbr0 proto kernel onlink"
+    (found,) = links.parse(
+        net(f"link {dev} ../../devices/virtual/net/{dev}", *more, f"route 100.64.0.9 dev {way}", f"default {default}")
+    )
+    assert found.addresses == ("0000:00:1c.0", "0000:02:00.1", "0000:02:00.2")
+    assert found.says == f"100.64.0.9 dev {way}; {default}"
 
 
 def test_an_open_vswitch_bridge_stands_on_all_members():
@@ -75,6 +132,9 @@ def test_an_open_vswitch_bridge_stands_on_all_members():
         net(*ovs, "lower /sys/class/net/ovs-system/lower_eno3", "route 192.0.2.5 dev vmbr1 src 192.0.2.11")
     )
     assert found.addresses == ("0000:00:1c.0", "0000:02:00.3")
+    tunnel = ("route 192.0.2.5 dev wg0", "default default dev eno1")  # which of the two wg0 leads through, nothing says
+    found = links.parse(net(*ovs, "lower /sys/class/net/ovs-system/lower_eno3", *tunnel))
+    assert [one.addresses[-1] for one in found] == ["0000:02:00.3", "0000:02:00.1"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +143,10 @@ def test_an_open_vswitch_bridge_stands_on_all_members():
         (),
         ("route 192.0.2.5 dev wg0 src 10.0.0.2",),
         ("junk",),
-        ("route local 127.0.0.1 dev lo", "addr eno1 10.9.0.1/24", "ring pve1", "ring 10.0.0.1"),
+        ("route 192.0.2.5 dev wg0 src 10.0.0.2", "default default dev wg0", "addr eno1 10.0.0.2/24"),
+        ("route local 127.0.0.1 dev lo",),
+        ("route local 127.0.0.1 dev lo", "default default dev wg0", "own 127.0.1.1", "addr lo 127.0.0.1/8"),
+        ("route 192.0.2.5 dev eno1", "addr eno1 10.9.0.1/24", "ring pve1", "ring 10.0.0.1"),
     ],
 )
 def test_a_way_that_cannot_be_followed_is_not_known(extra):
