@@ -41,6 +41,19 @@ def test_every_use_leads_to_its_controllers():
             disks_probe.parse(body.encode())
 
 
+def test_every_device_of_a_mounted_file_system_of_several_is_a_member():
+    rows = """KNAME="nvme0n1p3" PKNAME="nvme0n1" FSTYPE="btrfs" MOUNTPOINT="/" UUID="a1"
+KNAME="sda1" PKNAME="sda" FSTYPE="btrfs" MOUNTPOINT="" UUID="a1"
+KNAME="sdb" PKNAME="" FSTYPE="btrfs" MOUNTPOINT="" UUID="b2"
+KNAME="sdc" PKNAME="" FSTYPE="" MOUNTPOINT="" UUID=""
+KNAME="sdd" PKNAME="" FSTYPE="ext4" MOUNTPOINT="" UUID="a1"
+"""
+    assert [(one.what, one.addresses[-1]) for one in disks_probe.parse(f"{rows}-- links --\n{LINKS}".encode())] == [
+        ("mounted on /", "0000:01:00.0"),
+        ("a member (btrfs, mounted on /)", "0000:00:17.0"),
+    ]
+
+
 def net(*extra: str) -> bytes:
     pci = "../../devices/pci0000:00/0000:00:1c.0/0000:02:00.{n}/net/eno{n}"
     lines = [f"link eno{n} {pci.format(n=n)}" for n in (1, 2, 3)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from transom import model
 from transom.diagnose import taken, view
 
-_VITAL = ("01", "02", "0c03")  # mass storage, network, USB
+VITAL = ("01", "02", "0c03", "0c04", "0c06")
+"""Classes: mass storage, network, USB, Fibre Channel, InfiniBand."""
 
 
 def in_use(device: taken.Taken) -> tuple[model.PciDevice, ...] | model.Unknown:
@@ -23,7 +24,7 @@ def in_use(device: taken.Taken) -> tuple[model.PciDevice, ...] | model.Unknown:
 
 def vital(device: model.PciDevice) -> bool:
     """Whether the host may hang on it."""
-    return device.class_code.startswith(_VITAL)
+    return device.class_code.startswith(VITAL)
 
 
 def evidence(device: model.PciDevice) -> model.Evidence:

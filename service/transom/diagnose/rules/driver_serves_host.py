@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, view
-from transom.diagnose.rules import _users
+from transom.diagnose.rules import _mates, _users
 
 RULE = rule.Rule(
     id="driver-serves-host",
@@ -20,4 +20,4 @@ RULE = rule.Rule(
 
 
 def judge(host: view.Host) -> rule.Verdict:
-    return _users.judge(host, ("01", "02", "0c03", "03"), "the host's")
+    return _users.judge(host, (*_mates.VITAL, "03"), "the host's")

@@ -10,9 +10,11 @@ from transom.host import probe
 
 _SPLIT = "-- links --"
 _MEMBERS = frozenset({"zfs_member", "LVM2_member", "linux_raid_member", "bcache", "ceph_bluestore", "drbd"})
+_SEVERAL = frozenset({"btrfs", "bcachefs"})
+"""File systems of several devices, all of one UUID; lsblk shows the mount point at one of them alone."""
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 COMMAND = f"""
-lsblk -P -o KNAME,PKNAME,FSTYPE,MOUNTPOINT || exit 3
+lsblk -P -o KNAME,PKNAME,FSTYPE,MOUNTPOINT,UUID || exit 3
 printf '%s\\n' '{_SPLIT}'
 find /sys/class/block -maxdepth 1 -type l -printf '%f %l\\n'
 """
@@ -29,8 +31,9 @@ def parse(body: bytes) -> tuple[model.Vital, ...]:
     for row in rows:
         parents.setdefault(row["KNAME"], set()).update({row["PKNAME"]} - {""})
     found: dict[tuple[str, str], model.Vital] = {}
+    mounted = {row["UUID"]: row["MOUNTPOINT"] for row in rows if row.get("UUID") and row.get("MOUNTPOINT")}
     for row in rows:
-        use = _use(row)
+        use = _use(row, mounted)
         if use:
             addresses = {pci for name in _below(row["KNAME"], parents) for pci in _PCI.findall(paths.get(name, ""))}
             vital = model.Vital(use, tuple(sorted(addresses)), f"lsblk {row['KNAME']}", use)
@@ -45,9 +48,12 @@ def _row(line: str) -> dict[str, str]:
     return row
 
 
-def _use(row: dict[str, str]) -> str:
+def _use(row: dict[str, str], mounted: dict[str, str]) -> str:
+    """``mounted``: UUID of a file system → where."""
     if row.get("MOUNTPOINT"):
         return f"mounted on {row['MOUNTPOINT']}"
+    if row.get("FSTYPE") in _SEVERAL and row.get("UUID") in mounted:
+        return f"a member ({row['FSTYPE']}, mounted on {mounted[row['UUID']]})"
     return f"a member ({row['FSTYPE']})" if row.get("FSTYPE") in _MEMBERS else ""
 
 
