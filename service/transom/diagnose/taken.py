@@ -1,4 +1,5 @@
-"""Which PCI functions go from the host, by whatever words: as the device of a VM, as any ``hostpciN``, or by an id for vfio-pci."""
+"""Which PCI functions go from the host, by whatever words: as the device of a VM, as any ``hostpciN``, by an id for vfio-pci, or by
+a blacklist, which leaves a declared device without its driver."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from transom.host.settings import vfio_ids
 
 _IDS = frozenset({"vfio_pci.ids", "pci_stub.ids"})
 _BLACKLISTS = frozenset({"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})
+_DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
+"""As in ``host.settings.blacklist``: modules whose PCI driver goes by another name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ def of(host: view.Host) -> tuple[Taken, ...]:
     seen: set[str] = set()
     given = tuple(_hostpci(host))
     asked = (one for one in given if one.asked)
-    for one in (*_devices(host), *asked, *_by_id(host), *(one for one in given if not one.asked)):
+    for one in (*_devices(host), *asked, *_by_id(host), *_driverless(host), *(one for one in given if not one.asked)):
         if not isinstance(one.there, model.PciDevice) or one.there.address not in seen:
             found.append(one)
         if isinstance(one.there, model.PciDevice):
@@ -66,13 +69,18 @@ def ids(host: view.Host) -> dict[str, str]:
 
 
 def blacklisted(host: view.Host) -> dict[str, str]:
-    """Modules that are not to load (underscores) → what wants it: ``blacklist``, or a token of the kernel command line."""
-    found = {module_names.normal(name): "blacklist" for name in host.wanted("blacklist")}
+    """Drivers that are not to load (underscores) → what wants it: ``blacklist``, or a token of the kernel command line."""
+    found = {_driver(name): "blacklist" for name in host.wanted("blacklist")}
     lists = (token for token in host.wanted("kernel_cmdline") if kernel_args.key(token) in _BLACKLISTS)
     for token in lists:
-        names = (module_names.normal(part) for part in (kernel_args.value(token) or "").split(",") if part)
+        names = (_driver(part) for part in (kernel_args.value(token) or "").split(",") if part)
         found |= {name: token for name in names if name not in found}
     return found
+
+
+def _driver(module: str) -> str:
+    name = module_names.normal(module)
+    return _DRIVER_OF.get(name, name)
 
 
 def _devices(host: view.Host) -> Iterator[Taken]:
@@ -125,10 +133,25 @@ def _by_id(host: view.Host) -> Iterator[Taken]:
     pci = host.facts.pci
     if isinstance(pci, model.Unknown):
         return
-    declared = (view.Device(host, device) for device in host.wish.devices.values())
-    names = {there.address: one.subject for one in declared if isinstance(there := one.present(), model.PciDevice)}
+    names = {there.address: subject for subject, there in _declared(host)}
     for id, why in ids(host).items():
         for dev in pci:
             if vfio_ids.matches(id, dev):
                 word = why if "=" in why else f"{why} {id}"
                 yield Taken(host, names.get(dev.address, f"PCI device {dev.address}"), dev, word)
+
+
+def _driverless(host: view.Host) -> Iterator[Taken]:
+    """A Node's devices that a blacklist alone takes from the host: ``driver-serves-host`` counts them as given away."""
+    drivers = blacklisted(host)
+    for subject, there in _declared(host):
+        if module_names.normal(there.driver_name) in drivers:
+            yield Taken(host, subject, there, f"its driver {there.driver_name} is to be blacklisted")
+
+
+def _declared(host: view.Host) -> Iterator[tuple[str, model.PciDevice]]:
+    """(subject, function) of the Node's devices that are one function each."""
+    for one in (view.Device(host, device) for device in host.wish.devices.values()):
+        there = one.present()
+        if isinstance(there, model.PciDevice):
+            yield one.subject, there

@@ -9,14 +9,11 @@ from transom.diagnose import rule, taken, view
 from transom.host import module_names
 from transom.host.settings import vfio_ids
 
-_DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
-"""As in ``host.settings.blacklist``: modules whose PCI driver goes by another name."""
-
 
 def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
     """Found with the devices of these classes that a wanted blacklist would leave without their driver."""
     pci = host.facts.pci
-    drivers = {_DRIVER_OF.get(name, name): why for name, why in taken.blacklisted(host).items()}
+    drivers = taken.blacklisted(host)
     if not drivers:
         return rule.clear()
     if isinstance(pci, model.Unknown):
