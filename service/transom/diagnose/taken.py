@@ -13,6 +13,7 @@ from transom.host import devices, kernel_args, module_names
 from transom.host.settings import vfio_ids
 
 _IDS = frozenset({"vfio_pci.ids", "pci_stub.ids"})
+_ANY = 0xFFFFFFFF
 _BLACKLISTS = frozenset({"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})
 _DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
 """As in ``host.settings.blacklist``: modules whose PCI driver goes by another name."""
@@ -60,12 +61,29 @@ def of(host: view.Host) -> tuple[Taken, ...]:
 
 def ids(host: view.Host) -> dict[str, str]:
     """Items of ``ids=`` → what wants them: vfio_ids but for those bound by address, options of pci-stub, kernel command line."""
-    found = {want.value: "vfio_ids" for want in devices.by_address(host.wish, host.facts.pci).get("vfio_ids", ())}
+    found = {
+        vfio_ids.normal(want.value): "vfio_ids"
+        for want in devices.by_address(host.wish, host.facts.pci).get("vfio_ids", ())
+    }
     options = (*host.wanted("kernel_cmdline"), *host.wanted("module_options"))
     lists = ((token, kernel_args.value(token) or "") for token in options if kernel_args.key(token) in _IDS)
     for token, parts in lists:
-        found |= {vfio_ids.normal(part): token for part in parts.split(",") if part and part not in found}
+        found = {vfio_ids.normal(part): token for part in parts.split(",") if part} | found
     return found
+
+
+def matches(item: str, device: model.PciDevice) -> bool:
+    """Whether an item of ``ids=`` takes the device: ``vendor:device[:subvendor:subdevice[:class[:mask]]]`` in hex, in which
+    ffffffff stands for any (``vfio_pci_fill_ids``, ``pci_match_one_device``). What the kernel cannot read takes nothing."""
+    try:
+        wanted = [int(field, 16) for field in item.split(":")]
+    except ValueError:
+        return False
+    subsystem = device.subsystem or "0:0"
+    there = [int(field, 16) for field in (*device.id.split(":"), *subsystem.split(":"))]
+    code, mask = (*wanted[4:6], 0, 0)[:2]
+    alike = all(one in (_ANY, other) for one, other in zip(wanted, there, strict=False))
+    return len(wanted) > 1 and alike and not (code ^ int(device.class_code, 16)) & (mask if len(wanted) > 5 else 0)
 
 
 def blacklisted(host: view.Host) -> dict[str, str]:
@@ -73,8 +91,7 @@ def blacklisted(host: view.Host) -> dict[str, str]:
     found = {_driver(name): "blacklist" for name in host.wanted("blacklist")}
     lists = (token for token in host.wanted("kernel_cmdline") if kernel_args.key(token) in _BLACKLISTS)
     for token in lists:
-        names = (_driver(part) for part in (kernel_args.value(token) or "").split(",") if part)
-        found |= {name: token for name in names if name not in found}
+        found = {_driver(part): token for part in (kernel_args.value(token) or "").split(",") if part} | found
     return found
 
 
@@ -136,7 +153,7 @@ def _by_id(host: view.Host) -> Iterator[Taken]:
     names = {there.address: subject for subject, there in _declared(host)}
     for id, why in ids(host).items():
         for dev in pci:
-            if vfio_ids.matches(id, dev):
+            if matches(id, dev):
                 word = why if "=" in why else f"{why} {id}"
                 yield Taken(host, names.get(dev.address, f"PCI device {dev.address}"), dev, word)
 

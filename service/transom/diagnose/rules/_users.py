@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from transom import model
 from transom.diagnose import rule, taken, view
 from transom.host import module_names
-from transom.host.settings import vfio_ids
 
 
 def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
@@ -49,5 +48,5 @@ def _given(host: view.Host, pci: tuple[model.PciDevice, ...]) -> frozenset[str]:
     """Addresses of what documents give away: by a device, or by an id for vfio-pci."""
     declared = (view.Device(host, device) for device in host.wish.devices.values())
     present = (device.present() for device in (*declared, *host.devices))
-    by_id = (dev.address for dev in pci for one in taken.ids(host) if vfio_ids.matches(one, dev))
+    by_id = (dev.address for dev in pci for one in taken.ids(host) if taken.matches(one, dev))
     return frozenset(dev.address for dev in present if isinstance(dev, model.PciDevice)) | frozenset(by_id)

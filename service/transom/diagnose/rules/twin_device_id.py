@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, taken, view
-from transom.host.settings import vfio_ids
 
 RULE = rule.Rule(
     id="twin-device-id",
@@ -26,10 +25,10 @@ def judge(host: view.Host) -> rule.Verdict:
     if isinstance(pci, model.Unknown):
         return rule.cannot_tell(f"PCI devices: {pci.unknown}")
     wanted = _wanted(host)
-    twins = [dev for dev in pci if dev.address not in wanted and any(vfio_ids.matches(one, dev) for one in ids)]
+    twins = [dev for dev in pci if dev.address not in wanted and any(taken.matches(one, dev) for one in ids)]
     if not twins:
         return rule.clear()
-    guilty = [one for one in ids if any(vfio_ids.matches(one, dev) for dev in twins)]
+    guilty = [one for one in ids if any(taken.matches(one, dev) for dev in twins)]
     return rule.found(
         f"binding {', '.join(guilty)} to vfio-pci would also take {', '.join(dev.address for dev in twins)}",
         [
