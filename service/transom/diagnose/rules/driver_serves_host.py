@@ -11,8 +11,8 @@ RULE = rule.Rule(
     scope=rule.Scope.NODE,
     needs=("/sys/bus/pci/devices",),
     who=model.Who.REFUSE,
-    remedy="Take the driver out of blacklist: vfio_ids and its softdep take the device without that; or declare the other device "
-    "if it is to be given away too.",
+    remedy="Take the driver out of blacklist, or of the kernel command line: vfio_ids and its softdep take the device without "
+    "that; or declare the other device if it is to be given away too.",
     holds=True,
     safety=True,
     when=rule.When.HOST,
