@@ -87,7 +87,7 @@ class RunStep:
         return self.command or rebuild.USUAL[self.step]
 
     def describe(self) -> str:
-        return f"run {self.line} ({self.reason})"
+        return f"run {rebuild.said(self.line)} ({self.reason})"
 
     def shell(self) -> tuple[str, ...]:
         return (self.line,)

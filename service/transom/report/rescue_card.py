@@ -21,7 +21,7 @@ after its start by itself and reboots once. To have that at once, at its console
   sh {CARD_PATH}
 
 If it does not boot:
-{_prompt(action.loader, words)}
+{_prompt(action.loader, words, folder)}
   Once it is up, log in as root and run: sh {CARD_PATH}
 
 If nothing boots: start a rescue system, mount the root file system, and copy from
@@ -33,13 +33,26 @@ the files that `manifest` lists: place, path, kind, name of the copy, mode, owne
 CARD_PATH = "/root/transom-undo.sh"
 
 
-def _prompt(name: str, words: str) -> str:
+def _prompt(name: str, words: str, folder: str) -> str:
     if name == loader.SYSTEMD_BOOT:
         return f"""\
   In the menu of systemd-boot press e on the entry, and make the line of options:
     {words}
-  Enter boots it. If that fails too, add: systemd.unit=rescue.target"""
+  Enter boots it. If that fails too, add: systemd.unit=rescue.target
+  Another entry of the menu has another kernel. The kernel and initramfs that booted before are kept as
+    {folder}/vmlinuz
+    {folder}/initrd.img
+  systemd-boot reads the ESP alone: from a rescue system, copy them there over the two files that the entry
+  (loader/entries/*.conf on the ESP) names after `linux` and `initrd`."""
     return f"""\
   In the menu of GRUB press e, and make the words after the kernel on the line that begins with `linux`:
     {words}
-  Ctrl-x boots it. If that fails too, add: systemd.unit=rescue.target"""
+  Ctrl-x boots it. If that fails too, add: systemd.unit=rescue.target
+  With the kernel and initramfs that booted before, of which copies are kept: press c in the menu (without a
+  menu you are there), and type, with Tab to complete names:
+    search --set=root --file {folder}/vmlinuz
+    linux {folder}/vmlinuz {words}
+    initrd {folder}/initrd.img
+    boot
+  Where /var is a file system of its own, leave /var away; on ZFS put /ROOT/pve-1@ (the root's dataset) before
+  each path, on btrfs the subvolume. `ls` tells the disks."""

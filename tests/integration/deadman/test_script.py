@@ -53,6 +53,16 @@ def armed(root, kind: str) -> None:
     assert said == "armed 60\n"
 
 
+def test_what_booted_has_names_that_can_be_typed_at_a_prompt(root):
+    """As long as the copies themselves: nothing is left of them once the boot is confirmed."""
+    installed(root, "grub")
+    armed(root, "grub")
+    folder = root.folder / "var/lib/transom/rollback" / RUN
+    assert [(folder / name).read_text() for name in ("vmlinuz", "initrd.img")] == ["kernel", "old image"]
+    assert root.script("disarm", RUN, boot="boot-2") == "disarmed \n"
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("kind", ["grub", "boot-tool", "kernel-install"])
 def test_it_goes_back_to_the_byte_and_reboots_once(root, kind):
     installed(root, kind)

@@ -145,7 +145,15 @@ keep() {
     keep_mounts
     while IFS=$tab read -r place path there; do keep_file "$place" "$path" "$there"; done <"$folder/list"
     rm -f "$folder/list"
+    by_name "/boot/vmlinuz-$kernel" vmlinuz
+    by_name "/boot/initrd.img-$kernel" initrd.img
     say kept "$(cut -f4 "$folder/manifest" | grep -vc -- '^-$') files in $folder"
+}
+
+# The kept copy of $1 as $2 too, for whoever has to type it at the boot loader's prompt.
+by_name() {
+    image=$(grep "^-$tab$1${tab}file$tab" "$folder/manifest" | cut -f4)
+    [ -z "$image" ] || ln -f "$folder/$image" "$folder/$2" || say refused "cannot write $folder/$2"
 }
 
 # Free space for all of them, though images that are alike are kept once, and for the run's own before-images.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 
 from transom import errors
+from transom.host import rebuild
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 
 LIMIT = 1800
 """Seconds for one rebuild: an initramfs for every installed kernel on a slow disk."""
-# Neither grub-mkconfig nor kernel-install syncs, and FAT keeps no order: else the mark may go and an ESP be half written.
+# kernel-install does not sync, and FAT keeps no order: else the mark may go and an ESP be half written.
 _DONE = """
 for at in /boot /boot/efi /efi; do [ ! -d "$at" ] || sync -f "$at" || exit; done
 rm -f "$1" && { [ ! -d "${1%/*}" ] || sync "${1%/*}"; }
@@ -31,10 +32,10 @@ def apply(action: acts.RunStep, effect: eff.Effect, world: w.World, context: eff
     if done.exit != 0:
         tail = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-5:]
         raise errors.Rejected(
-            f"{command} ended with {done.exit}: {' / '.join(tail)}", hint="run it by hand on the node"
+            f"{rebuild.said(command)} ended with {done.exit}: {' / '.join(tail)}", hint="run it by hand on the node"
         )
     mark = world.host.script(_DONE, [f"{eff.KEEP}/dirty/{action.step}"], timeout=LIMIT)
     if mark.exit != 0:
         why = mark.stderr.decode(errors="replace").strip()
         raise errors.Rejected(f"cannot write out /boot and remove {eff.KEEP}/dirty/{action.step}: {why}")
-    return f"{command} succeeded"
+    return f"{rebuild.said(command)}: done"
