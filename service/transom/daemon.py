@@ -29,6 +29,7 @@ from transom.reconcile import (
     claim,
     desk,
     driftlog,
+    good,
     hub,
     job,
     keeper,
@@ -142,6 +143,9 @@ class Service:
         with self._world(node) as world:
             return observe.observe(world)
 
+    def last_good(self, node: desired.NodeWish, facts: model.Facts) -> good.LastGood:
+        return good.last(self._store, node, facts)
+
     def check(self, node: desired.NodeWish) -> tuple[checkup.Check, ...]:
         """Each way to the node and each right that its documents need, tried out; writes nothing."""
         with contextlib.ExitStack() as open_ones:
@@ -165,8 +169,7 @@ class Service:
             return claim.hold(plan, self._claim.find(world.host))
 
     def simulate(self, node: desired.NodeWish) -> tuple[result.Plan, rehearsal.Tried]:
-        """As ``propose``, and the plan tried aside on the node, in a folder that goes again. Busy while another process is at work
-        on the node."""
+        """As ``propose``, and the plan tried aside on the node. Busy while another process is at work there."""
         self._build_missing(node)
         with self._turn(node), self._world(node) as world:
             one = job.Job(node, world, self._store)

@@ -47,15 +47,18 @@ def _ssh(access: wish.Access) -> str:
 @common.server_option
 @common.state_option
 def show(name: str, as_json: bool, server: str | None, state: pathlib.Path) -> None:
-    """Observe NODE now and show the facts; with a daemon, those of its last look."""
+    """Observe NODE now and show the facts; with a daemon, those of its last look. At the end what it was when it was last good,
+    since when, and what of that is another now."""
     if through.facts(state, server, name, as_json=as_json):
         return
     with common.told(as_json=as_json), daemon.open_service(state, say=common.progress) as service:
-        facts = service.facts(service.wish(name))
+        wished = service.wish(name)
+        facts = service.facts(wished)
+        last = service.last_good(wished, facts)
     if as_json:
-        common.show_json(model.to_json(facts))
+        common.show_json({**model.to_json(facts), "last_good": model.to_json(last)})
     else:
-        click.echo(node_text.text(facts), nl=False)
+        click.echo(node_text.text(facts) + node_text.last_good(last), nl=False)
 
 
 @node.command("check")

@@ -19,6 +19,7 @@ from transom import errors, model
 from transom.api import place
 from transom.cli import carry, client, common, policies
 from transom.plan import result
+from transom.reconcile import good
 from transom.report import node_text, run_text
 
 
@@ -61,7 +62,14 @@ def facts(state: pathlib.Path, server: str | None, name: str, *, as_json: bool) 
         if daemon is None:
             return False
         said = daemon.get(f"/v1/nodes/{client.quoted(name)}/facts")
-    _show(said, "" if as_json else node_text.text(model.from_json(model.Facts, said)), as_json=as_json)
+        last = daemon.get(f"/v1/nodes/{client.quoted(name)}/last-good")
+    text = (
+        ""
+        if as_json
+        else node_text.text(model.from_json(model.Facts, said))
+        + node_text.last_good(model.from_json(good.LastGood, last))
+    )
+    _show(said | {"last_good": last}, text, as_json=as_json)
     return True
 
 

@@ -14,7 +14,7 @@ from transom.spec import wish
 
 _OWN_OR_BUILT = ("/boot/*", "/var/lib/transom/*")
 """Built from the others, or our own books."""
-_FILE, _GONE = "file ", "gone"
+_FILE, GONE = "file ", "gone"
 
 
 def take(facts: model.Facts, node: wish.NodeWish) -> dict[str, str]:
@@ -30,7 +30,7 @@ def _machine(facts: model.Facts, node: wish.NodeWish) -> Iterator[tuple[str, str
     wishes = [*node.devices.values(), *(guest.device for guest in node.guests if guest.device)]
     for name, wished in {one.name: one for one in wishes}.items():
         found = devices.matching(wished, facts.pci)
-        yield f"device {name}", ", ".join(dev.address for dev in found) or _GONE
+        yield f"device {name}", ", ".join(dev.address for dev in found) or GONE
         for dev in found:
             yield f"group of {name} at {dev.address}", "none" if dev.iommu_group is None else str(dev.iommu_group)
             if isinstance(dev.driver, str):
@@ -52,17 +52,17 @@ def differing(before: Mapping[str, str], now: Mapping[str, str], facts: model.Fa
     """Name → what it was and what it is. A file that is new was ``gone``; a name that nobody could read now is left out."""
     found = {name: (before[name], value) for name, value in now.items() if name in before and before[name] != value}
     if any(name.startswith(_FILE) for name in before):
-        found |= {name: (_GONE, value) for name, value in now.items() if name.startswith(_FILE) and name not in before}
+        found |= {name: (GONE, value) for name, value in now.items() if name.startswith(_FILE) and name not in before}
     lost = (name for name in before if name.startswith(_FILE) and name not in now)
     gone = (name for name in lost if isinstance(facts.file(name.removeprefix(_FILE)), model.Absent))
-    return found | {name: (before[name], _GONE) for name in gone}
+    return found | {name: (before[name], GONE) for name in gone}
 
 
 def said(name: str, was: str, now: str) -> str:
     """One difference for people: hashes are not shown."""
     if name.startswith(_FILE):
         path = name.removeprefix(_FILE)
-        return f"{path} is {'new' if was == _GONE else 'gone' if now == _GONE else 'another'}"
+        return f"{path} is {'new' if was == GONE else 'gone' if now == GONE else 'another'}"
     if name.startswith("rom "):
         return f"{name.removeprefix('rom ')} has other content"
     return f"{name} was {was} and is {now}"

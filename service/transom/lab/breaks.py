@@ -17,6 +17,10 @@ from transom.lab import fleet, machine, world
 STOCK = machine.GRUB_DEFAULT.replace('GRUB_CMDLINE_LINUX_DEFAULT="quiet"', 'GRUB_CMDLINE_LINUX_DEFAULT=""')
 CARD = world.PciFunction("0000:01:00.0", "10de", "1bb3", "030200", "10de:11d8", "a1", parent="0000:00:01.0")
 """A Tesla P4 in the x16 slot, as in the article."""
+FLASHED = "P2.30"
+"""Version of the BIOS after its update."""
+REMOVED = "5.13.19-2-pve"
+"""A kernel that no lab node has."""
 DISPLAY_CARD = dataclasses.replace(CARD, device="1b81", class_code="030000", subsystem="1458:3701")
 
 
@@ -231,6 +235,18 @@ def _vtd_off(target: fleet.FleetNode) -> str:
     return "VT-d is off"
 
 
+@_break(
+    "bios-updated",
+    "a BIOS update: another version, VT-d off as by default, another number for each bus",
+    repairable=False,
+)
+def _bios_updated(target: fleet.FleetNode) -> str:
+    _firmware(target, lambda bios: dataclasses.replace(bios, bios=FLASHED, bios_date="09/02/2024", vtd=False))
+    target.change(lambda one: dataclasses.replace(one, pci=tuple(map(_moved, one.pci))))
+    target.reboot()
+    return f"the BIOS is {FLASHED}; VT-d is off, and what was on bus 01 is on bus 02 now"
+
+
 @_break("igpu-hidden", "a card was added while multi-monitor is off in the BIOS: the iGPU is gone", repairable=False)
 def _igpu_hidden(target: fleet.FleetNode) -> str:
     _firmware(target, lambda bios: dataclasses.replace(bios, multi_monitor=False))
@@ -274,6 +290,19 @@ def _kernel_upgraded(target: fleet.FleetNode) -> str:
     target.run("update-grub")
     target.reboot()
     return f"the host runs {fresh}"
+
+
+@_break(
+    "kernel-pin-stale", "the kernel that the boot loader is told to boot is not installed any more", repairable=False
+)
+def _kernel_pin(target: fleet.FleetNode) -> str:
+    if (target.root / "etc/kernel/proxmox-boot-uuids").exists():
+        (target.root / "etc/kernel/proxmox-boot-pin").write_text(f"{REMOVED}\n")
+        return f"proxmox-boot-tool has kernel {REMOVED} pinned"
+    path = _file(target, "etc/default/grub")
+    entry = f"gnulinux-advanced-root>gnulinux-{REMOVED}-advanced-root"
+    _rewrite(path, re.sub(r"(?m)^GRUB_DEFAULT=.*$", f'GRUB_DEFAULT="{entry}"', path.read_text()))
+    return f"/etc/default/grub boots {REMOVED} by default"
 
 
 @_break("qemu-upgraded", "QEMU 9.2 is installed, which has no legacy mode for this generation", repairable=False)

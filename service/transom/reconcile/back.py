@@ -26,19 +26,19 @@ def refuse(run: records.Run) -> None:
 
 def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts) -> changed.Past:
     """Reads the journal and the node. A file that is as before is not asked for its before-image."""
-    effects = _effects(kept, run)
-    vmids = {effect.path: effect.vmid for effect in effects}
+    found = effects(kept, run)
+    vmids = {effect.path: effect.vmid for effect in found}
     present = {path: _present(world, path, vmid) for path, vmid in vmids.items()}
     first: dict[str, str | None] = {}
-    for effect in effects:
+    for effect in found:
         first.setdefault(effect.path, effect.before_sha256)
     differing = [path for path, before in first.items() if present[path].sha256 != before]
     others = [one for one in kept.runs(run.node) if one.id != run.id and one.state != records.UNDONE]
     return changed.Past(
         run=run.id,
-        effects=effects,
+        effects=found,
         present=present,
-        images=_images(run, effects, differing, world),
+        images=_images(run, found, differing, world),
         mapped=tuple(effect for effect in _all_effects(kept, run) if effect.mapping),
         by_api=not world.shell,
         same_boot=facts.boot.boot_id == run.boot_id,
@@ -47,7 +47,7 @@ def past(run: records.Run, kept: store.Store, world: w.World, facts: model.Facts
     )
 
 
-def _effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
+def effects(kept: store.Store, run: records.Run) -> tuple[eff.Effect, ...]:
     """Those on files."""
     return tuple(effect for effect in _all_effects(kept, run) if effect.path)
 
@@ -109,7 +109,7 @@ def _text(path: str, data: bytes) -> str | None:
 
 def _later(run: records.Run, others: list[records.Run], kept: store.Store) -> tuple[changed.Later, ...]:
     after = [one for one in others if one.kind != "undo" and (one.started_at, one.id) > (run.started_at, run.id)]
-    found = (changed.Later(one.id, _effects(kept, one)) for one in reversed(after))
+    found = (changed.Later(one.id, effects(kept, one)) for one in reversed(after))
     return tuple(one for one in found if one.effects)
 
 
@@ -120,7 +120,7 @@ def _owes(run: records.Run, facts: model.Facts, kept: store.Store) -> bool:
     undone = kept.run(run.undoes) if run.undoes else None
     if undone is not None and undone.boot_id == run.boot_id:
         return False
-    return any(effect.reboot for effect in _effects(kept, run))
+    return any(effect.reboot for effect in effects(kept, run))
 
 
 def roms_needed(node: str, kept: store.Store) -> dict[str, str]:
@@ -136,7 +136,7 @@ def roms_needed(node: str, kept: store.Store) -> dict[str, str]:
         ]
         names = {name for name in ours if any(name in value for value in given)} - found.keys()
         removed = (
-            {effect.path.rpartition("/")[2] for effect in _effects(kept, run) if effect.before_sha256} if names else ()
+            {effect.path.rpartition("/")[2] for effect in effects(kept, run) if effect.before_sha256} if names else ()
         )
         found |= dict.fromkeys(names - set(removed), run.id)
     return found

@@ -80,11 +80,8 @@ def versions(facts: model.Facts) -> dict[str, str]:
     return found
 
 
-def changed_since_good(
-    node: str, before: Mapping[str, str], now: Mapping[str, str], facts: model.Facts
-) -> model.Finding | None:
-    """A finding when the host is not what it was when the node was last as declared; our own runs count as good."""
-    found = fingerprint.differing(before, now, facts)
+def changed_since_good(node: str, found: Mapping[str, tuple[str, str]], facts: model.Facts) -> model.Finding | None:
+    """A finding when anything was ``found`` to be another than when the node was last as declared, not by our runs."""
     if not found:
         return None
     said = [fingerprint.said(name, was, is_now) for name, (was, is_now) in sorted(found.items())]

@@ -223,17 +223,25 @@ def _onboot(vmid: int, held: model.HeldStart, record: model.Drained, world: w.Wo
     """To the byte where nobody has changed the VM since; else the one key."""
     path = eff.guest_path(vmid)
     present = remote.read(world.host, path)
-    if present is None or conf.parse(present.decode("utf-8", "replace")).current().get("onboot") == "1":
-        return True  # gone with its VM, or given back already
-    if held.held and remote.sha256(present) == held.held:
-        backup = eff.Context(record.run, "").backup
+    if present is None:
+        return True  # gone with its VM
+    values, backup = _values(present), eff.Context(record.run, "").backup
+    given = values.get("onboot") == "1"
+    image = remote.read(world.host, f"{backup}/{held.before}") if given else None
+    # the node has given it back by itself, through PVE, which writes the file in its own way
+    same = image is not None and image != present and _values(image) == values
+    if same or (held.held and remote.sha256(present) == held.held):
         try:
-            remote.restore(world.host, path, expect=held.held, backup=backup, on_pmxcfs=True)
+            remote.restore(world.host, path, expect=remote.sha256(present), backup=backup, on_pmxcfs=True)
         except (errors.Void, errors.Rejected) as error:  # the image is of an earlier change of this run
             world.say(f"VM {vmid}: {error}")
         else:
             return True
-    return _tried(world, ["qm", "set", str(vmid), "--onboot", "1"], failed)
+    return given or _tried(world, ["qm", "set", str(vmid), "--onboot", "1"], failed)
+
+
+def _values(data: bytes) -> Mapping[str, str]:
+    return conf.parse(data.decode("utf-8", "replace")).current()
 
 
 def _home(guest: str, node: str, seen: Seen, world: w.World, failed: list[str]) -> bool:

@@ -17,6 +17,7 @@ from transom.reconcile import (
     defect,
     emptied,
     engine,
+    good,
     last_look,
     learn,
     mirror,
@@ -154,6 +155,8 @@ class Job:
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
                 engine.settled(self._replan, plan.waits)
                 self._all_back()
+                assert self.seen is not None
+                good.keep(self.store, self.node, self.seen, self.world.now())
         except errors.TransomError as error:
             self._end_failed(run, error)
             if isinstance(error, errors.WentBack):
@@ -384,6 +387,7 @@ class Job:
                 self._all_back()
                 if armed := self._armed_here():
                     deadman.disarm(self.world.host, armed.run)
+                good.forget(self.store, self.node.name)
                 self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:

@@ -27,6 +27,7 @@ from transom.reconcile import (
     control,
     desk,
     driftlog,
+    good,
     hub,
     job,
     lease,
@@ -224,6 +225,9 @@ class Keeper:
             return known
         with self._reach(found) as world:
             return observe.observe(world)
+
+    def last_good(self, node: str) -> good.LastGood:
+        return good.last(self._store, self._papers.need(node), self.facts(node))
 
     def vms(self) -> list[backend.VmRow]:
         return [self._vm_row(node, guest) for node in self._papers.all() for guest in node.guests]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from transom import model
 from transom.host import fingerprint, registry
 from transom.plan import make, policy, result, rom
-from transom.reconcile import control, driftlog, job, lease
+from transom.reconcile import control, driftlog, good, job, lease
 from transom.spec import wish
 from transom.store import records, store
 
@@ -35,8 +35,6 @@ class Look:
     """Documents whose part nobody has approved yet, as known before this look."""
     told: bool = False
     """An upgrade, or another change of the host, has been told at an earlier look; when all is well now, it goes."""
-    ours: bool = False
-    """Right after a run of ours went well: what has changed is our own work."""
 
     @property
     def node(self) -> str:
@@ -56,9 +54,10 @@ class Look:
 
     def findings(self) -> tuple[model.Finding, ...]:
         """What stands beside the plan's own findings."""
-        before = {} if self._upgrade_is_well or self.ours else self.before.versions
+        before = {} if self._upgrade_is_well else self.before.versions
         upgraded = driftlog.upgraded(self.node, before, driftlog.versions(self.facts))
-        changed = driftlog.changed_since_good(self.node, before, self._fingerprint, self.facts)
+        found = good.not_ours(self.job.store, self.before, fingerprint.differing(before, self._fingerprint, self.facts))
+        changed = driftlog.changed_since_good(self.node, found, self.facts)
         lease_finding = () if self.lease.mine else (lease.finding(self.lease),)
         if self.not_renewed:
             lease_finding = (lease.not_renewed(self.not_renewed),)
@@ -89,7 +88,7 @@ class Look:
     def _good(self) -> bool:
         """Whether the node as it is now is what later looks are compared with."""
         first = self.plan.empty and not any(name.startswith("file ") for name in self.before.versions)
-        return self._upgrade_is_well or self.ours or first or not self.before.versions
+        return self._upgrade_is_well or first or not self.before.versions
 
     @property
     def _fingerprint(self) -> dict[str, str]:
@@ -98,9 +97,9 @@ class Look:
     def seen(self) -> records.Node:
         """What is to be kept of this look, before it is decided on."""
         before, now = self.before, driftlog.versions(self.facts)
-        if self.ours or self.plan.empty:
+        if self.plan.empty:
             now |= self._fingerprint
-        return dataclasses.replace(
+        seen = dataclasses.replace(
             before,
             plan=self.plan.hash,
             documents=self.plan.documents,
@@ -110,6 +109,7 @@ class Look:
             versions=now if self._good else before.versions,
             observed_at=self.at,
         )
+        return good.since(before, seen, self.at)
 
 
 def history(kept: store.Store, node: str, *, since: float) -> tuple[policy.Applied, ...]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator
 
 from transom import model
+from transom.reconcile import good
 
 
 def text(facts: model.Facts) -> str:
@@ -22,6 +24,24 @@ def text(facts: model.Facts) -> str:
     lines = [f"Node {facts.node}", *(f"  {name:18} {value}" for name, value in rows)]
     lines += ["  PCI devices", *_pci(facts)]
     lines += ["  VMs", *_guests(facts)]
+    return "\n".join(lines) + "\n"
+
+
+def last_good(last: good.LastGood) -> str:
+    """The fingerprint but for files, of which only those count that differ."""
+    if not last.fingerprint:
+        return "  Last good: not since Transom has known it\n"
+    since = datetime.datetime.fromtimestamp(last.since or 0, tz=datetime.UTC)
+    when = f" since {since:%Y-%m-%d %H:%M:%S} UTC" if last.since else ""
+    files = sum(name.startswith("file ") for name in last.fingerprint)
+    lines = [f"  Last good{when}"]
+    lines += [
+        f"    {name} {value[:12] if name.startswith('rom ') else value}"
+        for name, value in sorted(last.fingerprint.items())
+        if not name.startswith("file ")
+    ]
+    lines.append(f"    {files} files of the configuration")
+    lines += [f"  ≠ {one.said}" for one in last.differs] or ["  = nothing of that is another now"]
     return "\n".join(lines) + "\n"
 
 

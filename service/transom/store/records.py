@@ -71,7 +71,9 @@ class Node:
     differs_since: float | None = None
     """When it last began to differ although its documents were the same."""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Package → version, of when it was last as declared."""
+    """What it was when it was last as declared: package → version, and as ``host.fingerprint`` names the rest."""
+    good_since: float | None = None
+    """Since when it had been so."""
     observed_at: float | None = None
 
 

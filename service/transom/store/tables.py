@@ -90,6 +90,7 @@ nodes = sa.Table(
     sa.Column("differs", sa.Boolean, nullable=False),
     sa.Column("differs_since", sa.Float, nullable=True),
     sa.Column("versions", sa.Text, nullable=False),
+    sa.Column("good_since", sa.Float, nullable=True),
     sa.Column("observed_at", sa.Float, nullable=True),
 )
 

@@ -77,6 +77,41 @@ def test_what_others_change_on_a_good_host_is_told_apart_from_our_own_work(bench
         until(lambda: "zzz-gpu" not in changed_since_good(keeper))
 
 
+def test_a_bios_update_is_told_by_what_it_changed(bench, waiting):
+    """Found at the next look, with what it breaks now; nothing of it is ours."""
+    until, _ = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "enforce")
+        runs = len(keeper.runs())
+        do(bench, "bios-updated")
+        until(lambda: "bios was P1.60 and is P2.30" in changed_since_good(keeper))
+        assert "group of igpu at 0000:00:02.0 was 0 and is none" in changed_since_good(keeper)
+        assert any(row.key.startswith("vtd-off") for row in keeper.drift())
+        (last,) = [one for one in keeper.last_good("pve1").differs if one.name == "bios"]
+        assert (last.was, last.now) == ("P1.60", "P2.30")
+        assert len(keeper.runs()) == runs
+
+
+def test_a_stale_pin_is_told_and_an_own_later_run_is_not(bench, waiting):
+    """What breaks at some later boot is found before; what the policy then puts right itself is no news."""
+    until, _ = waiting
+    with bench.keeper() as keeper:
+        converged(bench, keeper, waiting, "enforce")
+        good = keeper.last_good("pve1")
+        assert good.since is not None
+        assert good.differs == ()
+        do(bench, "kernel-pin-stale")
+        until(lambda: any(row.key.startswith("kernel-pin-stale") for row in keeper.drift()))
+        until(lambda: "/etc/default/grub is another" in changed_since_good(keeper))
+        runs = len(keeper.runs())
+        do(bench, "modprobe-edited")
+        until(lambda: len(keeper.runs()) > runs and keeper.runs()[0]["state"] == "applied")
+        keeper.scan("pve1", **BY)
+        until(lambda: not keeper.status()["under_way"] and keeper.nodes()[0].state == "as-declared")
+        assert "zz-transom.conf" not in changed_since_good(keeper), "our own work"
+        assert any(row.key.startswith("kernel-pin-stale") for row in keeper.drift()), "stands until somebody mends it"
+
+
 def test_observe_reports_and_an_approval_puts_right(bench, waiting):
     until, settled = waiting
     with bench.keeper() as keeper:

@@ -244,6 +244,15 @@ def test_runs_are_listed_and_shown_step_by_step(bench):
     assert bench.json("node", "ls")[0]["name"] == "pve1"
     facts = bench.json("node", "show", "pve1")
     assert facts["hardware"]["board"].startswith("ASRock")
+    last = facts["last_good"]
+    assert last["since"] == pytest.approx(rows[0]["ended_at"], abs=60), (
+        "what a run has made is good, with or without a daemon"
+    )
+    assert (last["fingerprint"]["bios"], last["differs"]) == ("P1.60", [])
+    (bench.node.root / "etc/modprobe.d/zzz-gpu.conf").write_text("blacklist nouveau\n")
+    told = bench.transom("node", "show", "pve1").stdout
+    assert "  ≠ /etc/modprobe.d/zzz-gpu.conf is new\n" in told
+    assert "    driver of igpu at 0000:00:02.0 vfio-pci\n" in told
 
 
 def test_actions_come_in_an_order_that_can_work(bench):

@@ -16,7 +16,7 @@ import pytest
 from transom import errors, model, resources
 from transom.api import app, auth, feed, server
 from transom.plan import rehearsal, result
-from transom.reconcile import backend
+from transom.reconcile import backend, good
 from transom.report import plan_text
 from transom.spec import bundle, loader, reserved
 from transom.store import blobs
@@ -157,6 +157,11 @@ class FakeDaemon:
     def facts(self, node: str) -> model.Facts:
         self.fail()
         return dataclasses.replace(FACTS, node=node)
+
+    def last_good(self, node: str) -> good.LastGood:
+        self.fail()
+        differs = (good.Difference("bios", "P1.60", "P2.30", "bios was P1.60 and is P2.30"),)
+        return good.LastGood(node, 1_000.0, {"bios": "P1.60", "file /etc/modules": "ab"}, differs)
 
     def vms(self) -> list[backend.VmRow]:
         return [

@@ -7,7 +7,7 @@ import dataclasses
 from transom import model
 from transom.api import accept, auth, problem, route, wire
 from transom.guest import hidden
-from transom.reconcile import backend
+from transom.reconcile import backend, good
 from transom.report import drift_text
 
 
@@ -23,6 +23,10 @@ def _facts(call: route.Call) -> route.Answer:
     if not isinstance(facts.started, model.Unknown):
         facts = dataclasses.replace(facts, started={vmid: _quiet(one) for vmid, one in facts.started.items()})
     return route.Answer(model.to_json(facts))
+
+
+def _last_good(call: route.Call) -> route.Answer:
+    return route.Answer(call.backend.last_good(_declared(call)))
 
 
 def _quiet(one: model.Started) -> model.Started:
@@ -93,6 +97,17 @@ ROUTES = (
         "Everything that is known of a node; passwords in configurations of VMs are covered.",
         _facts,
         model.Facts,
+        slow=True,
+        also={502: "the node cannot be reached"},
+    ),
+    route.Route(
+        "GET",
+        "/v1/nodes/{name}/last-good",
+        auth.Scope.VIEWER,
+        "What the node was when it was last as declared (kernel, QEMU, BIOS, groups and drivers of devices, ROMs, files by their "
+        "hash), since when, and what of that is another at the last look.",
+        _last_good,
+        good.LastGood,
         slow=True,
         also={502: "the node cannot be reached"},
     ),

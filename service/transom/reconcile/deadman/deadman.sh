@@ -2,7 +2,7 @@
 # POSIX sh with GNU coreutils and util-linux; runs in a mount namespace of its own (unshare --mount), where it mounts ESPs.
 #   keep    RUN BOOT KERNEL PATH...    copies of what boots now and of the files that are to change
 #   arm     RUN BOOT SECONDS CARD      this script (from standard input), its units, the card's text; then the mark
-#   disarm  RUN                        everything goes again but a list of guests whose onboot is held
+#   disarm  RUN                        gives onboot back to guests; everything goes again, but for those whom it cannot be given
 #   forget  RUN                        a rollback that a person has seen: its mark and its copies go
 #   roll    unit|now                   goes back, and reboots once; `unit`: not in the boot in which it was armed
 # Each step can be done again: after a loss of power anywhere, the next boot's `roll` comes to the same end.
@@ -239,6 +239,8 @@ disarm() {
     if [ -f "$base/armed" ]; then
         read -r run _ <"$base/armed"
         [ "$run" = "$1" ] || say refused "it is armed for run $run"
+        folder=$base/$1
+        onboot_back # here, for whoever confirms may not live to do it
         rm -f "$base/armed" && sync "$base" || say refused "cannot remove $base/armed"
     fi
     remove_units
@@ -285,7 +287,7 @@ onboot_back() {
     [ -f "$folder/onboot" ] || return 0
     : >"$folder/onboot.left"
     while read -r vmid; do
-        timeout 30 qm set "$vmid" --onboot 1 >/dev/null 2>&1 </dev/null || printf '%s\n' "$vmid" >>"$folder/onboot.left"
+        timeout 30 qm set "$vmid" --onboot 1 >/dev/null 2>&1 </dev/null 9>&- || printf '%s\n' "$vmid" >>"$folder/onboot.left"
     done <"$folder/onboot"
     if [ -s "$folder/onboot.left" ]; then mv -f "$folder/onboot.left" "$folder/onboot"; else rm -f "$folder/onboot" "$folder/onboot.left"; fi
 }
