@@ -225,11 +225,11 @@ def _onboot(vmid: int, held: model.HeldStart, record: model.Drained, world: w.Wo
     present = remote.read(world.host, path)
     if present is None:
         return True  # gone with its VM
-    values, backup = _values(present), eff.Context(record.run, "").backup
-    given = values.get("onboot") == "1"
+    now, backup = _conf(present), eff.Context(record.run, "").backup
+    given = now.current().get("onboot") == "1"
     image = remote.read(world.host, f"{backup}/{held.before}") if given else None
     # the node has given it back by itself, through PVE, which writes the file in its own way
-    same = image is not None and image != present and _values(image) == values
+    same = image is not None and image != present and _conf(image) == now
     if same or (held.held and remote.sha256(present) == held.held):
         try:
             remote.restore(world.host, path, expect=remote.sha256(present), backup=backup, on_pmxcfs=True)
@@ -240,8 +240,8 @@ def _onboot(vmid: int, held: model.HeldStart, record: model.Drained, world: w.Wo
     return given or _tried(world, ["qm", "set", str(vmid), "--onboot", "1"], failed)
 
 
-def _values(data: bytes) -> Mapping[str, str]:
-    return conf.parse(data.decode("utf-8", "replace")).current()
+def _conf(data: bytes) -> conf.GuestConf:
+    return conf.parse(data.decode("utf-8", "replace"))
 
 
 def _home(guest: str, node: str, seen: Seen, world: w.World, failed: list[str]) -> bool:

@@ -100,7 +100,7 @@ SEEN: dict[str, Callable[[fleet.FleetNode], bool]] = {
     "token-revoked": revoked,
     "no-quorum": lambda node: (node.root / "etc/pve/.noquorum").exists(),
     "vtd-off": lambda node: not list((node.root / "sys/class/iommu").iterdir()) and gone("sys/firmware/acpi/tables/DMAR")(node),
-    "bios-updated": lambda node: node.ssh("cat /sys/class/dmi/id/bios_version") == "P2.30\n" and "02:00.0 0108" in node.ssh("lspci -n"),
+    "bios-updated": lambda node: node.ssh("cat /sys/class/dmi/id/bios_version") == "P2.30\n" and "02:00.0" in node.ssh("lspci -n"),
     "igpu-hidden": lambda node: "00:02.0" not in node.ssh("lspci -n"),
     "bus-renumbered": lambda node: "02:00.0 0108: 144d:a809" in node.ssh("lspci -n") and node.ssh(DRIVER).endswith("vfio-pci\n"),
     "kernel-upgraded": lambda node: node.ssh("uname -r") == "6.2.16-20-pve\n" and node.ssh(DRIVER).endswith("vfio-pci\n"),

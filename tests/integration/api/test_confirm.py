@@ -1,0 +1,67 @@
+"""A boot is unconfirmed when the daemon dies: the next one confirms it, paused or not; or it is taken back, resumed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+
+@pytest.fixture
+def killed(daemon, seed):
+    """The daemon is gone as soon as the node is back from its reboot."""
+    daemon.stop()
+    daemon.env["TRANSOM_CONFIRM_WITHIN"] = "3600"
+    daemon.start()
+
+    def at(mark: str) -> None:
+        asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
+        asking.start()
+        wait_for(lambda: mark in daemon.log())
+        daemon.stop(signal.SIGKILL)
+        asking.join(60)
+
+    return at
+
+
+def wait_for(true) -> None:
+    end = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_paused_it_still_confirms(daemon, killed, lab):
+    pausing = threading.Thread(target=lambda: (wait_for(lambda: "[8/" in daemon.log()), daemon.transom("pause")))
+    pausing.start()
+    killed("waiting for /etc/pve")
+    pausing.join(120)
+    armed = lab.node("pve1").root / "var/lib/transom/rollback/armed"
+    assert armed.exists()
+    daemon.start()
+    wait_for(lambda: not armed.exists())
+    assert daemon.json("status")["paused"]
+    (run,) = daemon.json("run", "ls")
+    assert "confirmed after its run had ended" in daemon.transom("run", "logs", run["id"]).stdout
+    assert lab.node("pve1").boots == 2
+
+
+def test_a_node_that_went_back_is_resumed_through_the_daemon(daemon, killed, lab):
+    node = lab.node("pve1")
+    killed("waiting for /etc/pve")
+    timer = node.root / "etc/systemd/system/transom-rollback.timer"
+    timer.write_text(timer.read_text().replace("OnBootSec=3600", "OnBootSec=0"))
+    wait_for(lambda: node.boots == 3 and node.state == "up")
+    daemon.start()
+    wait_for(lambda: any(row["key"].startswith("rolled-back") for row in daemon.json("drift")))
+    assert daemon.json("run", "ls")[0]["state"] == "failed"
+    assert daemon.transom("apply", "--yes").returncode == 3
+    assert node.boots == 3, "it tries no more by itself"
+    assert daemon.transom("resume", "pve1").returncode == 0
+    wait_for(lambda: not any(row["key"].startswith("rolled-back") for row in daemon.json("drift")))
+    assert not (node.root / "var/lib/transom/rollback").exists()
+    again = daemon.transom("resume", "pve1")
+    assert again.returncode == 1
+    assert "has not gone back by itself" in again.stderr
