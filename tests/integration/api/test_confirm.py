@@ -1,4 +1,4 @@
-"""A boot is unconfirmed when the daemon dies: the next one confirms it, paused or not; or it is taken back, resumed."""
+"""A boot is unconfirmed when the daemon dies: the next one confirms it, paused or not; or it is taken back, and resumed."""
 
 from __future__ import annotations
 
