@@ -10,20 +10,20 @@ import pytest
 
 
 @pytest.fixture
-def killed(daemon, seed):
-    """The daemon is gone as soon as the node is back from its reboot."""
+def killed(daemon, seed, lab):
+    """Kills the daemon while the node reboots for what was applied."""
     daemon.stop()
     daemon.env["TRANSOM_CONFIRM_WITHIN"] = "3600"
     daemon.start()
 
-    def at(mark: str) -> None:
+    def killed() -> None:
         asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
         asking.start()
-        wait_for(lambda: mark in daemon.log())
+        wait_for(lambda: lab.node("pve1").boots == 2)
         daemon.stop(signal.SIGKILL)
         asking.join(60)
 
-    return at
+    return killed
 
 
 def wait_for(true) -> None:
@@ -36,7 +36,7 @@ def wait_for(true) -> None:
 def test_paused_it_still_confirms(daemon, killed, lab):
     pausing = threading.Thread(target=lambda: (wait_for(lambda: "[8/" in daemon.log()), daemon.transom("pause")))
     pausing.start()
-    killed("waiting for /etc/pve")
+    killed()
     pausing.join(120)
     armed = lab.node("pve1").root / "var/lib/transom/rollback/armed"
     assert armed.exists()
@@ -50,7 +50,7 @@ def test_paused_it_still_confirms(daemon, killed, lab):
 
 def test_a_node_that_went_back_is_resumed_through_the_daemon(daemon, killed, lab):
     node = lab.node("pve1")
-    killed("waiting for /etc/pve")
+    killed()
     timer = node.root / "etc/systemd/system/transom-rollback.timer"
     timer.write_text(timer.read_text().replace("OnBootSec=3600", "OnBootSec=0"))
     wait_for(lambda: node.boots == 3 and node.state == "up")
