@@ -33,7 +33,7 @@ def serve(
         raise click.UsageError("--tls-cert and --tls-key go together")
     host, port = _address(listen)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("apscheduler", "paramiko", "httpx", "httpcore", "alembic", "uvicorn"):
+    for chatty in ("apscheduler", "httpx", "httpcore", "alembic", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     with common.told():
         _serve(state, server.Listen(host, port, tls_cert, tls_key, insecure))

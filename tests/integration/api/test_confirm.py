@@ -11,14 +11,16 @@ import pytest
 
 @pytest.fixture
 def killed(daemon, seed, lab):
-    """Kills the daemon while the node reboots for what was applied."""
+    """Kills the daemon while the node reboots for what was applied; `words` are said to it before."""
     daemon.stop()
     daemon.env["TRANSOM_CONFIRM_WITHIN"] = "3600"
     daemon.start()
 
-    def killed() -> None:
+    def killed(*words: str) -> None:
         asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
         asking.start()
+        wait_for(lambda: "[1/" in daemon.log())
+        assert not words or daemon.transom(*words).returncode == 0
         wait_for(lambda: lab.node("pve1").boots == 2)
         daemon.stop(signal.SIGKILL)
         asking.join(60)
@@ -34,10 +36,7 @@ def wait_for(true) -> None:
 
 
 def test_paused_it_still_confirms(daemon, killed, lab):
-    pausing = threading.Thread(target=lambda: (wait_for(lambda: "[8/" in daemon.log()), daemon.transom("pause")))
-    pausing.start()
-    killed()
-    pausing.join(120)
+    killed("pause")
     armed = lab.node("pve1").root / "var/lib/transom/rollback/armed"
     assert armed.exists()
     daemon.start()
