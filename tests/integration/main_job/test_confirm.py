@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from transom import errors
-from transom.reconcile import observe
+from transom import daemon, errors
+from transom.reconcile import observe, settings
 from transom.reconcile.steps import confirm
 
 HELD = "onboot: 1\nboot: order=net0\ncores: 1\nmemory: 512\nname: taker\nostype: l26\nhostpci0: 0000:00:02.0\n"
@@ -92,3 +92,15 @@ def test_whoever_dies_right_after_confirming_leaves_no_start_held(bench):
     settled(bench)
     assert path.read_text() == HELD
     assert not (bench.node.root / "var/lib/transom/drained.json").exists()
+
+
+def test_a_paused_daemon_still_confirms_what_a_dead_one_left(bench, waiting):
+    quiet = settings.Settings(scan_every=3600, scan_jitter=0, settle=0)
+    with daemon.open_keeper(bench.state, quiet) as keeper:
+        keeper.pause("power cut", by="eve")
+    with pytest.raises(Dies):
+        carried_out(bench, "… confirm the boot", dies)
+    assert (bench.node.root / ARMED).exists()
+    with daemon.open_keeper(bench.state, quiet) as keeper:
+        waiting(lambda: not (bench.node.root / ARMED).exists())
+        assert keeper.status()["paused"]

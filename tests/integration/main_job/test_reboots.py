@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from transom import errors
@@ -86,3 +88,39 @@ def test_a_backup_that_began_since_the_plan_keeps_the_node_up(bench):
     service.close()
     assert bench.node.boots == boots
     assert running(bench) == {150, 151}
+
+
+def test_guests_leave_by_policy_and_by_ha_and_all_come_back(bench, guests):
+    """A plain VM and the router are migrated, and HA's VM leaves by maintenance, which is lifted again."""
+    other = bench.node.root / "etc/pve/nodes/pve2"
+    (other / "qemu-server").mkdir(parents=True)
+    (other / "lrm_status").touch()
+    folder = bench.node.root / "etc/pve/nodes/pve1/qemu-server"
+    (folder / "153.conf").write_text(PLAIN)
+    bench.node.run("qm", "start", "153")
+    bench.node.ssh("ha-manager add vm:153 --state started")
+    text = bench.seed.read_text()
+    bench.seed.write_text(text.replace("  mode: observe", "  mode: observe\n  reboot: {guests: migrate}", 1))
+    away: list[set[str]] = []
+
+    def at(line: str) -> None:
+        bench.said.append(line)
+        if "… have the node go back" in line:
+            away.append({path.stem for path in (other / "qemu-server").glob("*.conf")})
+            away.append({json.loads(bench.text("/etc/pve/ha/manager_status"))["node_status"]["pve1"]})
+
+    service = bench.service()
+    service.put([bench.seed])
+    node = service.wish("pve1")
+    plan = service.propose(node)
+    service._say = at
+    service.apply(node, approved=plan.hash)
+    service.close()
+    events = bench.json("run", "show", bench.json("run", "ls")[0]["id"])["events"]
+    assert [one["text"] for one in events if one["phase"] == "stays"] == []
+    assert away == [{"150", "151", "153"}, {"maintenance"}]
+    assert running(bench) >= {150, 151, 153}
+    assert list((other / "qemu-server").iterdir()) == []
+    assert json.loads(bench.text("/etc/pve/ha/manager_status"))["node_status"] == {"pve1": "online"}
+    assert bench.text("/etc/pve/qemu-server/152.conf") == guests[152]
+    assert bench.plan().empty

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from typing import Final
 
-from transom.lab.pve import files, hardware, node, pcinames, perljson, replies, scalars, status
+from transom.lab.pve import files, hardware, neighbour, node, pcinames, perljson, replies, scalars, status
 from transom.lab.pve.formats import Fields, Prop
 from transom.lab.pve.routing import ROOT_ONLY, Request, Right, Route
 
@@ -27,7 +28,7 @@ def nodes(request: Request) -> object:
         row = status.visible_node(here, request.caller, name)
         mark = fingerprint(one) if one else ""
         rows.append(row | ({"ssl_fingerprint": mark} if mark else {}))
-    return rows
+    return rows + [status.node_row(name, True) for name in neighbour.online(here)]
 
 
 def fingerprint(here: node.Node) -> str:
@@ -35,9 +36,8 @@ def fingerprint(here: node.Node) -> str:
     pem = files.read_text(here.place.path("etc/pve/local/pveproxy-ssl.pem"))
     if not pem:
         return ""
-    import ssl  # here, because the command-line tools start faster without it
-
-    text = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest().upper()
+    body = pem.partition("-----BEGIN CERTIFICATE-----")[2].partition("-----END")[0]
+    text = hashlib.sha256(base64.b64decode(body)).hexdigest().upper()
     return ":".join(text[at : at + 2] for at in range(0, len(text), 2))
 
 

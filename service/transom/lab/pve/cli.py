@@ -1,4 +1,4 @@
-"""`qm` and `pvesh` of a lab node: `python -m transom.lab.pve.cli qm set 112 --args …`, as root@pam.
+"""`qm`, `pvesh` and `ha-manager` of a lab node: `python -m transom.lab.pve.cli qm set 112 --args …`, as root@pam.
 
 A process of its own over the same files as the server; TRANSOM_LAB_ROOT tells the node's root (default `/`).
 """
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from transom.lab.pve import node
 
-TOOLS = ("qm", "pvesh")
+TOOLS = ("qm", "pvesh", "ha-manager")
 
 
 def main(argv: Sequence[str]) -> int:
     if not argv or argv[0] not in TOOLS:
-        print("usage: python -m transom.lab.pve.cli qm|pvesh COMMAND …", file=sys.stderr)
+        print("usage: python -m transom.lab.pve.cli qm|pvesh|ha-manager COMMAND …", file=sys.stderr)
         return 255
     root = Path(os.environ.get("TRANSOM_LAB_ROOT", "/"))
     try:
@@ -29,6 +29,10 @@ def main(argv: Sequence[str]) -> int:
         from transom.lab.pve import qm  # each tool loads only what it needs: they are started often
 
         return qm.run(here, argv[1:])
+    if argv[0] == "ha-manager":
+        from transom.lab.pve import ha
+
+        return ha.run(here, argv[1:])
     from transom.lab.pve import pvesh
 
     return pvesh.run(here, argv[1:])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from transom.lab.pve import access, node, refusals, replies, routes, routing, tables, words
+from transom.lab.pve import access, neighbour, node, refusals, replies, routes, routing, tables, words
 from transom.lab.pve.formats import Value
 
+_BACK: Final = re.compile(r"/nodes/([^/]+)/qemu/(\d+)/migrate")
 METHODS: Final = {"get": "GET", "ls": "GET", "set": "PUT", "create": "POST", "delete": "DELETE"}
 FORMATS: Final = ("text", "json", "json-pretty", "yaml")
 SWITCHES: Final = {"output-format": False, "noborder": True, "noheader": True, "quiet": True, "noproxy": True,
@@ -23,6 +25,8 @@ def run(here: node.Node, argv: Sequence[str]) -> int:
     if verb not in METHODS or not path:
         print(f"ERROR: unknown command 'pvesh {verb}'" if verb else "ERROR: no command specified", file=sys.stderr)
         return 255
+    if verb == "create" and (back := _BACK.fullmatch(path)) and back[1] in neighbour.online(here):
+        return come_back(here, back[1], int(back[2]))
     found = routes.TABLE.find(METHODS[verb], path)
     if found is None:
         print(f"No '{verb}' handler defined for '{path}'", file=sys.stderr)
@@ -42,6 +46,15 @@ def run(here: node.Node, argv: Sequence[str]) -> int:
     if here.tasks.last_error:
         print(here.tasks.last_error, file=sys.stderr)
     show(data.data if isinstance(data, routing.Answer) else data, parsed.options)
+    return 0
+
+
+def come_back(here: node.Node, name: str, vmid: int) -> int:
+    """A migration that is asked of the other node."""
+    here.tasks.start("qmigrate", str(vmid), access.ROOT, lambda log: neighbour.come_back(here, vmid, name, log))
+    if here.tasks.last_error:
+        print(here.tasks.last_error, file=sys.stderr)
+        return 255
     return 0
 
 

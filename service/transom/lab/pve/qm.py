@@ -108,6 +108,8 @@ def run(here: node.Node, argv: Sequence[str]) -> int:
             return show_command(here, rest)
         if verb == "unlock":
             return unlock(here, rest)
+        if verb == "migrate" and len(rest) > 1:
+            return migrate(here, vmid_of(rest), rest[1])
         if verb not in COMMANDS:
             print(f"ERROR: unknown command 'qm {verb}'" if verb else "ERROR: no command specified", file=sys.stderr)
             return 255
@@ -180,4 +182,15 @@ def unlock(here: node.Node, argv: Sequence[str]) -> int:
         current = here.load(vmid)
         current.main.pop("lock", None)
         here.save(vmid, current)
+    return 0
+
+
+def migrate(here: node.Node, vmid: int, target: str) -> int:
+    """Only to a node of which this one has the folder alone (``neighbour``)."""
+    from transom.lab.pve import neighbour  # the tool starts faster without it
+
+    here.tasks.start("qmigrate", str(vmid), access.ROOT, lambda _: neighbour.leave(here, vmid, target))
+    if here.tasks.last_error:
+        print(here.tasks.last_error.rstrip("\n"), file=sys.stderr)
+        return 255
     return 0
