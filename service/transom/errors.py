@@ -47,6 +47,11 @@ class TransomError(Exception):
         self.message = message
         self.hint = hint
 
+    def advise(self, hint: str) -> None:
+        """Another hint beside its own, by one who knows what the error leaves."""
+        self.hint = "; ".join(one for one in (self.hint, hint) if one)
+        self.args = (f"{self.message} ({self.hint})",)
+
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:

@@ -128,7 +128,7 @@ def test_a_daemon_that_dies_before_it_confirms_leaves_the_old_configuration(
     command = follow.Command(host.command(*declared(host, LINE_ONLY)), host.env)
     assert command.until(lambda: command.step[0] > 2, STEP), command.text
     hold_a_start(host)
-    assert "✓ the node goes back by itself" not in command.text
+    assert "… reboot the node" not in command.text
     die_after_the_reboot(command, host)
     host.node.started(before.starts + 2, STEP)
 

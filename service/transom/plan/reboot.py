@@ -1,9 +1,10 @@
 """What stands around a reboot, in the order in which it can work. Pure.
 
-    simulate → (where it is asked for: empty the node, boot the change once) → keep what boots → change files and rebuild
-    → empty the node, if it is not → arm the way back → reboot → confirm → bring the guests back → change guests
+    simulate → (where it is asked for: empty the node, boot the change once) → keep what boots → arm the way back
+    → change files and rebuild → empty the node, if it is not → reboot → confirm → bring the guests back → change guests
 
-A plan without a reboot is only simulated. Plans of documents and plans of an undo both come through here.
+Armed is the node before its first file changes: emptying it takes its time and may fail, and whatever reboots the node then boots
+the change. A plan without a reboot is only simulated. Plans of documents and plans of an undo both come through here.
 """
 
 from __future__ import annotations
@@ -34,10 +35,9 @@ def around(
     return (
         *simulated,
         *((*emptied, *tried) if tried else ()),
-        *_first(reboot, changes, facts),
+        *_first(reboot, changes, node, facts),
         *changes,
         *(() if tried else emptied),
-        *_before(reboot, changes, node, facts),
         reboot,
         *_after(reboot, () if undo else _wants(node, facts), node, facts),
         *later,
@@ -49,23 +49,18 @@ def _emptied(node: wish.NodeWish, facts: model.Facts) -> Iterator[acts.Action]:
         yield emptied[0]
 
 
-def _first(reboot: acts.Reboot, changes: Sequence[acts.Action], facts: model.Facts) -> Iterator[acts.Action]:
-    """Before anything on the node is changed."""
-    kernel = facts.boot.kernel
-    paths = tuple(sorted({one.path for one in changes if _changes_host(one)}))
-    yield acts.KeepBoot(reboot.boot_id, "" if isinstance(kernel, model.Unknown) else kernel, paths)
-
-
-def _before(
+def _first(
     reboot: acts.Reboot, changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts
 ) -> Iterator[acts.Action]:
-    """Right before the reboot, with everything on the node changed and rebuilt."""
-    cmdline, loader = facts.boot.cmdline, facts.boot.loader
+    """Before anything on the node is changed."""
+    kernel, cmdline, loader = facts.boot.kernel, facts.boot.cmdline, facts.boot.loader
+    paths = tuple(sorted({one.path for one in changes if _changes_host(one)}))
+    yield acts.KeepBoot(reboot.boot_id, "" if isinstance(kernel, model.Unknown) else kernel, paths)
     yield acts.ArmRollback(
         reboot.boot_id,
         () if isinstance(cmdline, model.Unknown) else cmdline,
         "" if isinstance(loader, model.Unknown) else loader,
-        tuple(one.describe() for one in changes if not isinstance(one, acts.KeepBoot)),
+        tuple(one.describe() for one in changes),
         node.confirm_within,
     )
 

@@ -71,6 +71,8 @@ def judge(actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Fact
     back = any(isinstance(action, acts.RestoreFile) for action in actions)
     if node.trial == "off" or reboot is None or back or not changes:
         return None
+    if isinstance(facts.keeping, model.Keeping) and facts.keeping.armed:
+        return f"run {facts.keeping.armed.run} has changed files before, and the node goes back unless its next boot is confirmed"
     if reboot.by_hand:
         return "Transom itself runs on this node, which a person reboots"
     if isinstance(facts.standing.ha, tuple) and facts.standing.ha:

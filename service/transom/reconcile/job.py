@@ -12,6 +12,7 @@ from transom import errors, model
 from transom.plan import actions as acts
 from transom.plan import guest_actions, ledger_paths, make, rehearsal, result
 from transom.reconcile import (
+    arming,
     back,
     deadman,
     defect,
@@ -78,13 +79,18 @@ class Job:
 
     def propose_settled(self, *, take_over: bool = False) -> result.Plan:
         """The same; a boot that waits for it is confirmed first, also while changes are paused."""
-        return self.propose_from(self._look_settled(), take_over=take_over)
+        facts = self._look_settled()
+        plan = self.plan(facts, take_over=take_over)
+        if arming.drop(plan, facts, self.world, self.store):
+            facts = self._look()
+        return self.propose_from(facts, take_over=take_over)
 
     def settle(self) -> None:
         """Close the books on runs that were cut off, and on a reboot whose run is gone."""
         self.close_interrupted()
         self.give_back()
-        self._look_settled()
+        facts = self._look_settled()
+        arming.drop(self.plan(facts), facts, self.world, self.store)
 
     def propose_from(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """The plan that ``facts`` give; stored under its hash."""
@@ -158,7 +164,7 @@ class Job:
                 assert self.seen is not None
                 good.keep(self.store, self.node, self.seen, self.world.now())
         except errors.TransomError as error:
-            self._end_failed(run, error)
+            self._end_failed(run, plan, error)
             if isinstance(error, errors.WentBack):
                 self._note_return()
             else:
@@ -202,7 +208,9 @@ class Job:
         if sign := run_text.SIGNS.get(phase):
             self.world.say(f"[{step}/{total}] {sign} {text}")
 
-    def _end_failed(self, run: records.Run, error: errors.TransomError) -> None:
+    def _end_failed(self, run: records.Run, plan: result.Plan, error: errors.TransomError) -> None:
+        if armed := arming.failed(run.id, plan, self.store.events(run.id), self.world):
+            error.advise(armed)
         self.store.end_run(run.id, records.FAILED, self.world.now(), str(error))
         with contextlib.suppress(
             errors.TransomError
@@ -366,12 +374,6 @@ class Job:
             self._carry_out_undo(plan, undoing, run, still_owed=still_owed)
         return undoing.id
 
-    def _armed_here(self) -> model.Armed | None:
-        """What this very boot still has armed: its reboot never came, and what it would go back from has been undone."""
-        assert self.seen is not None
-        keeping = self.seen.keeping
-        return None if isinstance(keeping, model.Unknown) else keeping.armed
-
     def _carry_out_undo(self, plan: result.Plan, undoing: records.Run, run: records.Run, *, still_owed: bool) -> None:
         def journal(step: int, phase: str, text: str, data: Any) -> None:
             self.store.append(undoing.id, step, phase, text, data, self.world.now())
@@ -385,13 +387,14 @@ class Job:
                 if not still_owed:
                     files.owe_no_reboot(self.world.host)
                 self._all_back()
-                if armed := self._armed_here():
+                assert self.seen is not None  # before the undo: what it would go back from has been undone
+                if armed := arming.armed_here(self.seen):
                     deadman.disarm(self.world.host, armed.run)
                 good.forget(self.store, self.node.name)
                 self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))
                 mirror.write(self.world.host, self.store.ledger(self.node.name))
         except errors.TransomError as error:
-            self._end_failed(undoing, error)
+            self._end_failed(undoing, plan, error)
             if isinstance(error, errors.WentBack):
                 self._note_return()
             raise

@@ -3,6 +3,8 @@ went back by itself."""
 
 from __future__ import annotations
 
+import dataclasses
+
 from transom import errors, model
 from transom.plan import actions as acts
 from transom.plan import result
@@ -31,15 +33,27 @@ def _confirm(run: records.Run, facts: model.Facts, world: w.World, kept: store.S
     found = _of(run, kept, acts.Confirm)
     if found is None:
         return False
-    missing = confirm.against(found, facts, world)
+    early = not _came_to_reboot(run, kept)
+    missing = confirm.against(dataclasses.replace(found, wants=()) if early else found, facts, world)
     if missing:
         world.say(f"run {run.id} is not confirmed: {'; '.join(missing)}; {confirm.goes_back(facts)}")
         return False
     deadman.disarm(world.host, run.id)
-    said = "confirmed after its run had ended; the node keeps this boot"
+    said = "the node rebooted before its run had come to that, and can be reached: going on from what is there"
+    if not early:
+        said = "confirmed after its run had ended; the node keeps this boot"
     kept.append(run.id, 0, "confirmed", said, None, world.now())
     world.say(f"run {run.id}: {said}")
     return True
+
+
+def _came_to_reboot(run: records.Run, kept: store.Store) -> bool:
+    """Whether everything was in its place. A run that was cut off before that (with the power, say) is gone on with from what is
+    there, as long as the node can be reached."""
+    stored = kept.plan(run.plan)
+    steps = stored.content["actions"] if stored else ()
+    begun = {event.step for event in kept.events(run.id) if event.phase == "before"}
+    return any(action["kind"] == "reboot" and number in begun for number, action in enumerate(steps, 1))
 
 
 def _of(run: records.Run, kept: store.Store, kind: type[acts.Confirm]) -> acts.Confirm | None:

@@ -124,6 +124,16 @@ def test_another_run_in_the_same_boot_keeps_what_booted_not_what_was_written_sin
     assert root.state() == before
 
 
+def test_copies_that_a_later_run_took_over_bring_it_back_though_it_did_not_come_to_arm(root):
+    installed(root, "grub")
+    before = root.state()
+    armed(root, "grub")
+    root.script("keep", "run-2", "boot-1", KERNEL, *CHANGED, boot="boot-1")
+    root.script("roll", "unit", boot="boot-2")
+    assert root.state() == before
+    assert "run=run-2\n" in (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+
+
 def test_what_was_kept_in_an_earlier_boot_makes_room(root):
     installed(root, "grub")
     root.script("keep", "run-1", "boot-0", KERNEL, *CHANGED, boot="boot-0")

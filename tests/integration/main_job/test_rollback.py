@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from transom import errors
 from transom.lab import espmenu, fleet
+from transom.reconcile.steps import drain, files
 
 MARKS = "var/lib/transom/rollback"
 
@@ -88,10 +90,82 @@ def test_the_next_one_confirms_what_a_dead_one_left(bench):
 
 def test_undone_before_its_reboot_nothing_is_armed_any_more(bench):
     before = everything(bench)
-    bench.cut("✓ the node goes back by itself")
-    assert (bench.node.root / MARKS / "armed").exists()
+    bench.cut("… empty the node")
+    assert is_armed(bench)
     bench.undo(bench.json("run", "ls")[0]["id"])
     assert not (bench.node.root / MARKS).exists()
     images = ("boot/initrd", "esp")
     kept = {path: one for path, one in everything(bench).items() if not path.startswith(images)}
     assert kept == {path: one for path, one in before.items() if not path.startswith(images)}
+
+
+def is_armed(bench) -> bool:
+    return (bench.node.root / MARKS / "armed").exists()
+
+
+@pytest.fixture
+def not_emptied(bench, monkeypatch):
+    """Every change is on the disk, and the node could not be emptied; its run."""
+
+    def fails(*_: object) -> None:
+        raise errors.Rejected("VM 150 still runs")
+
+    monkeypatch.setattr(drain, "apply", fails)
+    with pytest.raises(errors.Rejected, match="the node is armed: its next boot goes back unless it is confirmed"):
+        bench.apply(bench.seed)
+    monkeypatch.undo()
+    monkeypatch.setenv("TRANSOM_CONFIRM_WITHIN", "3600")
+    run = bench.json("run", "ls")[0]["id"]
+    assert "the node is armed" in bench.json("run", "show", run)["error"]
+    plan = bench.plan()
+    assert ["armed" for one in plan.findings if one.id == "armed" and not one.holds] == ["armed"]
+    assert plan.gates == ()
+    return run
+
+
+def test_what_boots_after_a_run_that_failed_before_its_reboot_is_taken_back(bench, waiting, request):
+    before = everything(bench)
+    request.getfixturevalue("not_emptied")
+    boots = bench.node.boots
+    time_is_over(bench)
+    bench.node.reboot()  # the power, or a person
+    waiting(lambda: bench.node.boots == boots + 2)
+    waiting(lambda: bench.node.state == "up")
+    assert everything(bench) == before
+
+
+@pytest.mark.usefixtures("not_emptied")
+def test_after_a_run_that_failed_before_its_reboot_the_next_one_goes_on(bench):
+    bench.apply()
+    assert not (bench.node.root / MARKS).exists()
+    assert bench.plan().empty
+    assert bench.driver() == "vfio-pci"
+
+
+def test_rebooted_by_hand_after_a_run_that_failed_it_is_gone_on_with_from_what_is_there(bench, not_emptied):
+    bench.node.reboot()
+    bench.apply()
+    assert not (bench.node.root / MARKS).exists()
+    assert bench.plan().empty
+    assert "going on from what is there" in bench.transom("run", "logs", not_emptied).stdout
+
+
+def test_a_run_that_fails_before_its_first_change_leaves_nothing_armed(bench, monkeypatch):
+    def fails(*_: object) -> None:
+        raise errors.Void("it has changed")
+
+    monkeypatch.setattr(files, "prepare", fails)
+    with pytest.raises(errors.Void) as failed:
+        bench.apply(bench.seed)
+    assert "armed" not in str(failed.value)
+    assert not is_armed(bench)
+
+
+def test_armed_with_nothing_left_that_waits_for_a_boot_it_is_disarmed(bench):
+    run = bench.apply(bench.seed)
+    mark = f"/{MARKS}/armed"
+    bench.node.ssh(f"mkdir -p /{MARKS}; echo {run} $(cat /proc/sys/kernel/random/boot_id) 600 >{mark}")
+    assert [one.id for one in bench.plan().findings if one.id == "armed"] == ["armed"]
+    bench.apply()
+    assert "nothing of it waits for a boot any more" in "\n".join(bench.said)
+    assert not (bench.node.root / MARKS).exists()

@@ -54,6 +54,7 @@ class Node:
         self.undo_needs: dict[str, str] = {}
         self.dirty: set[model.Step] = set()
         self.kept: tuple[str, ...] | None = None
+        self.armed = False
         self.reboot_from = ""
         self.initrd: tuple[str, int] = ("", 0)
         self.write("/etc/default/grub", GRUB_MAIN)
@@ -155,6 +156,7 @@ class Node:
     def act(self, action: acts.Action) -> None:
         match action:
             case acts.WriteFile():
+                assert self.armed or not action.owes, "whatever reboots it then boots this"
                 assert self.kept is None or action.path in self.kept, "it could not be brought back"
                 self.dirty.update(action.after)
                 self.write(action.path, action.text)
@@ -169,14 +171,17 @@ class Node:
             case acts.KeepBoot():
                 self.kept = action.paths
             case acts.ArmRollback():
-                assert not self.dirty, "everything is rebuilt by then"
+                assert self.kept is not None, "there is nothing to go back to"
+                self.armed = True
             case acts.Reboot():
+                assert self.armed
+                assert not self.dirty, "everything is rebuilt by then"
                 self.reboot()
             case emptying.Drain() | emptying.Undrain():
                 pass  # what runs here is not looked at after a reboot
             case acts.Confirm():
                 assert reboot.missing(action, self.facts()) == ()
-                self.kept = None
+                self.kept, self.armed = None, False
             case acts.PlaceRom():
                 self.roms[action.filename] = action.sha256
             case acts.RemoveRom():

@@ -48,8 +48,8 @@ def test_seed_touches_only_its_own_files(desk):
 def test_seed_orders_files_rebuilds_reboot_then_vm(desk):
     kinds = [type(action).__name__ for action in desk.plan(wanted()).actions]
     files = ["WriteFile"] * 3 + ["RunStep"] * 2 + ["PlaceRom"]
-    around = ["Drain", "ArmRollback", "Reboot", "Confirm", "Undrain"]
-    assert kinds == ["Simulate", "KeepBoot", *files, *around, "CreateGuest"]
+    around = ["Drain", "Reboot", "Confirm", "Undrain"]
+    assert kinds == ["Simulate", "KeepBoot", "ArmRollback", *files, *around, "CreateGuest"]
 
 
 def test_a_foreign_line_that_gives_it_satisfies(desk):
@@ -125,7 +125,7 @@ def test_marks_are_worked_off_even_when_nothing_is_declared(desk):
     desk.node.reboot_from = f"boot-{desk.node.boots}"
     plan = desk.plan(dataclasses.replace(wanted(), host={}, guests=()))
     assert [type(action).__name__ for action in plan.actions] == [
-        *("KeepBoot", "RunStep", "Drain", "ArmRollback", "Reboot", "Confirm", "Undrain")
+        *("KeepBoot", "ArmRollback", "RunStep", "Drain", "Reboot", "Confirm", "Undrain")
     ]
 
 

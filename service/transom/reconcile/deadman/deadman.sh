@@ -298,12 +298,22 @@ finish() {
     remove_units
 }
 
+# A later run of the boot that armed may have taken the copies over without having come to arm the node itself.
+taken_over() {
+    [ ! -d "$base/$run" ] || return 0
+    for old in "$base"/*/boot; do
+        [ ! -f "$old" ] || [ "$(cat "$old")" != "$boot" ] || { old=${old%/boot} run=${old##*/}; }
+    done
+}
+
 roll() {
     [ -f "$base/armed" ] || { echo "Nothing is armed: there is nothing to go back from."; exit 0; }
     locked 60 # whoever still holds it has been cut off with the network
     read -r run boot within <"$base/armed" || exit 0 # confirmed meanwhile
-    folder=$base/$run here=$(boot_id)
+    here=$(boot_id)
     if [ "$1" = unit ] && [ "$here" = "$boot" ]; then exit 0; fi
+    taken_over
+    folder=$base/$run
     reason="not confirmed within $within s"
     [ "$1" = unit ] || reason='by hand'
     if [ "$(field "$base/rolled-back" run)" = "$run" ] && [ "$(field "$base/rolled-back" boot)" != "$here" ]; then
