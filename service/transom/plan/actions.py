@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import pydantic
@@ -231,6 +232,8 @@ class Confirm:
     """Of the boot that must be over."""
     wants: tuple[str, ...] = ()
     """``setting/item`` of what must be in effect."""
+    only: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """``setting/item`` → the kernels that it is for, where it is not for all: another one may boot than the one that planned."""
     kind: Literal["confirm"] = "confirm"
 
     def describe(self) -> str:

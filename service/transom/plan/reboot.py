@@ -9,11 +9,12 @@ the change. A plan without a reboot is only simulated. Plans of documents and pl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
 from transom import model
 from transom.host import derive, devices, registry
+from transom.host.settings import vfio_ids
 from transom.plan import actions as acts
 from transom.plan import drain, simulate, trial
 from transom.spec import wish
@@ -39,7 +40,7 @@ def around(
         *changes,
         *(() if tried else emptied),
         reboot,
-        *_after(reboot, () if undo else _wants(node, facts), node, facts),
+        *_after(reboot, {} if undo else _wants(node, facts), node, facts),
         *later,
     )
 
@@ -66,10 +67,10 @@ def _first(
 
 
 def _after(
-    reboot: acts.Reboot, wants: tuple[str, ...], node: wish.NodeWish, facts: model.Facts
+    reboot: acts.Reboot, wants: Mapping[str, str], node: wish.NodeWish, facts: model.Facts
 ) -> Iterator[acts.Action]:
     """Once another boot answers."""
-    yield acts.Confirm(reboot.boot_id, wants)
+    yield acts.Confirm(reboot.boot_id, tuple(wants), {path: only for path, only in wants.items() if only})
     if emptied := drain.steps(node, facts):
         yield emptied[1]
 
@@ -81,19 +82,19 @@ def _changes_host(action: acts.Action) -> TypeGuard[acts.WriteFile | acts.Remove
     return isinstance(action, acts.FILE_ACTIONS)
 
 
-def _wants(node: wish.NodeWish, facts: model.Facts) -> tuple[str, ...]:
-    """What must be in effect in the next boot, of what applies on this host: ``setting/item``."""
+def _wants(node: wish.NodeWish, facts: model.Facts) -> dict[str, str]:
+    """What must be in effect in the next boot, of what applies on this host: ``setting/item`` → for which kernels alone."""
     wanted = derive.derive(devices.by_address(node, facts.pci))
-    found = []
+    found: dict[str, str] = {}
     for setting in registry.SETTINGS:
         selection = setting.select(wanted.get(setting.key, ()), facts)
         if setting.impact is model.Impact.HOST_REBOOT and not isinstance(selection, model.Unknown):
-            found += [f"{setting.key}/{want.value}" for want in selection.wants]
-    return tuple(found)
+            found |= {f"{setting.key}/{want.value}": want.kernel for want in selection.wants}
+    return found
 
 
 def missing(action: acts.Confirm, facts: model.Facts) -> tuple[str, ...]:
-    """What is against confirming the boot that ``facts`` show; empty when it is as the plan wanted it."""
+    """What is against confirming the boot that ``facts`` show, what cannot be told included; empty when it is as planned."""
     if isinstance(facts.boot.boot_id, model.Unknown):
         return (f"the boot id cannot be read: {facts.boot.boot_id.unknown}",)
     if facts.boot.boot_id == action.boot_id:
@@ -101,6 +102,30 @@ def missing(action: acts.Confirm, facts: model.Facts) -> tuple[str, ...]:
     found = []
     for path in action.wants:
         key, _, item = path.partition("/")
-        if registry.by_key(key).effective(item, facts) is False:
+        if _not_for_this_kernel(key, item, action.only.get(path, ""), facts):
+            continue
+        seen = registry.by_key(key).effective(item, facts)
+        if seen is False:
             found.append(f"{path} is not in effect")
+        elif isinstance(seen, model.Unknown) and not _does_not_show(key, item, facts):
+            found.append(f"whether {path} is in effect cannot be told: {seen.unknown}")
     return tuple(found)
+
+
+def _not_for_this_kernel(key: str, item: str, only: str, facts: model.Facts) -> bool:
+    """The kernel that booted may be another than the one that the plan saw (``vfio_virqfd`` is gone since 6.2)."""
+    selection = registry.by_key(key).select((wish.Want(item, "", kernel=only),), facts)
+    return not isinstance(selection, model.Unknown) and bool(selection.skipped)
+
+
+def _does_not_show(key: str, item: str, facts: model.Facts) -> bool:
+    """Whether a running host never tells of it: a parameter that its module hides or that no module is loaded for, a device that it
+    does not have."""
+    if key == "module_options":
+        return True
+    if isinstance(facts.pci, model.Unknown):
+        return False
+    if key == "vfio_ids":
+        return not any(vfio_ids.matches(item, device) for device in facts.pci)
+    address, _, id = item.partition("=")
+    return key == "driver_override" and not any((one.address, one.id) == (address, id) for one in facts.pci)
