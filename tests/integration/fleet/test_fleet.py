@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from transom import errors
@@ -84,11 +86,11 @@ def test_a_bios_update_is_told_by_what_it_changed(bench, waiting):
         converged(bench, keeper, waiting, "enforce")
         runs = len(keeper.runs())
         do(bench, "bios-updated")
-        until(lambda: "bios was P1.60 and is P2.30" in changed_since_good(keeper))
-        assert "group of igpu at 0000:00:02.0 was 0 and is none" in changed_since_good(keeper)
+        until(lambda: "P1.60 03/11/2022 and is American Megatrends Inc. P2.30" in changed_since_good(keeper))
+        assert re.search(r"group of igpu at 0000:00:02.0 was \d+ and is none", changed_since_good(keeper))
         assert any(row.key.startswith("vtd-off") for row in keeper.drift())
         (last,) = [one for one in keeper.last_good("pve1").differs if one.name == "bios"]
-        assert (last.was, last.now) == ("P1.60", "P2.30")
+        assert ("P1.60" in last.was, "P2.30" in last.now) == (True, True)
         assert len(keeper.runs()) == runs
 
 
