@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from transom.host import loader
+from collections.abc import Sequence
+
+from transom.host import kernel_args, loader, modprobe
 from transom.plan import actions as acts
 
 
 def text(action: acts.ArmRollback, *, node: str, run: str, within: int, folder: str) -> str:
     """Plain text of less than a page; ``folder`` is where the node keeps the copies."""
-    words = " ".join(token for token in action.cmdline if not token.startswith(("BOOT_IMAGE=", "initrd=")))
+    tokens = [token for token in action.cmdline if not token.startswith(("BOOT_IMAGE=", "initrd="))]
+    nothing = _gives_away_nothing(action, tokens)
+    words = " ".join([*tokens, *nothing])
     changes = "\n".join(f"  - {change}" for change in action.changes) or "  - nothing but the reboot itself"
     return f"""\
 Rescue card of {node}, run {run}
@@ -21,7 +25,7 @@ after its start by itself and reboots once. To have that at once, at its console
   sh {CARD_PATH}
 
 If it does not boot:
-{_prompt(action.loader, words, folder)}
+{_prompt(action.loader, words, folder)}{_WHY if nothing else ""}
   Once it is up, log in as root and run: sh {CARD_PATH}
 
 If nothing boots: start a rescue system, mount the root file system, and copy from
@@ -31,6 +35,18 @@ the files that `manifest` lists: place, path, kind, name of the copy, mode, owne
 
 
 CARD_PATH = "/root/transom-undo.sh"
+_NOTHING = "vfio-pci.ids="
+_WHY = f"""
+  `{_NOTHING}` with nothing behind it gives no device to vfio-pci: it is read after the files, which stay as
+  they are until the next line."""
+
+
+def _gives_away_nothing(action: acts.ArmRollback, tokens: Sequence[str]) -> list[str]:
+    """Where our file of modules' options changes, in the initramfs too, the words of the good boot alone would boot the same again.
+    The kernel command line is read last, also where it is empty (``host.settings.vfio_ids``)."""
+    changed = any(modprobe.OWN in change for change in action.changes)
+    given = any(kernel_args.key(token) == "vfio_pci.ids" for token in tokens)
+    return [_NOTHING] if changed and not given else []
 
 
 def _prompt(name: str, words: str, folder: str) -> str:

@@ -11,9 +11,9 @@ from transom.report import rescue_card
 FOLDER = "/var/lib/transom/rollback/20261122-104501-pve1-3f2a"
 
 
-def card(name: str) -> str:
+def card(name: str, path: str = "/etc/default/grub.d/90-transom.cfg", more: tuple[str, ...] = ()) -> str:
     words = ("BOOT_IMAGE=/boot/vmlinuz-6.8.12-4-pve", "initrd=\\EFI\\x", "root=/dev/mapper/pve-root", "ro", "quiet")
-    action = acts.ArmRollback("boot", words, name, ("write /etc/default/grub.d/90-transom.cfg",))
+    action = acts.ArmRollback("boot", (*words, *more), name, (f"write {path}",))
     return rescue_card.text(action, node="pve1", run="20261122-104501-pve1-3f2a", within=600, folder=FOLDER)
 
 
@@ -40,3 +40,14 @@ def test_it_is_one_page_with_the_words_of_the_good_boot(name):
     assert "BOOT_IMAGE" not in text
     assert "sh /root/transom-undo.sh" in text
     assert len(text.splitlines()) <= 45
+
+
+@pytest.mark.parametrize("name", [loader.GRUB, loader.SYSTEMD_BOOT])
+def test_where_the_words_of_the_good_boot_are_there_already_no_device_is_given_away(name):
+    own = "/etc/modprobe.d/zz-transom.conf"
+    assert "    root=/dev/mapper/pve-root ro quiet vfio-pci.ids=\n" in card(name, own)
+    assert "gives no device to vfio-pci" in card(name, own)
+    assert len(card(name, own).splitlines()) <= 45
+    given = card(name, own, ("vfio-pci.ids=10de:1c82",))
+    assert "    root=/dev/mapper/pve-root ro quiet vfio-pci.ids=10de:1c82\n" in given
+    assert "vfio-pci.ids=\n" not in card(name)
