@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -14,7 +15,7 @@ from transom.reconcile import deadman
 
 ESP = "2A13-C6F9"
 FAKES = {
-    "systemctl": 'echo "$*" >>/cut/asked; [ ! -d /start ] || cp -a /boot/. /start; kill -9 -1',
+    "systemctl": 'echo "$*" >>/cut/asked; [ ! -d /start ] || . /cut/back; kill -9 -1',
     "mountpoint": '[ -f "$2/.mounted" ]',
     "journalctl": "echo the failed boot of $(cat /proc/sys/kernel/random/boot_id)",
     "mount": 'for last; do :; done; [ "$1" = -t ] || exit 1; [ -L "$last" ] || { rmdir "$last"; ln -s /esp "$last"; }',
@@ -25,6 +26,25 @@ read -r at </cut/at
 [ $n != "$at" ] || { kill -9 -1; kill -9 $$; }
 exec /usr/bin/NAME "$@"
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A folder that is a file system of its own, of that many bytes."""
+
+    folder: str
+    size: int
+    full: bool = False
+
+    def mounts(self, root: pathlib.Path) -> tuple[str, ...]:
+        (root / "cut/back").write_text(f"find /start -mindepth 1 -delete; cp -a {self.folder}/. /start\n")
+        (root / "start").mkdir(exist_ok=True)
+        return ("--bind", f"{root}{self.folder}", "/start", "--size", str(self.size), "--tmpfs", self.folder)
+
+    @property
+    def filled(self) -> str:
+        fill = f"cat /dev/zero >{self.folder}/fill 2>/dev/null" if self.full else ":"
+        return f"cp -a /start/. {self.folder} || exit; {fill}\n"
 
 
 class Root:
@@ -67,9 +87,16 @@ class Root:
         place.write_text(text)
         os.utime(place, (mtime, mtime))
 
-    def script(self, *args: str, boot: str, cut: int = 0, stdin: bytes = b"", small_boot: int = 0) -> str:
-        """What it prints; killed before step ``cut``, with everything that it had started. ``small_boot``: bytes of a file system
-        of its own for ``/boot``."""
+    def script(
+        self,
+        *args: str,
+        boot: str,
+        cut: int = 0,
+        stdin: bytes = b"",
+        small: Small | None = None,
+        read_only: bool = False,
+    ) -> str:
+        """What it prints; killed before step ``cut``, with everything that it had started."""
         root = self.folder
         shutil.rmtree(root / "run")
         (root / "run").mkdir()
@@ -79,16 +106,24 @@ class Root:
         words = "bwrap --unshare-user --uid 0 --gid 0 --unshare-pid --die-with-parent"
         command = [
             *words.split(),
-            *("--bind", str(root), "/", "--ro-bind", "/usr", "/usr", "--dev", "/dev", "--proc", "/proc"),
+            *(
+                "--ro-bind" if read_only else "--bind",
+                str(root),
+                "/",
+                "--ro-bind",
+                "/usr",
+                "/usr",
+                "--dev",
+                "/dev",
+                "--proc",
+                "/proc",
+            ),
             *("--dir", "/dev/disk/by-uuid", "--symlink", "/esp", f"/dev/disk/by-uuid/{ESP}"),
             *("--ro-bind", str(root / "cut/boot"), "/proc/sys/kernel/random/boot_id"),
-            *(
-                ("--bind", str(root / "boot"), "/start", "--size", str(small_boot), "--tmpfs", "/boot")
-                if small_boot
-                else ()
-            ),
+            *("--bind", str(root / "cut"), "/cut", "--bind", str(root / "run"), "/run"),
+            *(small.mounts(root) if small else ()),
             *("--setenv", "PATH", "/fake:/usr/bin:/usr/sbin", "--", "/bin/sh", "-c"),
-            *("[ ! -d /start ] || cp -a /start/. /boot || exit; " + deadman.SCRIPT, "sh", *args),
+            *((small.filled if small else "") + deadman.SCRIPT, "sh", *args),
         ]
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False)
         return done.stdout.decode() + done.stderr.decode()
@@ -114,6 +149,11 @@ class Root:
                 else:
                     found[str(path.relative_to(self.folder))] = ("folder", 0, 0)
         return found
+
+
+@pytest.fixture
+def small() -> type[Small]:
+    return Small
 
 
 @pytest.fixture

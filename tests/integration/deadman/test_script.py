@@ -195,29 +195,56 @@ def images_of(root, booted: int, other: int) -> None:
     root.write(OTHER, "m" * other)
 
 
-def test_an_image_goes_back_in_place_once_others_have_made_room(root):
+def test_an_image_goes_back_in_place_once_others_have_made_room(root, small):
     installed(root, "grub")
     images_of(root, 8 * MB, 1 * MB)
     before = root.state()
     armed(root, "grub")
     images_of(root, 3 * MB, 6 * MB)
-    root.script("roll", "unit", boot="boot-2", small_boot=10 * MB)
+    root.script("roll", "unit", boot="boot-2", small=small("/boot", 10 * MB))
     assert root.reboots == 1
     assert root.state() == before
 
 
-def test_an_image_that_has_no_room_at_all_is_left_whole_and_told(root):
+def test_an_image_that_has_no_room_at_all_is_left_whole_and_told(root, small):
     installed(root, "grub")
     images_of(root, 8 * MB, 6 * MB)
     before = root.state()
     armed(root, "grub")
     images_of(root, 3 * MB, 6 * MB)
-    root.script("roll", "unit", boot="boot-2", small_boot=10 * MB)
+    root.script("roll", "unit", boot="boot-2", small=small("/boot", 10 * MB))
     after = root.state()
     assert {path for path in after if after[path] != before.get(path)} == {f"boot/initrd.img-{KERNEL}"}
     assert (root.folder / f"boot/initrd.img-{KERNEL}").read_text() == "n" * 3 * MB
     told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
     assert f"problem=/boot/initrd.img-{KERNEL} could not be written, and is as it was left\n" in told
+
+
+def test_a_node_that_cannot_be_written_to_does_not_reboot_and_tries_again(root):
+    installed(root, "grub")
+    before = root.state()
+    armed(root, "grub")
+    assert "Nothing can be written: no reboot." in root.script("roll", "unit", boot="boot-2", read_only=True)
+    assert root.reboots == 0
+    assert "Restart=on-failure\n" in (root.folder / "etc/systemd/system/transom-rollback.service").read_text()
+    root.script("roll", "unit", boot="boot-2")
+    assert (root.state(), root.reboots) == (before, 1)
+
+
+def test_on_a_full_disk_it_goes_back_and_tells_so(root, small):
+    installed(root, "grub")
+    before = root.state()
+    armed(root, "grub")
+    root.script("roll", "unit", boot="boot-2", small=small("/var", 10 * MB, full=True))
+    assert (root.state(), root.reboots) == (before, 1)
+    marks = root.folder / "var/lib/transom/rollback"
+    told = (marks / "rolled-back").read_text().rstrip("\n").splitlines()
+    assert [line for line in told if not line.startswith("at=")] == [
+        f"run={RUN}",
+        "boot=boot-2",
+        "reason=not confirmed within 60 s",
+    ]
+    assert not (marks / "armed").exists()
 
 
 def test_the_timer_starts_before_a_var_of_its_own_is_mounted(root):

@@ -16,7 +16,7 @@ for path in dirty/*; do [ -e "$path" ] && printf 'dirty=%s\\n' "${path#dirty/}";
 [ -f ledger.json ] && { printf 'ledger='; sha256sum <ledger.json || exit 3; }
 [ -f rollback/armed ] && { IFS= read -r armed <rollback/armed || exit 3; printf 'armed=%s\\n' "$armed"; }
 [ -f rollback/rolled-back ] || exit 0
-sed 's/^/rolled-/' rollback/rolled-back
+sed -n 's/^./rolled-&/p' rollback/rolled-back
 run=$(sed -n 's/^run=//p' rollback/rolled-back)
 tail -n 20 "rollback/$run/journal" | cut -c 1-300 | sed 's/^/log=/'
 exit 0

@@ -198,6 +198,8 @@ Before=shutdown.target
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
+Restart=on-failure
+RestartSec=60
 ExecStart=/usr/bin/unshare --mount --propagation private /bin/sh $base/deadman.sh roll unit
 UNIT
 }
@@ -218,16 +220,26 @@ arm() {
     {
         timer "$within" | put "$units/$name.timer" 644 && service | put "$units/$name.service" 644 &&
             rescue "$4" | put "$card" 700 && ln -sfn "../$name.timer" "$wants/$name.timer" && sync "$wants" "$units" &&
-            rm -f "$base/rolled-back" "$base/rolling" && printf '%s %s %s\n' "$run" "$boot" "$within" | put "$base/armed" 600
+            rm -f "$base/rolled-back" "$base/rolling" && printf '' | put "$base/ready" 600 && spare &&
+            printf '%s %s %s\n' "$run" "$boot" "$within" | put "$base/armed" 600
     } || say refused "cannot write the units below $units"
     say armed "$within"
 }
+
+# What a full disk needs to tell that it went back: the mark `rolling`, which only gets its name, and the room for `rolled-back`.
+spare() {
+    problems= here=-
+    problem 'what came of it could not be written here'
+    told "$(reason unit)" | padded | put "$base/spare" 600
+}
+
+padded() { { cat; head -c 16384 /dev/zero | tr '\0' '\n'; } | head -c 16384; }
 
 # Everything of `arm` but the mark, which has gone before.
 remove_units() {
     rm -f "$wants/$name.timer" "$units/$name".timer* "$units/$name".service* "$card" "$card.new" "$base"/*.new
     [ ! -f "$base/made-wants" ] || { rmdir "$wants" 2>/dev/null; rm -f "$base/made-wants"; }
-    rm -f "$base/deadman.sh"
+    rm -f "$base/deadman.sh" "$base/ready" "$base/spare"
     sync "$units" "$base"
 }
 
@@ -295,7 +307,7 @@ onboot_back() {
 finish() {
     rm -f "$base/rolling" "$base/armed"
     sync "$base"
-    remove_units
+    [ -f "$base/armed" ] || remove_units
 }
 
 # A later run of the boot that armed may have taken the copies over without having come to arm the node itself.
@@ -314,28 +326,43 @@ roll() {
     if [ "$1" = unit ] && [ "$here" = "$boot" ]; then exit 0; fi
     taken_over
     folder=$base/$run
-    reason="not confirmed within $within s"
-    [ "$1" = unit ] || reason='by hand'
     if [ "$(field "$base/rolled-back" run)" = "$run" ] && [ "$(field "$base/rolled-back" boot)" != "$here" ]; then
         finish # all was done, and this is the boot afterwards
         exit 0
     fi
-    touch "$base/rolling" 2>/dev/null || { mount -o remount,rw /; touch "$base/rolling"; }
+    # a reboot that changes nothing would be followed by the next one
+    writable "$base" && writable /etc || { echo "Nothing can be written: no reboot. The unit tries again every minute."; exit 1; }
+    [ -f "$base/rolling" ] || mv -fT "$base/ready" "$base/rolling" || touch "$base/rolling"
     sync "$base"
+    problems=
     keep_log
     guests_down
     restore_all
     keep_log
     rm -f /var/lib/transom/reboot-from
     onboot_back
-    {
-        printf 'run=%s\nat=%s\nboot=%s\nreason=%s\n' "$run" "$(date +%s)" "$here" "$reason"
-        printf %s "$problems"
-    } | put "$base/rolled-back" 600
+    record "$(reason "$1")"
     finish
-    echo "Everything is as before; rebooting."
+    [ ! -f "$base/armed" ] || { echo "The mark $base/armed cannot be removed: no reboot. The unit tries again every minute."; exit 1; }
+    if [ -n "$problems" ]; then printf '%sAll else is as before; rebooting.\n' "$problems"; else echo "Everything is as before; rebooting."; fi
     restart
 }
+
+reason() { if [ "$1" = unit ]; then echo "not confirmed within $within s"; else echo 'by hand'; fi; }
+
+told() {
+    printf 'run=%s\nat=%s\nboot=%s\nreason=%s\n' "$run" "$(date +%s)" "$here" "$1"
+    printf %s "$problems"
+}
+
+# Over what `arm` has put there, so that it takes no room.
+record() {
+    told "$1" | padded 1<>"$base/spare"
+    sync "$base/spare" && mv -fT "$base/spare" "$base/rolled-back" && sync "$base"
+}
+
+# Mounted for writing if it was not. A file system that has seen an error stays read-only.
+writable() { [ -w "$1" ] || { mount -o remount,rw "$(findmnt -fnro TARGET -T "$1")" && [ -w "$1" ]; } 2>/dev/null; }
 
 # Ended by the shutdown itself, where that works.
 restart() {
