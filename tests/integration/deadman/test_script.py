@@ -51,6 +51,7 @@ def armed(root, kind: str) -> None:
         "arm", RUN, "boot-1", "60", "what changed\nand the way back", boot="boot-1", stdin=deadman.SCRIPT.encode()
     )
     assert said == "armed 60\n"
+    assert root.script("left", RUN, boot="boot-1") == "left \n"
 
 
 def test_what_booted_has_names_that_can_be_typed_at_a_prompt(root):
@@ -78,6 +79,8 @@ def test_it_goes_back_to_the_byte_and_reboots_once(root, kind):
     rollback = root.folder / "var/lib/transom/rollback"
     assert "run=20261122-170000-pve1-0001\n" in (rollback / "rolled-back").read_text()
     assert "boot=boot-2\nreason=not confirmed within 60 s\n" in (rollback / "rolled-back").read_text()
+    assert "problem=" not in (rollback / "rolled-back").read_text()
+    assert not (rollback / "../replaced").exists()
     assert (rollback / RUN / "journal").read_text() == "the failed boot of boot-2\n"
 
     assert "nothing" in root.script("roll", "unit", boot="boot-3")
@@ -245,6 +248,30 @@ def test_on_a_full_disk_it_goes_back_and_tells_so(root, small):
         "reason=not confirmed within 60 s",
     ]
     assert not (marks / "armed").exists()
+
+
+@pytest.mark.parametrize("kind", ["grub", "boot-tool"])
+def test_what_others_wrote_after_the_run_is_not_lost(root, kind):
+    installed(root, kind)
+    before = root.state()
+    armed(root, kind)
+    root.write("etc/modprobe.d/pve-blacklist.conf", "blacklist nvidiafb\nblacklist somebody's\n")
+    root.write("etc/modprobe.d/zz-transom.conf", "somebody's too\n")
+    root.write("boot/grub/grub.cfg", "menu with a newer kernel")
+    if kind == "boot-tool":
+        root.write("esp/loader/entries/proxmox-6.9.1-1-pve.conf", "options of a newer kernel")
+    root.script("roll", "unit", boot="boot-2")
+    assert root.state() == before
+    kept = root.folder / f"var/lib/transom/replaced/{RUN}"
+    told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    found = {str(path.relative_to(kept)): path.read_text() for path in kept.rglob("*") if path.is_file()}
+    assert all(f"problem=/{path} may not have been as the run left it: what it was is in" in told for path in found)
+    assert found.pop("etc/modprobe.d/pve-blacklist.conf") == "blacklist nvidiafb\nblacklist somebody's\n"
+    assert found.pop("etc/modprobe.d/zz-transom.conf") == "somebody's too\n"
+    assert found.pop("boot/grub/grub.cfg") == "menu with a newer kernel"
+    assert list(found.values()) == (["options of a newer kernel"] if kind == "boot-tool" else [])
+    root.script("forget", RUN, boot="boot-3")
+    assert (kept / "boot/grub/grub.cfg").exists()
 
 
 def test_the_timer_starts_before_a_var_of_its_own_is_mounted(root):

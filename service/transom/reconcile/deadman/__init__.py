@@ -36,6 +36,12 @@ def keep(host: w.Host, run: str, action: acts.KeepBoot, boot_id: str) -> str:
     return detail
 
 
+def left(host: w.Host, run: str) -> None:
+    """Before the reboot: what the run has made of the files, so that what is somebody else's later is not lost. Rejected."""
+    word, detail = _call(host, "left", run)
+    _need(word, "left", detail)
+
+
 def arm(host: w.Host, run: str, boot_id: str, within: int, card: str) -> None:
     """From now on the node's next boot goes back after ``within`` seconds unless ``disarm`` comes first. Rejected."""
     word, detail = _call(host, "arm", run, boot_id, str(within), card, stdin=SCRIPT.encode())

@@ -1,6 +1,7 @@
 # Keeps what boots now, arms the way back before a reboot, disarms it when the reboot was good, and goes back when it was not.
 # POSIX sh with GNU coreutils and util-linux; runs in a mount namespace of its own (unshare --mount), where it mounts ESPs.
 #   keep    RUN BOOT KERNEL PATH...    copies of what boots now and of the files that are to change
+#   left    RUN                        notes what the run has made of them, right before the reboot
 #   arm     RUN BOOT SECONDS CARD      this script (from standard input), its units, the card's text; then the mark
 #   disarm  RUN                        gives onboot back to guests; everything goes again, but for those whom it cannot be given
 #   forget  RUN                        a rollback that a person has seen: its mark and its copies go
@@ -12,6 +13,7 @@ LC_ALL=C PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 umask 077
 base=/var/lib/transom/rollback
+aside=/var/lib/transom/replaced
 units=/etc/systemd/system
 wants=$units/sysinit.target.wants
 name=transom-rollback
@@ -141,6 +143,7 @@ keep() {
     mkdir -p "$folder" && printf '%s\n' "$boot" | put "$folder/boot" 600 || say refused "cannot write below $folder"
     everything "$@" >"$folder/list" || say refused "cannot write $folder/list"
     if lost=$(grep -m 1 '^!' "$folder/list"); then say refused "ESP $(printf %s "$lost" | cut -f2) cannot be mounted"; fi
+    rm -f "$folder/left"
     room "$folder/list"
     keep_mounts
     while IFS=$tab read -r place path there; do keep_file "$place" "$path" "$there"; done <"$folder/list"
@@ -162,6 +165,18 @@ room() {
     for size in $(cut -f3 "$1" | tr '\n' '\0' | xargs -0r stat -c %s -- 2>/dev/null); do need=$((need + size / 1024 + 4)); done
     free=$(df -k --output=avail "$base" | tail -n 1 | tr -d ' ')
     [ "${free:-0}" -ge "$need" ] || say short "$need ${free:-0}"
+}
+
+# What differs from it when the node goes back is not the run's.
+left() {
+    run=$1 folder=$base/$1 kernel=none
+    [ -f "$folder/manifest" ] || say left
+    locked 10 || say busy "$lock"
+    set --
+    while IFS=$tab read -r place path _; do [ "$place" != - ] || set -- "$@" "$path"; done <"$folder/manifest"
+    everything "$@" | while IFS=$tab read -r place path there; do is_small "$there" && digest "$there" && echo; done |
+        put "$folder/left" 600 || say refused "cannot write $folder/left"
+    say left
 }
 
 # --- arm and disarm -----------------------------------------------------------------------------------------------------
@@ -341,6 +356,7 @@ roll() {
     keep_log
     rm -f /var/lib/transom/reboot-from
     onboot_back
+    list_aside
     record "$(reason "$1")"
     finish
     [ ! -f "$base/armed" ] || { echo "The mark $base/armed cannot be removed: no reboot. The unit tries again every minute."; exit 1; }
@@ -353,6 +369,12 @@ reason() { if [ "$1" = unit ]; then echo "not confirmed within $within s"; else 
 told() {
     printf 'run=%s\nat=%s\nboot=%s\nreason=%s\n' "$run" "$(date +%s)" "$here" "$1"
     printf %s "$problems"
+}
+
+list_aside() {
+    for mine in $(find "$aside/$run" -type f 2>/dev/null | head -n 40); do
+        problem "${mine#"$aside/$run"} may not have been as the run left it: what it was is in $mine"
+    done
 }
 
 # Over what `arm` has put there, so that it takes no room.

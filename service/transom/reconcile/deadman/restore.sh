@@ -8,6 +8,7 @@ restore_file() {
         return 0
     fi
     [ "$(digest "$folder/$2")" = "$2" ] || { problem "the kept copy of $1 is damaged"; return 0; }
+    set_aside "$1"
     mkdir -p "${1%/*}"
     beside=${1%/*}/.${1##*/}.transom
     if cat "$folder/$2" >"$beside" && give "$beside" "$3" "$4" "$5" && sync "$beside" && mv -fT "$beside" "$1"; then
@@ -16,6 +17,20 @@ restore_file() {
     fi 2>/dev/null
     rm -f "$beside"
     fits "$folder/$2" "$1" && cat "$folder/$2" >"$1" && give "$1" "$3" "$4" "$5" && sync "$1"
+}
+
+# Texts, menus and entries; images are built from them.
+is_small() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %s "$1")" -le 1048576 ]; }
+
+# The file $1 is about to be replaced or removed: what is neither noted as the run's nor kept already may be somebody's work.
+set_aside() {
+    is_small "$1" || return 0
+    case ${1##*/} in grubenv | initrd* | vmlinuz* | .*) return 0 ;; esac
+    mine=$(digest "$1")
+    if [ -f "$folder/$mine" ] || grep -qsFx "$mine" "$folder/left"; then return 0; fi
+    mkdir -p "$aside/$run${1%/*}" && cp -p "$1" "$aside/$run$1" && sync "$aside/$run$1" && return
+    rm -f "$aside/$run$1"
+    problem "$1 may not have been as the run left it, and no copy could be made"
 }
 
 # Whether the image $1 has room in place of the file $2, and in what is free. Large files take some blocks more for where they lie.
@@ -60,7 +75,7 @@ restore_kind() {
         fi
         case $was in
             file) restore_file "$there" "$image" "$mode" "$owner" "$mtime" || unwritten="$unwritten $there" ;;
-            absent) [ ! -e "$there" ] || { rm -f "$there" && sync "${there%/*}"; } || problem "$there could not be removed" ;;
+            absent) set_aside "$there"; [ ! -e "$there" ] || { rm -f "$there" && sync "${there%/*}"; } || problem "$there could not be removed" ;;
         esac
     done <"$folder/manifest"
 }
@@ -91,7 +106,7 @@ no_new_entries() {
                 [ -f "$entry" ] || continue
                 path=$entry
                 [ "$place" = - ] || path=${entry#"$at/"}
-                noted "$place" "$path" || ! grep -q "^$place$tab.*loader/entries/" "$folder/manifest" || rm -f "$entry"
+                noted "$place" "$path" || ! grep -q "^$place$tab.*loader/entries/" "$folder/manifest" || { set_aside "$entry"; rm -f "$entry"; }
             done
         done
     done

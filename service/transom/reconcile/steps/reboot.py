@@ -8,7 +8,7 @@ from collections.abc import Callable
 from transom import errors, model
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
-from transom.reconcile import right_node
+from transom.reconcile import deadman, right_node
 from transom.reconcile import world as w
 
 _BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]
@@ -42,6 +42,7 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
     if boot_id(world.host) != action.boot_id:
         _wait_for_pve(world, patience)
         return "the node has rebooted already"
+    deadman.left(world.host, context.run)
     if action.by_hand:
         world.say(
             f"Transom runs on {world.node} itself: reboot it with `systemctl reboot`; what is left goes on afterwards"
