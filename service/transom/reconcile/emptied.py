@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from transom import errors, model
 from transom.guest import conf, order
 from transom.host.probes import drained, ha
+from transom.reconcile import deadman
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.ssh import files as remote
@@ -177,6 +178,8 @@ def give_back(world: w.World, record: model.Drained) -> model.Drained | None:
     seen = _started(world)
     failed: list[str] = []
     onboot = {vmid: held for vmid, held in record.onboot.items() if not _onboot(vmid, held, record, world, failed)}
+    if record.onboot and not onboot:
+        _not_owed(record.run, world, failed)
     services = {
         service: state
         for service, state in record.services.items()
@@ -242,6 +245,13 @@ def _onboot(vmid: int, held: model.HeldStart, record: model.Drained, world: w.Wo
 
 def _conf(data: bytes) -> conf.GuestConf:
     return conf.parse(data.decode("utf-8", "replace"))
+
+
+def _not_owed(run: str, world: w.World, failed: list[str]) -> None:
+    try:
+        deadman.given(world.host, run)
+    except (errors.Rejected, errors.Busy) as error:
+        failed.append(str(error))
 
 
 def _home(guest: str, node: str, seen: Seen, world: w.World, failed: list[str]) -> bool:

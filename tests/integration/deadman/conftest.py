@@ -15,7 +15,7 @@ from transom.reconcile import deadman
 
 ESP = "2A13-C6F9"
 FAKES = {
-    "systemctl": 'echo "$*" >>/cut/asked; [ ! -d /start ] || . /cut/back; kill -9 -1',
+    "systemctl": '[ "$1" != stop ] || exit 0; echo "$*" >>/cut/asked; [ ! -d /start ] || . /cut/back; kill -9 -1',
     "mountpoint": '[ -f "$2/.mounted" ]',
     "journalctl": "echo the failed boot of $(cat /proc/sys/kernel/random/boot_id)",
     "mount": 'for last; do :; done; [ "$1" = -t ] || exit 1; [ -L "$last" ] || { rmdir "$last"; ln -s /esp "$last"; }',

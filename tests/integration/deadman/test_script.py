@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from transom.reconcile import deadman
@@ -119,6 +121,7 @@ def test_another_run_in_the_same_boot_keeps_what_booted_not_what_was_written_sin
     before = root.state()
     root.script("keep", "run-1", "boot-1", KERNEL, *CHANGED, boot="boot-1")
     (root.folder / "var/lib/transom/rollback/run-1/onboot").write_text("101\n")
+    qm(root, QUORUM)
     changed(root, "grub")
     armed(root, "grub")
     assert (root.folder / f"var/lib/transom/rollback/{RUN}/onboot").exists()
@@ -272,6 +275,73 @@ def test_what_others_wrote_after_the_run_is_not_lost(root, kind):
     assert list(found.values()) == (["options of a newer kernel"] if kind == "boot-tool" else [])
     root.script("forget", RUN, boot="boot-3")
     assert (kept / "boot/grub/grub.cfg").exists()
+
+
+NO_QUORUM = '#!/bin/sh\n[ "$1" = list ] || exit 1\n'
+QUORUM = '#!/bin/sh\n[ "$1" = list ] || echo "$@" >>/cut/set\n'
+
+
+def qm(root, text: str) -> None:
+    root.write("fake/qm", text)
+    (root.folder / "fake/qm").chmod(0o755)
+
+
+def holding_starts(root, before: int) -> dict[str, object]:
+    """Armed, with onboot taken from two VMs that long ago; the node's state before."""
+    installed(root, "grub")
+    state = root.state()
+    armed(root, "grub")
+    root.write(f"var/lib/transom/rollback/{RUN}/onboot", "101\n102\n", time.time() - before)
+    root.write("etc/pve/nodes/pve1/lrm_status", "")
+    for vmid in (101, 102):
+        root.write(f"etc/pve/qemu-server/{vmid}.conf", "onboot: 0\n")
+    return state
+
+
+def are_given(root, boot: str, state: dict[str, object]) -> None:
+    """By the unit, again and again until there is quorum; and of it nothing is left."""
+    unit = (root.folder / "etc/systemd/system/transom-onboot.service").read_text()
+    assert "ExecStart=/bin/sh /var/lib/transom/rollback/deadman.sh starts\n" in unit
+    assert (root.folder / "etc/systemd/system/sysinit.target.wants/transom-onboot.timer").exists()
+    script = (root.folder / "var/lib/transom/rollback/deadman.sh").read_bytes()
+    assert script == deadman.SCRIPT.encode()
+    root.script("starts", boot=boot)
+    assert not (root.folder / "cut/set").exists()
+    qm(root, QUORUM)
+    root.script("starts", boot=boot)
+    assert (root.folder / "cut/set").read_text() == "set 101 --onboot 1\nset 102 --onboot 1\n"
+    assert [path for path in root.state() if "transom" in path] == [path for path in state if "transom" in path]
+    assert not list((root.folder / "var/lib/transom/rollback").glob("**/onboot"))
+
+
+def test_starts_that_cannot_be_given_back_without_quorum_come_later(root):
+    state = holding_starts(root, 3600)
+    qm(root, NO_QUORUM)
+    root.script("roll", "unit", boot="boot-2")
+    assert root.reboots == 1
+    are_given(root, "boot-3", state)
+    assert root.script("forget", RUN, boot="boot-3") == "forgotten \n"
+
+
+def test_starts_that_nobody_gave_back_after_a_good_boot_come_a_while_later(root):
+    holding_starts(root, 3600)
+    changed = {path: "" for path in root.state() if "modprobe" in path or "grub.d" in path}
+    assert root.script("disarm", RUN, boot="boot-2") == "disarmed \n"
+    qm(root, QUORUM)
+    root.script("starts", boot="boot-2")
+    assert not (root.folder / "cut/set").exists()  # whoever confirmed does it at once, and to the byte
+    qm(root, NO_QUORUM)
+    root.write(f"var/lib/transom/rollback/{RUN}/onboot", "101\n102\n", time.time() - 1000)
+    are_given(root, "boot-2", changed)
+    assert not (root.folder / "var/lib/transom/rollback").exists()
+
+
+def test_starts_that_are_given_back_by_the_daemon_are_owed_no_more(root):
+    holding_starts(root, 3600)
+    root.script("disarm", RUN, boot="boot-2")
+    assert root.script("given", RUN, boot="boot-2") == "given \n"
+    assert not (root.folder / "var/lib/transom/rollback").exists()
+    assert not list((root.folder / "etc/systemd/system").iterdir())
 
 
 def test_the_timer_starts_before_a_var_of_its_own_is_mounted(root):

@@ -44,6 +44,8 @@ class Machine:
         if argv[:2] == ["rm", "-f"]:
             self.mark = False
             return pump.Completed(0, b"", b"")
+        if argv[-2:] == ["left", "run1"]:
+            return pump.Completed(0, b"left \n", b"")
         return pump.Completed(0, b"boot-2\n" if self.rebooted is not None else b"boot-1\n", b"")
 
     def script(self, text, *_, **__):

@@ -14,7 +14,7 @@ from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.ssh import files as remote
 
-_PARTS = ("restore.sh", "deadman.sh")
+_PARTS = ("restore.sh", "onboot.sh", "deadman.sh")
 SCRIPT = "".join(importlib.resources.files(__name__).joinpath(part).read_text(encoding="utf-8") for part in _PARTS)
 FOLDER = f"{eff.KEEP}/rollback"
 _LIMIT = 600
@@ -55,6 +55,12 @@ def disarm(host: w.Host, run: str) -> None:
     if word in ("rolling", "rolled"):
         raise errors.VerifyFailed(f"the node has begun to go back to what was before run {run}")
     _need(word, "disarmed", detail)
+
+
+def given(host: w.Host, run: str) -> None:
+    """``onboot`` has been given back: the node's own unit has nothing to do any more. Rejected or Busy."""
+    word, detail = _call(host, "given", run)
+    _need(word, "given", detail)
 
 
 def forget(host: w.Host, run: str) -> None:

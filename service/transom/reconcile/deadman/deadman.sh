@@ -5,6 +5,8 @@
 #   arm     RUN BOOT SECONDS CARD      this script (from standard input), its units, the card's text; then the mark
 #   disarm  RUN                        gives onboot back to guests; everything goes again, but for those whom it cannot be given
 #   forget  RUN                        a rollback that a person has seen: its mark and its copies go
+#   given   RUN                        onboot has been given back: no list of it is needed any more
+#   starts                             gives onboot back where nobody else has in a while
 #   roll    unit|now                   goes back, and reboots once; `unit`: not in the boot in which it was armed
 # Each step can be done again: after a loss of power anywhere, the next boot's `roll` comes to the same end.
 # The output of all but `roll` is one line, `WORD DETAIL`; the caller knows the words.
@@ -16,6 +18,7 @@ base=/var/lib/transom/rollback
 aside=/var/lib/transom/replaced
 units=/etc/systemd/system
 wants=$units/sysinit.target.wants
+starts=transom-onboot
 name=transom-rollback
 card=/root/transom-undo.sh
 lock=/run/lock/transom.lock
@@ -235,7 +238,7 @@ arm() {
     {
         timer "$within" | put "$units/$name.timer" 644 && service | put "$units/$name.service" 644 &&
             rescue "$4" | put "$card" 700 && ln -sfn "../$name.timer" "$wants/$name.timer" && sync "$wants" "$units" &&
-            rm -f "$base/rolled-back" "$base/rolling" && printf '' | put "$base/ready" 600 && spare &&
+            starts_units && rm -f "$base/rolled-back" "$base/rolling" && printf '' | put "$base/ready" 600 && spare &&
             printf '%s %s %s\n' "$run" "$boot" "$within" | put "$base/armed" 600
     } || say refused "cannot write the units below $units"
     say armed "$within"
@@ -250,11 +253,15 @@ spare() {
 
 padded() { { cat; head -c 16384 /dev/zero | tr '\0' '\n'; } | head -c 16384; }
 
-# Everything of `arm` but the mark, which has gone before.
+# Everything of `arm` but the mark, which has gone before; and but for what gives onboot back, as long as that is owed.
 remove_units() {
     rm -f "$wants/$name.timer" "$units/$name".timer* "$units/$name".service* "$card" "$card.new" "$base"/*.new
-    [ ! -f "$base/made-wants" ] || { rmdir "$wants" 2>/dev/null; rm -f "$base/made-wants"; }
-    rm -f "$base/deadman.sh" "$base/ready" "$base/spare"
+    rm -f "$base/ready" "$base/spare"
+    if ! owed; then
+        [ ! -f "$units/$starts.timer" ] || timeout 10 systemctl stop "$starts.timer" 2>/dev/null
+        rm -f "$wants/$starts.timer" "$units/$starts".timer* "$units/$starts".service* "$base/deadman.sh"
+        [ ! -f "$base/made-wants" ] || { rmdir "$wants" 2>/dev/null; rm -f "$base/made-wants"; }
+    fi
     sync "$units" "$base"
 }
 
@@ -270,6 +277,7 @@ disarm() {
         onboot_back # here, for whoever confirms may not live to do it
         rm -f "$base/armed" && sync "$base" || say refused "cannot remove $base/armed"
     fi
+    [ ! -f "$base/$1/onboot" ] || touch "$base/$1/onboot" # whoever confirms is about to give it back
     remove_units
     [ ! -d "$base/$1" ] || find "$base/$1" -mindepth 1 ! -name onboot -delete
     rmdir "$base/$1" 2>/dev/null
@@ -308,15 +316,6 @@ guests_down() {
         timeout 100 qm shutdown "$vmid" --timeout 60 --forceStop 1 >/dev/null 2>&1 9>&- &
     done
     wait
-}
-
-onboot_back() {
-    [ -f "$folder/onboot" ] || return 0
-    : >"$folder/onboot.left"
-    while read -r vmid; do
-        timeout 30 qm set "$vmid" --onboot 1 >/dev/null 2>&1 </dev/null 9>&- || printf '%s\n' "$vmid" >>"$folder/onboot.left"
-    done <"$folder/onboot"
-    if [ -s "$folder/onboot.left" ]; then mv -f "$folder/onboot.left" "$folder/onboot"; else rm -f "$folder/onboot" "$folder/onboot.left"; fi
 }
 
 finish() {

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from transom import errors, model
 from transom.plan import actions as acts
-from transom.reconcile import effect as eff
 from transom.reconcile import deadman, right_node
+from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 
 _BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]
