@@ -80,8 +80,7 @@ class Job:
     def propose_settled(self, *, take_over: bool = False) -> result.Plan:
         """The same; a boot that waits for it is confirmed first, also while changes are paused."""
         facts = self._look_settled()
-        plan = self.plan(facts, take_over=take_over)
-        if arming.drop(plan, facts, self.world, self.store):
+        if self._drop_arming(facts, take_over=take_over):
             facts = self._look()
         return self.propose_from(facts, take_over=take_over)
 
@@ -89,8 +88,13 @@ class Job:
         """Close the books on runs that were cut off, and on a reboot whose run is gone."""
         self.close_interrupted()
         self.give_back()
-        facts = self._look_settled()
-        arming.drop(self.plan(facts), facts, self.world, self.store)
+        self._drop_arming(self._look_settled())
+
+    def _drop_arming(self, facts: model.Facts, *, take_over: bool = False) -> bool:
+        """Planning for it alone is dear, and hardly ever asked for."""
+        if arming.armed_here(facts) is None:
+            return False
+        return arming.drop(self.plan(facts, take_over=take_over), facts, self.world, self.store)
 
     def propose_from(self, facts: model.Facts, *, take_over: bool = False) -> result.Plan:
         """The plan that ``facts`` give; stored under its hash."""
