@@ -13,7 +13,7 @@ pytestmark = needs.MARKS
 
 
 @pytest.fixture(
-    params=[images.grub, images.uefi, pytest.param(images.boot_tool, marks=pytest.mark.long)],
+    params=[images.grub, *(pytest.param(kind, marks=pytest.mark.long) for kind in (images.uefi, images.boot_tool))],
     ids=["grub", "uefi", "boot-tool"],
 )
 def host(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
