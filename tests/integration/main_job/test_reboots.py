@@ -23,7 +23,7 @@ def guests(bench):
     texts = {150: PLAIN, 151: ROUTER, 152: TAKER}
     for vmid, text in texts.items():
         (folder / f"{vmid}.conf").write_text(text)
-        (folder / f"{vmid}.conf").chmod(0o600)
+        (folder / f"{vmid}.conf").chmod(0o640)  # as on pmxcfs, whoever writes
     for vmid in (150, 151):
         bench.node.run("qm", "start", str(vmid))
     return texts
