@@ -122,6 +122,7 @@ class Root:
             *("--ro-bind", str(root / "cut/boot"), "/proc/sys/kernel/random/boot_id"),
             *("--bind", str(root / "cut"), "/cut", "--bind", str(root / "run"), "/run"),
             *(small.mounts(root) if small else ()),
+            *("--setenv", "TMPDIR", "/nowhere"),  # a full or read-only disk has no room for temporary files
             *("--setenv", "PATH", "/fake:/usr/bin:/usr/sbin", "--", "/bin/sh", "-c"),
             *((small.filled if small else "") + deadman.SCRIPT, "sh", *args),
         ]

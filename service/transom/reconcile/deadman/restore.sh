@@ -85,7 +85,7 @@ restore_all() {
     mount_again
     restore_kind absent
     # what was made first goes last
-    grep "^-$tab[^$tab]*${tab}dir$tab" "$folder/manifest" | cut -f2 | tac | while IFS= read -r made; do rmdir "$made" 2>/dev/null; done
+    grep "^-$tab[^$tab]*${tab}dir$tab" "$folder/manifest" | cut -f2 | sort -r | while IFS= read -r made; do rmdir "$made" 2>/dev/null; done
     no_new_entries
     for _ in 1 2 3; do
         restore_kind file
