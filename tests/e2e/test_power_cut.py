@@ -1,8 +1,8 @@
 """The power goes at a moment of an apply, or of what follows: the machine always boots, and the next run ends where it should.
 
 What the guest had in memory is lost, and of what was in the disk's write cache each 4 KiB is kept or lost by the dice
-(``bed.power``). A seed says when, what is lost, and whether its user then goes on or back. Seeds 1 to 3 run in CI, all by
-``make e2e-long``; each leaves a line in ``power-cuts.log`` in the cache folder.
+(``bed.power``). A seed says when, what is lost, and whether its user then goes on or back. ``make e2e`` has seeds 1 to 3,
+``make e2e-long`` all; each leaves a line in ``power-cuts.log`` in the cache folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bed import cache, follow, images, machine, needs, subject
 
 pytestmark = needs.MARKS
 
-IN_CI, ALL = 3, 30
+FIRST, ALL = 3, 30
 STEP = 900
 """Seconds that one step may take on a busy machine."""
 
@@ -57,7 +57,7 @@ def host(seed: int, tmp_path: pathlib.Path) -> Iterator[subject.Subject]:
 
 
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=[pytest.mark.long] if seed > IN_CI else []) for seed in range(1, ALL + 1)]
+    "seed", [pytest.param(seed, marks=[pytest.mark.long] if seed > FIRST else []) for seed in range(1, ALL + 1)]
 )
 def test_the_power_goes(host: subject.Subject, seed: int, before: dict[str, str]) -> None:
     moment = Moment.of(seed)
