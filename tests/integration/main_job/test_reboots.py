@@ -105,7 +105,7 @@ def test_guests_leave_by_policy_and_by_ha_and_all_come_back(bench, guests):
 
     def at(line: str) -> None:
         bench.said.append(line)
-        if "… have the node go back" in line:
+        if "… reboot the node" in line:
             away.append({path.stem for path in (other / "qemu-server").glob("*.conf")})
             away.append({json.loads(bench.text("/etc/pve/ha/manager_status"))["node_status"]["pve1"]})
 

@@ -126,6 +126,7 @@ def test_a_value_is_the_same_as_itself(pair: tuple[str, str, str]) -> None:
 
 
 @hypothesis.given(pairs())
+@hypothesis.example(("net0", "bridge=alpha,queues=alpha,model=virtio", "macaddr=F6:ED:C6:88:12:F6,model=virtio"))
 def test_what_is_merged_and_written_is_as_wanted(pair: tuple[str, str, str]) -> None:
     key, wanted, observed = pair
     field = registry.field_for(key)

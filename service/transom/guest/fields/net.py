@@ -61,9 +61,11 @@ def _same(wanted: str, observed: str) -> bool:
 
 
 def _merge(wanted: str, observed: str) -> str:
-    """The observed MAC in PVE's own short form: ``virtio,bridge=vmbr0`` → ``virtio=F6:…,bridge=vmbr0``."""
+    """The observed MAC in PVE's own short form: ``virtio,bridge=vmbr0`` → ``virtio=F6:…,bridge=vmbr0``. A value that PVE would
+    refuse stays as it is written."""
     try:
         want, got = props.split(SCHEMA, long(wanted)), props.split(SCHEMA, long(observed))
+        props.complete(SCHEMA, want)
     except ValueError:
         return wanted
     kept = {key: value for key, value in got.items() if SCHEMA.foreign(key, want)}
