@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transom import model
 from transom.diagnose import rule, view
+from transom.diagnose.rules import _armed
 
 RULE = rule.Rule(
     id="armed",
@@ -15,16 +16,12 @@ RULE = rule.Rule(
 
 
 def judge(host: view.Host) -> rule.Verdict:
-    keeping, boot = host.facts.keeping, host.facts.boot
-    if isinstance(keeping, model.Unknown):
-        return rule.cannot_tell(keeping.unknown)
-    if keeping.armed is None:
+    found = _armed.standing(host)
+    if not isinstance(found, _armed.Standing):
+        return found
+    if not found.here:
         return rule.clear()
-    if isinstance(boot.boot_id, model.Unknown):
-        return rule.cannot_tell(boot.boot_id.unknown)
-    armed = keeping.armed
-    if armed.boot_id != boot.boot_id:
-        return rule.clear()
+    armed = found.mark
     return rule.found(
         f"run {armed.run} has not come to its reboot: the next boot goes back by itself unless it is confirmed",
         [model.Evidence("/var/lib/transom/rollback/armed", f"run {armed.run}, {armed.within} s after the next start")],

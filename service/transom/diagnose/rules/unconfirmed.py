@@ -6,6 +6,7 @@ import datetime
 
 from transom import model
 from transom.diagnose import rule, view
+from transom.diagnose.rules import _armed
 
 RULE = rule.Rule(
     id="unconfirmed",
@@ -18,16 +19,12 @@ RULE = rule.Rule(
 
 
 def judge(host: view.Host) -> rule.Verdict:
-    keeping, boot = host.facts.keeping, host.facts.boot
-    if isinstance(keeping, model.Unknown):
-        return rule.cannot_tell(keeping.unknown)
-    if keeping.armed is None:
+    found = _armed.standing(host)
+    if not isinstance(found, _armed.Standing):
+        return found
+    if found.here:
         return rule.clear()
-    if isinstance(boot.boot_id, model.Unknown):
-        return rule.cannot_tell(boot.boot_id.unknown)
-    if keeping.armed.boot_id == boot.boot_id:
-        return rule.clear()
-    armed = keeping.armed
+    armed, boot = found.mark, host.facts.boot
     says = f"run {armed.run}, {armed.within} s"
     if not isinstance(boot.time_ns, model.Unknown):
         until = datetime.datetime.fromtimestamp(boot.time_ns / 1e9 + armed.within, tz=datetime.UTC)
