@@ -15,8 +15,6 @@ from transom.host.settings import vfio_ids
 _IDS = frozenset({"vfio_pci.ids", "pci_stub.ids"})
 _ANY = 0xFFFFFFFF
 _BLACKLISTS = frozenset({"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})
-_DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
-"""As in ``host.settings.blacklist``: modules whose PCI driver goes by another name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,16 +86,13 @@ def matches(item: str, device: model.PciDevice) -> bool:
 
 def blacklisted(host: view.Host) -> dict[str, str]:
     """Drivers that are not to load (underscores) → what wants it: ``blacklist``, or a token of the kernel command line."""
-    found = {_driver(name): "blacklist" for name in host.wanted("blacklist")}
+    found = {module_names.driver(name): "blacklist" for name in host.wanted("blacklist")}
     lists = (token for token in host.wanted("kernel_cmdline") if kernel_args.key(token) in _BLACKLISTS)
     for token in lists:
-        found = {_driver(part): token for part in (kernel_args.value(token) or "").split(",") if part} | found
+        found = {
+            module_names.driver(part): token for part in (kernel_args.value(token) or "").split(",") if part
+        } | found
     return found
-
-
-def _driver(module: str) -> str:
-    name = module_names.normal(module)
-    return _DRIVER_OF.get(name, name)
 
 
 def _devices(host: view.Host) -> Iterator[Taken]:

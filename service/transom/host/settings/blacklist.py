@@ -7,8 +7,6 @@ from transom.host import cmdline_lists, conditions, line_items, lines, modprobe,
 
 _FORM = line_items.modprobe_form(lambda one: one.names("blacklist"), lambda item: f"blacklist {item}")
 _KEYS = frozenset({"module_blacklist", "modprobe.blacklist"})
-_DRIVER_OF = {"xhci_pci": "xhci_hcd", "bochs": "bochs_drm"}
-"""Modules whose PCI driver goes by another name (sysfs, underscores)."""
 
 
 def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
@@ -38,7 +36,7 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     """Whether no PCI device is bound to the driver: a module that is loaded but holds no device harms nothing."""
     if isinstance(facts.pci, model.Unknown):
         return facts.pci
-    names = {item, _DRIVER_OF.get(item, item)}
+    names = {item, module_names.driver(item)}
     drivers = [device.driver for device in facts.pci]
     if unread := next((driver for driver in drivers if isinstance(driver, model.Unknown)), None):
         return unread
