@@ -56,7 +56,8 @@ def edit(text: str, owned: frozenset[str], wanted: tuple[str, ...]) -> str:
 def _without(line: str, item: str) -> str:
     """The line without the last token that is ``item``: what we add stands behind what was there."""
     spans = [span for span in kernel_args.spans(line) if line[span[0] : span[1]] == item]
-    return source.cut(line, *spans[-1]) if spans else line
+    chars = source.plain(line, PATH)
+    return source.cut(line, chars[slice(*spans[-1])], chars) if spans else line
 
 
 def release(text: str, line: int, item: str) -> str:

@@ -17,10 +17,11 @@ Span = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """Our line in the drop-in: its number, its text without the end, the words of ours on it."""
+    """Our line in the drop-in: its number, its text without the end, what it gives, the words of ours on it."""
 
     number: int
     text: str
+    value: source.Chars
     words: tuple[grub_words.Word, ...]
 
 
@@ -53,8 +54,7 @@ def release(text: str, line: int, find: Callable[[str], Span | None]) -> str:
             raise errors.Rejected(
                 f"line {line}: {word.token} is put together from elsewhere", hint="edit the file by hand"
             )
-        start, end = chars[0].start, chars[-1].end
-        edited = source.cut(text, start, end) if whole else text[:start] + text[end:]
+        edited = source.cut(text, chars, one.value) if whole else text[: chars[0].start] + text[chars[-1].end :]
         return _taken_over(text, one, edited, again=now != line)
     raise errors.Void(f"line {line} no longer gives what was to be taken over")
 
@@ -90,7 +90,7 @@ def _without(text: str, unwanted: frozenset[str]) -> str:
         left = line.text
         for word in reversed(line.words):
             if word.token in unwanted:
-                left = source.cut(left, word.chars[0].start, word.chars[-1].end)
+                left = source.cut(left, word.chars, line.value)
         physical[line.number - 1] = left + physical[line.number - 1][len(line.text) :]
         if all(word.token in unwanted for word in line.words):
             empty.add(line.number)
@@ -131,7 +131,7 @@ def _own(number: int, physical: str) -> _Line | None:
         words = grub_words.words(one.value)
     except shell.Unjudged:
         return None
-    return _Line(number, physical, words) if words else None
+    return _Line(number, physical, one.value, words) if words else None
 
 
 def _assignment(text: str, line: int) -> shell.Assignment:

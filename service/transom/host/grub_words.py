@@ -33,8 +33,7 @@ def words(chars: source.Chars, *, lenient: bool = False) -> tuple[Word, ...]:
 
 def split(line: str) -> tuple[str, ...]:
     """The words of one line of grub.cfg; variables stay as written."""
-    chars = tuple(source.Char(text, "grub.cfg", 1, at, at + 1) for at, text in enumerate(line))
-    return tuple(word.token for word in words(chars, lenient=True))
+    return tuple(word.token for word in words(source.plain(line, "grub.cfg"), lenient=True))
 
 
 def escape(token: str) -> str:

@@ -29,6 +29,11 @@ class Char:
 Chars = tuple[Char, ...]
 
 
+def plain(line: str, path: str) -> Chars:
+    """A line in which no character stands for another."""
+    return tuple(Char(one, path, 1, at, at + 1) for at, one in enumerate(line))
+
+
 def text(chars: Sequence[Char]) -> str:
     """The value alone."""
     return "".join(char.text for char in chars)
@@ -45,8 +50,11 @@ def words(chars: Sequence[Char], blanks: str = " \t") -> tuple[Chars, ...]:
     return tuple(tuple(word) for word in found if word)
 
 
-def cut(source: str, start: int, end: int) -> str:
-    """``source`` without a word at ``start:end``, and without the one blank that set it apart."""
-    if start > 0 and source[start - 1] in " \t":
-        return source[: start - 1] + source[end:]
-    return source[:start] + (source[end + 1 :] if source[end : end + 1] in {" ", "\t"} else source[end:])
+def cut(source: str, word: Sequence[Char], value: Sequence[Char], blanks: str = " \t") -> str:
+    """``source`` without ``word`` and the one blank of ``value`` that set it apart; an escaped blank goes with its backslash."""
+    start, end = word[0].start, word[-1].end
+    apart = [char for char in value if char.text in blanks]
+    if before := next((char for char in apart if char.end == start), None):
+        return source[: before.start] + source[end:]
+    behind = next((char for char in apart if char.start == end), None)
+    return source[:start] + source[behind.end if behind else end :]

@@ -6,6 +6,7 @@ entry: the lines before, the lines instead, and the wanted items that it stood a
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import difflib
 import hashlib
@@ -41,14 +42,19 @@ def settle(
     setting: HostSetting, values: tuple[str, ...], texts: Texts, taken: Taken, owned: frozenset[str]
 ) -> tuple[Item, ...] | model.Finding:
     """Release line after line in ``texts`` until nothing contradicts ``values``; the items as read then, or what is in the way."""
+    stood, clash = collections.Counter[str](), None
     for _ in range(_ROUNDS):
         items = setting.read(texts.view())
         if isinstance(items, model.Unknown):
             return cannot_read(setting.path, items.unknown)
+        given = collections.Counter(item.value for item in items if not item.hides)
+        if clash and (lost := stood - given):
+            return contradiction(clash.want, clash.item, f"taking it over would take {' '.join(lost)} away too")
         clashes = setting.clashes(values, foreign(setting, items, owned))
         if not clashes:
             return items
         clash = clashes[-1]  # from the end of a file: the lines above stay where they are
+        stood = given - collections.Counter([clash.item.value])
         old = texts.get(clash.item.path)
         if isinstance(old, model.Unknown):
             return cannot_read(clash.item.path, old.unknown)
@@ -61,6 +67,7 @@ def settle(
         taken.before.setdefault(clash.item.path, old)
         taken.causes.setdefault(clash.item.path, {})[setting.key, clash.want] = None
         texts.now[clash.item.path] = new
+    assert clash
     return contradiction(clash.want, clash.item, "it stands there still after it was taken over")
 
 

@@ -33,6 +33,12 @@ TAKEN = lines.TAKEN_OVER
             "",
             "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT \"'quiet'",
         ),
+        ("kernel_cmdline", "GRUB_CMDLINE_LINUX=a\\ b\\ c", "b", "GRUB_CMDLINE_LINUX=a\\ c"),
+        ("kernel_cmdline", "GRUB_CMDLINE_LINUX=a\\ b", "b", "GRUB_CMDLINE_LINUX=a"),
+        ("kernel_cmdline", "GRUB_CMDLINE_LINUX=a\\ b", "a", "GRUB_CMDLINE_LINUX=b"),
+        ("kernel_cmdline", "GRUB_CMDLINE_LINUX=a # why", "a", "GRUB_CMDLINE_LINUX= # why"),
+        ("kernel_cmdline", "export GRUB_CMDLINE_LINUX=a X=1", "a", "export GRUB_CMDLINE_LINUX= X=1"),
+        ("module_options", "options kvm a=1\\ b=2", "kvm.b=2", "options kvm a=1"),
         ("modules", "vfio_virqfd", "vfio_virqfd", None),
         (
             "vfio_ids",

@@ -93,6 +93,7 @@ def wanting(node: wish.NodeWish, *tokens: str) -> wish.NodeWish:
         ("quiet mitigations=auto", "mitigations=auto", ["mitigations=off"]),
         ("quiet resume=/dev/sda1 intel_iommu=off", "", ["resume=/dev/sda2"]),
         ("quiet a=1 b=1", "c=1", ["a=2", "b=2", "c=2"]),
+        ("quiet", '"\nGRUB_CMDLINE_LINUX=a\\ b=1\\ c\nX="', ["b=2"]),
     ],
 )
 def test_lines_taken_over_come_back_to_the_byte(desk, default, linux, tokens):

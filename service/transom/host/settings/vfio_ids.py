@@ -168,7 +168,7 @@ def _without(text: str, unwanted: frozenset[str]) -> str:
 def _out_of(text: str, option: _Option, unwanted: frozenset[str]) -> str:
     """The text with these ids, and the commas that set them apart, cut out; the whole word when none is left."""
     if set(option.ids) <= unwanted:
-        return source.cut(text, option.word[0].start, option.word[-1].end)
+        return source.cut(text, option.word, option.directive.chars)
     kept_before = False
     cuts: list[tuple[int, int]] = []
     for index, part in enumerate(option.parts):
