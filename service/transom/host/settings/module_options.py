@@ -102,12 +102,13 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
 
 
 def _shows(wanted: str, shown: str) -> bool | model.Unknown:
-    """``/sys/module`` shows what the module made of a value: numbers decimal, switches as Y and N, arrays filled up."""
+    """``/sys/module`` shows what the module made of a value: numbers decimal, switches as Y and N, arrays filled up. A word it may
+    show as any other (``vmentry_l1d_flush=never`` as ``not required``), so of those none tells that the value was not taken."""
     mine, theirs = [[_plain(one) for one in text.split(",")] for text in (wanted, shown)]
     pairs = list(zip(mine, theirs, strict=False))
     if len(pairs) == len(mine) and all(map(_equal, mine, theirs)):
         return True
-    if all(type(one) is type(other) for one, other in pairs):
+    if all(isinstance(one, int) and isinstance(other, int) for one, other in pairs):
         return False
     return model.Unknown(f"shown as {shown}, which may be what the module makes of {wanted}")
 
@@ -153,7 +154,7 @@ def _options(text: str, path: str) -> Iterator[_Option]:
 def _without(text: str, one: _Option) -> str:
     if one.alone:
         return lines.drop(text, set(range(one.directive.first, one.directive.last + 1)))
-    return source.cut(text, one.word[0].start, one.word[-1].end)
+    return source.cut(text, one.word, one.directive.chars)
 
 
 def _key(item: str) -> str:
