@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transom.host import kernel_args, loader, modprobe
+from transom.host import grub_words, kernel_args, loader, modprobe
 from transom.plan import actions as acts
 
 
@@ -12,7 +12,8 @@ def text(action: acts.ArmRollback, *, node: str, run: str, within: int, folder: 
     """Plain text of less than a page; ``folder`` is where the node keeps the copies."""
     tokens = [token for token in action.cmdline if not token.startswith(("BOOT_IMAGE=", "initrd="))]
     nothing = _gives_away_nothing(action, tokens)
-    words = " ".join([*tokens, *nothing])
+    typed = [*tokens, *nothing]
+    words = " ".join(typed if action.loader == loader.SYSTEMD_BOOT else map(grub_words.escape, typed))
     changes = "\n".join(f"  - {change}" for change in action.changes) or "  - nothing but the reboot itself"
     return f"""\
 Rescue card of {node}, run {run}

@@ -33,6 +33,12 @@ def test_systemd_boot_reads_its_esp_alone():
     assert "search --set=root" not in text
 
 
+def test_words_are_typed_as_the_boot_loader_takes_them():
+    more = ("memmap=16M$0x10000000", 'dyndbg="file a +p"')
+    assert card(loader.GRUB, more=more).count('quiet memmap=16M\\$0x10000000 dyndbg="file a +p"\n') == 2
+    assert 'quiet memmap=16M$0x10000000 dyndbg="file a +p"\n' in card(loader.SYSTEMD_BOOT, more=more)
+
+
 @pytest.mark.parametrize("name", [loader.GRUB, loader.SYSTEMD_BOOT])
 def test_it_is_one_page_with_the_words_of_the_good_boot(name):
     text = card(name)
