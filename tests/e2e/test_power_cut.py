@@ -22,6 +22,8 @@ pytestmark = needs.MARKS
 FIRST, ALL = 3, 30
 STEP = 900
 """Seconds that one step may take on a busy machine."""
+FILLED = 20
+"""Seconds to wait for something in the write cache. What writes is silent for five at a time, between two commits of ext4."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,7 @@ def reach(moment: Moment, command: follow.Command, node: machine.Machine) -> str
     until = node.cache.written + moment.writes
     step = command.step
     command.until(lambda: node.cache.written >= until or command.step != step, STEP)
+    node.stop(FILLED)
     told = next((line for line in reversed(command.said) if line.startswith("[")), "")
     return f"{node.cache.written - until + moment.writes} writes after {told!r}"
 

@@ -41,38 +41,42 @@ class WriteCache:
         self.disk, self.dice = folder / "disk.qcow2", dice
         self.starts = 0
         self._before = 0
-
-    @property
-    def log(self) -> pathlib.Path:
-        return self.disk.with_name(f"writes.{self.starts}")
+        self._log = Log(folder / "writes.0")
 
     @property
     def written(self) -> int:
         """How many times the guest has written or flushed, over all starts."""
-        return self._before + count(self.log)
+        return self._before + self._log.entries()
+
+    @property
+    def holds(self) -> bool:
+        """Whether the guest has written anything since it last flushed."""
+        self._log.read()
+        return bool(self._log.cached)
 
     def begin(self) -> pathlib.Path:
         """A new layer and an empty log for a start of QEMU."""
         if self.starts:
             self._before = self.written
-            self.log.unlink()
+            self._log.path.unlink()
         self.starts += 1
         below = self.disk.with_name(f"below.{self.starts}.qcow2")
         self.disk.rename(below)
         _layer(below, "qcow2", self.disk)
-        with self.log.open("wb") as handle:
+        self._log = Log(self.disk.with_name(f"writes.{self.starts}"))
+        with self._log.path.open("wb") as handle:
             handle.truncate(_ROOM)
-        return self.log
+        return self._log.path
 
     def lose(self) -> str:
         """Makes the disk what it is after the cut; says what was in the cache and what of it is kept. QEMU must have ended."""
         below, left = self.disk.with_name(f"below.{self.starts}.qcow2"), self.disk.with_name(f"cut.{self.starts}.raw")
         subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(below), str(left)], check=True)
-        with self.log.open("rb") as log, left.open("r+b") as disk:
-            safe, cached = split(log)
-            for write in safe:
+        self._log.read()
+        with self._log.path.open("rb") as log, left.open("r+b") as disk:
+            for write in self._log.safe:
                 _put(write, log, disk)
-            pieces = [piece for write in cached for piece in _pieces(write)]
+            pieces = [piece for write in self._log.cached for piece in _pieces(write)]
             kept = [piece for piece in pieces if self.dice.random() < 0.5]
             for piece in kept:
                 _put(piece, log, disk)
@@ -81,48 +85,50 @@ class WriteCache:
         return f"{len(kept)} of {len(pieces)} pieces in the write cache were kept"
 
 
-def count(log: pathlib.Path) -> int:
-    """Entries of a log by its first sector; 0 before the first."""
-    if not log.exists():
-        return 0
-    with log.open("rb") as handle:
-        magic, _, entries, _ = _SUPER.unpack(handle.read(_SUPER.size))
-    return int(entries) if magic == _MAGIC else 0
+class Log:
+    """What the guest wrote since a start, read as it grows: ``safe`` before its last flush, ``cached`` since, each in its order."""
 
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.safe: list[Write] = []
+        self.cached: list[Write] = []
+        self._read = 0
+        self._at = SECTOR
 
-def split(log: BinaryIO) -> tuple[list[Write], list[Write]]:
-    """What a flush has made safe, and what came after the last one, each in its order. ValueError when it is no log."""
-    safe: list[Write] = []
-    cached: list[Write] = []
-    for write in _entries(log):
-        if write is None:
-            safe += cached
-            cached = []
-        else:
-            cached.append(write)
-    return safe, cached
+    def entries(self) -> int:
+        """How many there are, by its first sector; 0 before the first write. ValueError when it is no log."""
+        try:
+            with self.path.open("rb") as log:
+                head = log.read(_SUPER.size)
+        except FileNotFoundError:  # before a start
+            return 0
+        magic, version, entries, sector = _SUPER.unpack(head.ljust(_SUPER.size, b"\0"))
+        if magic == 0:
+            return 0
+        if magic != _MAGIC or version != 1 or sector != SECTOR:
+            raise ValueError(f"not a log of writes: magic {magic:#x}, version {version}, sectors of {sector}")
+        return int(entries)
 
+    def read(self) -> None:
+        """Takes in what is new."""
+        new = self.entries() - self._read
+        if not new:
+            return
+        with self.path.open("rb") as log:
+            for _ in range(new):
+                log.seek(self._at)
+                self._take(*_ENTRY.unpack(log.read(_ENTRY.size)))
 
-def _entries(log: BinaryIO) -> Iterator[Write | None]:
-    """Each write, and None for each flush."""
-    head = log.read(_SUPER.size)
-    magic, version, entries, sector = _SUPER.unpack(head) if len(head) == _SUPER.size else (0, 0, 0, 0)
-    if magic == 0:
-        return  # nothing was written since the start
-    if magic != _MAGIC or version != 1 or sector != SECTOR:
-        raise ValueError(f"not a log of writes: magic {magic:#x}, version {version}, sectors of {sector}")
-    at = SECTOR
-    for _ in range(entries):
-        log.seek(at)
-        first, sectors, flags, _ = _ENTRY.unpack(log.read(_ENTRY.size))
-        at += SECTOR
+    def _take(self, first: int, sectors: int, flags: int, _: int) -> None:
+        self._read += 1
+        self._at += SECTOR
         if flags & _FLUSH:
-            yield None
-        if not sectors:
-            continue
-        discard = bool(flags & _DISCARD)
-        yield Write(first * SECTOR, sectors * SECTOR, None if discard else at)
-        at += 0 if discard else sectors * SECTOR
+            self.safe += self.cached
+            self.cached = []
+        if sectors:
+            discard = bool(flags & _DISCARD)
+            self.cached.append(Write(first * SECTOR, sectors * SECTOR, None if discard else self._at))
+            self._at += 0 if discard else sectors * SECTOR
 
 
 def _pieces(write: Write) -> Iterator[Write]:
