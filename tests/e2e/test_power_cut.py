@@ -1,8 +1,8 @@
 """The power goes at a moment of an apply, or of what follows: the machine always boots, and the next run ends where it should.
 
-What the guest had in memory is lost, and of what was in the disk's write cache each 4 KiB is kept or lost by the dice
-(``bed.power``). A seed says when, what is lost, and whether its user then goes on or back. ``make e2e`` has seeds 1 to 3,
-``make e2e-long`` all; each leaves a line in ``power-cuts.log`` in the cache folder.
+What the guest had in memory is lost, and of what was in the disk's write cache, which the disk was just flushing, each 4 KiB is
+kept or lost by the dice (``bed.power``). A seed says when, what is lost, and whether its user then goes on or back. ``make e2e``
+has seeds 1 to 3, ``make e2e-long`` all; each leaves a line in ``power-cuts.log`` in the cache folder.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ FIRST, ALL = 3, 30
 STEP = 900
 """Seconds that one step may take on a busy machine."""
 FILLED = 20
-"""Seconds to wait for something in the write cache. What writes is silent for five at a time, between two commits of ext4."""
+"""Seconds to wait for something in the write cache: ext4 commits every five, if there is anything."""
+MORE = 2
+"""Seconds that it fills further."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +99,8 @@ def reach(moment: Moment, command: follow.Command, node: machine.Machine) -> str
     until = node.cache.written + moment.writes
     step = command.step
     command.until(lambda: node.cache.written >= until or command.step != step, STEP)
-    node.stop(FILLED)
+    if node.fill_cache(FILLED):
+        time.sleep(MORE)
     told = next((line for line in reversed(command.said) if line.startswith("[")), "")
     return f"{node.cache.written - until + moment.writes} writes after {told!r}"
 
