@@ -2,9 +2,9 @@
 
 A killed QEMU alone loses only what the guest still had in memory: whatever has reached the emulated disk stays in the host's page
 cache. A real disk may lose or reorder everything since its last flush. So QEMU writes down all writes and flushes of the guest
-(its ``blklogwrites`` filter, in the form of Linux' dm-log-writes), each start of QEMU on a layer of its own. Most of the time a
-cache is empty, for the guest flushes what it has written at once: a cut falls into a flush, held back until then. The layer
-is then thrown away and made anew of the log: all that stood before the last flush, and of the rest each 4 KiB that the dice let through.
+(its ``blklogwrites`` filter, in the form of Linux' dm-log-writes), each start of QEMU on a layer of its own. Mostly the cache is
+empty, for the guest flushes at once what it has written: a cut falls into a flush that is held back. After it the layer is thrown
+away and made anew of the log: all that stood before the last flush, and of the rest each 4 KiB that the dice let through.
 """
 
 from __future__ import annotations
