@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transom import errors
-from transom.lab import espmenu, platform
+from transom.lab import espmenu, platform, sysctl
 
 PROC = "/opt/lab/proc"
 """Where the real procfs is, inside a node."""
@@ -174,7 +174,8 @@ def argv(place: Place, usr: Path, hostname: str, over: Sequence[str]) -> list[st
         args += ["--symlink", f"/{espmenu.FOLDER}", f"{node}/dev/disk/by-uuid/{espmenu.UUID}"]
     args += ["--ro-bind", str(place.proc), f"{node}/proc", "--proc", "/proc", "--proc", f"{node}{PROC}"]
     for path in over:
-        args += ["--ro-bind", str(place.proc / path.replace("/", ".")), f"{node}{PROC}/{path}"]
+        how = "--bind" if path in sysctl.DEFAULTS else "--ro-bind"
+        args += [how, str(place.proc / path.replace("/", ".")), f"{node}{PROC}/{path}"]
     return [*args, "--symlink", "node/dev", "/dev", "--", "/lab/keeper"]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from transom import errors, model
-from transom.lab import boot, container, kernelfs, keys, machine, world
+from transom.lab import boot, container, kernelfs, keys, machine, sysctl, world
 
 READY = 30.0
 """Seconds that a boot may take on a busy machine."""
@@ -306,7 +306,7 @@ class Node:
         when = time.strftime("%b %d %H:%M:%S", time.localtime(btime))
         (self.place.control / "journal").write_text("".join(f"{when} {line}\n" for line in booted.journal))
         texts = kernelfs.proc_files(self.hardware, booted, boot_id=str(uuid.uuid4()), btime=btime)
-        return container.write_proc(self.place, texts)
+        return container.write_proc(self.place, {**texts, **sysctl.booted(self.root)})
 
 
 def _wait_port(port: int, box: container.Container, log: Path) -> None:

@@ -28,7 +28,7 @@ SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 COMMANDS = {
     "usr/sbin": (
         "update-grub", "grub-mkconfig", "grub-editenv", "grub-reboot", "update-initramfs", "mkinitramfs", "reboot",
-        "poweroff", "qm", "proxmox-boot-tool", "modprobe", "ip", "lab-timers", "ha-manager",
+        "poweroff", "qm", "proxmox-boot-tool", "modprobe", "ip", "lab-timers", "ha-manager", "sysctl",
     ),
     "usr/bin": (
         "lsinitramfs", "systemctl", "pvesh", "pveversion", "efibootmgr", "lsblk", "mount", "lspci", "lsmod", "uname", "dmesg",

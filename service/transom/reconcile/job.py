@@ -391,8 +391,9 @@ class Job:
                 if not still_owed:
                     files.owe_no_reboot(self.world.host)
                 self._all_back()
-                assert self.seen is not None  # before the undo: what it would go back from has been undone
-                if armed := arming.armed_here(self.seen):
+                assert self.seen is not None  # before the undo
+                armed = arming.armed_here(self.seen)
+                if armed and (armed.run == run.id or not still_owed):  # what it would go back from has been undone
                     deadman.disarm(self.world.host, armed.run)
                 good.forget(self.store, self.node.name)
                 self.store.reset_ledger(self.node.name, back.ledger_before(run, self.store))

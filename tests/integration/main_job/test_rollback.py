@@ -99,6 +99,19 @@ def test_undone_before_its_reboot_nothing_is_armed_any_more(bench):
     assert kept == {path: one for path, one in before.items() if not path.startswith(images)}
 
 
+@pytest.mark.parametrize("bench", ["seed"], indirect=True)
+def test_undoing_another_run_leaves_the_way_back_of_one_that_waits_for_a_boot(bench, request):
+    text = bench.seed.read_text().replace("  host:\n", "  host:\n    sysctl: [vm.swappiness=10]\n")
+    cluster, node = text.split("---\n")[:2]
+    first = bench.folder / "first.yaml"
+    first.write_text(f"{cluster}---\n{node[: node.index('    kernel_cmdline')]}")
+    other = bench.apply(first)
+    bench.seed.write_text(text)
+    run = request.getfixturevalue("not_emptied")
+    bench.undo(other)
+    assert bench.text(f"/{MARKS}/armed").startswith(run)
+
+
 def is_armed(bench) -> bool:
     return (bench.node.root / MARKS / "armed").exists()
 
