@@ -31,13 +31,15 @@ def test_the_display_goes_to_vfio_and_comes_back_to_the_byte(host: subject.Subje
     assert host.driver() == "bochs-drm"
     assert group_type(host) == "DMA-FQ"
 
-    host.transom("apply", "-f", str(host.declare(**subject.GIVEN_AWAY)), "--yes")
+    host.transom("apply", "-f", str(host.declare(**subject.EVERYTHING)), "--yes")
 
     assert host.node.up() != boot
     assert host.driver() == "vfio-pci"
     assert group_type(host) == "identity"
     given = host.node.ssh("cat /proc/cmdline").split()
     assert set(subject.GIVEN_AWAY["kernel_cmdline"]) <= set(given)
+    assert host.node.ssh("cat /sys/module/vfio_pci/parameters/disable_vga") == "Y\n"
+    assert host.node.ssh("cat /proc/sys/vm/swappiness") == "10\n"
     host.transom("plan", "--detailed-exitcode")
 
     host.transom("apply", "-f", str(host.declare()), "--yes")
