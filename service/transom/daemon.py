@@ -50,6 +50,7 @@ from transom.sandbox import run as sandbox
 from transom.spec import bundle, loader, resolve
 from transom.spec import wish as desired
 from transom.ssh import client as ssh
+from transom.ssh import line
 from transom.store import records, store
 
 log = logging.getLogger(__name__)
@@ -153,7 +154,7 @@ class Service:
             def api() -> pve.Pve:
                 return open_ones.enter_context(_APIS.connect(node.access))
 
-            return checkup.check(node, api, lambda: ssh.connect(node.access), time.time)
+            return checkup.check(node, api, lambda: _shell(node, settings_file.load(self._folder)), time.time)
 
     def pve_version(self, node: desired.NodeWish) -> str:
         """Of Proxmox VE, as the node's API says."""
@@ -390,6 +391,10 @@ def _sandboxed(
     return sandbox.run("build", files, more=dict(more), on_stage=on_stage)
 
 
+def _shell(node: desired.NodeWish, options: settings.Settings) -> ssh.Ssh:
+    return ssh.connect(node.access, timeouts=line.Timeouts(answer=options.ssh_timeout))
+
+
 @contextlib.contextmanager
 def reach(
     node: desired.NodeWish,
@@ -398,13 +403,14 @@ def reach(
     options: settings.Settings | None = None,
 ) -> Iterator[w.World]:
     """Both sides of one node, connected. Unreachable, Denied."""
+    chosen = options or settings.Settings()
     api = _APIS.connect(node.access)
     try:
         world = w.World(
             node=node.pve_node,
-            host=ssh.connect(node.access) if node.access.has_ssh else w.NoShell(node.name),
+            host=_shell(node, chosen) if node.access.has_ssh else w.NoShell(node.name),
             api=api,
-            connect=lambda: ssh.connect(node.access),
+            connect=lambda: _shell(node, chosen),
             now=time.time,
             sleep=time.sleep,
             nonce=_nonce,
@@ -413,7 +419,7 @@ def reach(
             root=api.root,
             built=shelf.result if shelf else w.no_library,
             started=_STARTED[node.name],
-            confirm_within=(options or settings.Settings()).confirm_within,
+            confirm_within=chosen.confirm_within,
         )
         try:
             yield world

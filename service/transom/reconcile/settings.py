@@ -23,6 +23,8 @@ class Settings:
     """How long runs under way may take to finish when the daemon stops."""
     confirm_within: float = 600
     """From a node's start after a change of ours; unless the boot is confirmed by then, the node goes back by itself."""
+    ssh_timeout: float = 15
+    """What a node that has taken a connection may take for each part of its opening, and for starting a command."""
     workers: int = 256
     """Runs at once; below the number of nodes, as many hanging nodes delay the others."""
     keep_events: int = 10_000
@@ -38,6 +40,7 @@ class Settings:
         for name in (
             "scan_every",
             "lease_lasts",
+            "ssh_timeout",
             "workers",
             "keep_events",
             "rom_workers",

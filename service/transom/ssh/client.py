@@ -85,7 +85,7 @@ class Ssh:
     def _exec(self, current: line.Line, argv: Sequence[str], stdin: bytes, timeout: float) -> pump.Completed:
         what = f"{self.host}: `{_short(argv)}`"
         try:
-            channel = current.transport.open_session(timeout=min(timeout, self._timeouts.channel))
+            channel = current.transport.open_session(timeout=min(timeout, self._timeouts.answer))
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise errors.Unreachable(f"{what} was not started: {error or 'connection lost'}") from error
         try:

@@ -23,13 +23,11 @@ connections 7-10 % of a core and makes an exec beside them six times as dear."""
 
 @dataclasses.dataclass(frozen=True)
 class Timeouts:
-    """Seconds that each part of opening a connection may take."""
+    """In seconds."""
 
     connect: float = 10.0
-    banner: float = 15.0
-    """Also the key exchange."""
-    auth: float = 15.0
-    channel: float = 15.0
+    answer: float = 15.0
+    """Of a host that has taken the connection: for its banner, the key exchange, the login, and each start of a command."""
 
 
 class Line:
@@ -93,9 +91,9 @@ def _connect(access: wish.Access, timeouts: Timeouts) -> socket.socket:
 
 def _transport(sock: socket.socket, timeouts: Timeouts) -> paramiko.Transport:
     transport = paramiko.Transport(sock)
-    transport.banner_timeout = timeouts.banner
-    transport.auth_timeout = timeouts.auth
-    transport.channel_timeout = timeouts.channel
+    transport.banner_timeout = timeouts.answer
+    transport.auth_timeout = timeouts.answer
+    transport.channel_timeout = timeouts.answer
     return transport
 
 
@@ -129,7 +127,7 @@ def _shown(transport: paramiko.Transport, pinned: paramiko.PKey, timeouts: Timeo
     # Asked for first, so that a host with several keys shows the pinned one.
     options.key_types = [*wanted, *(name for name in options.key_types if name not in wanted)]
     try:
-        transport.start_client(timeout=timeouts.banner)
+        transport.start_client(timeout=timeouts.answer)
         return transport.get_remote_server_key()
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise errors.Unreachable(f"{place}: no SSH session: {error or 'connection closed'}") from error

@@ -81,7 +81,8 @@ class Subject:
 
     @property
     def env(self) -> dict[str, str]:
-        return {**os.environ, "TRANSOM_STATE": str(self.folder / "state")}
+        # on a busy machine an emulated one is slow to start a command
+        return {**os.environ, "TRANSOM_STATE": str(self.folder / "state"), "TRANSOM_SSH_TIMEOUT": "240"}
 
     def declare(self, **host: Sequence[str]) -> pathlib.Path:
         """Documents that want these host settings of the machine."""

@@ -16,7 +16,7 @@ import pytest
 from transom import errors, ssh
 from transom.spec import wish
 
-QUICK = ssh.Timeouts(connect=2, banner=1, auth=2, channel=2)
+QUICK = ssh.Timeouts(connect=2, answer=1)
 
 
 def test_argv_arrives_word_by_word(host):
