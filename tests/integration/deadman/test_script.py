@@ -140,6 +140,67 @@ def test_copies_that_a_later_run_took_over_bring_it_back_though_it_did_not_come_
     assert "run=run-2\n" in (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
 
 
+NEWER = "6.8.12-9-pve"
+
+
+def newer_kernel(root, kind: str) -> set[str]:
+    """As apt installs it while the change is on the disk: with that in its image and entry, and first in the menu. What stays."""
+    root.write(f"boot/initrd.img-{NEWER}", "new image of a newer kernel")
+    root.write(f"boot/vmlinuz-{NEWER}", "newer kernel")
+    if kind == "grub":
+        root.write("boot/grub/grub.cfg", "new menu with a newer kernel")
+        return {f"boot/initrd.img-{NEWER}", f"boot/vmlinuz-{NEWER}"}
+    where = "esp" if kind == "boot-tool" else "boot/efi"
+    root.write(f"{where}/EFI/proxmox/{NEWER}/initrd.img-{NEWER}", "new image of a newer kernel")
+    root.write(f"{where}/loader/entries/proxmox-{NEWER}.conf", "options new")
+    images = f"{where}/EFI/proxmox/{NEWER}"
+    return {f"boot/initrd.img-{NEWER}", f"boot/vmlinuz-{NEWER}", images, f"{images}/initrd.img-{NEWER}"}
+
+
+@pytest.mark.parametrize("goes_on", [True, False], ids=["two runs", "one run"])
+@pytest.mark.parametrize("kind", ["grub", "boot-tool", "kernel-install"])
+def test_a_kernel_that_comes_after_the_change_is_not_booted_after_going_back(root, kind, goes_on):
+    """Whether a second run goes on from there, or not: that kernel was never without the change."""
+    installed(root, kind)
+    before = root.state()
+    if goes_on:
+        root.script("keep", "run-1", "boot-1", KERNEL, *CHANGED, boot="boot-1")
+        changed(root, kind)
+    else:
+        armed(root, kind)
+    stays = newer_kernel(root, kind)
+    if goes_on:
+        armed(root, kind)
+    assert "All else is as before" in root.script("roll", "unit", boot="boot-2")
+    after = root.state()
+    assert {path: one for path, one in after.items() if path not in stays} == before
+    told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    assert f"problem=kernel {NEWER} came later and is not in the boot menu: update-initramfs -u -k {NEWER}" in told
+
+
+def test_a_second_run_adds_the_files_that_it_changes_to_what_was_kept(root):
+    installed(root, "boot-tool")
+    root.write("etc/kernel/cmdline", "root=ZFS=rpool\n")
+    before = root.state()
+    root.script("keep", "run-1", "boot-1", KERNEL, *CHANGED, boot="boot-1")
+    changed(root, "boot-tool")
+    root.script("keep", "run-2", "boot-1", KERNEL, "/etc/kernel/cmdline", "/etc/sysctl.d/zz.conf", boot="boot-1")
+    root.write("etc/kernel/cmdline", "root=ZFS=rpool iommu=pt\n")
+    root.write("etc/sysctl.d/zz.conf", "vm.swappiness=1\n")
+    armed(root, "boot-tool")
+    root.script("roll", "unit", boot="boot-2")
+    assert root.state() == before
+
+
+def test_an_esp_that_comes_after_the_change_is_told(root):
+    installed(root, "grub")
+    armed(root, "grub")
+    root.write("etc/kernel/proxmox-boot-uuids", f"{ESP}\n")
+    root.script("roll", "unit", boot="boot-2")
+    told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    assert f"problem=ESP {ESP} came later, and is as it was left\n" in told
+
+
 def test_what_was_kept_in_an_earlier_boot_makes_room(root):
     installed(root, "grub")
     root.script("keep", "run-1", "boot-0", KERNEL, *CHANGED, boot="boot-0")
@@ -394,7 +455,9 @@ def test_the_power_goes_at_any_step_of_keeping_and_arming(root, tmp_path):
     steps = whole.steps
     for cut in range(1, steps + 1, 9):
         node = root.copy(tmp_path / f"keep-{cut}")
-        node.script("keep", RUN, "boot-1", KERNEL, *CHANGED, boot="boot-1", cut=cut)
+        node.script(
+            "keep", "cut-off", "boot-1", KERNEL, *CHANGED, boot="boot-1", cut=cut
+        )  # by the line, say: no other boot
         assert node.state() == before
         armed(node, "grub")
         node.script("roll", "unit", boot="boot-2")

@@ -114,16 +114,19 @@ on_disk() {
     done
 }
 
+by_path() { while IFS= read -r path; do [ -z "$path" ] || printf '%s\t%s\t%s\n' - "$path" "$path"; done; }
+
 # Each file that is kept: its place, its path there, where it lies.
 everything() {
-    on_disk "$@" | while IFS= read -r path; do printf '%s\t%s\t%s\n' - "$path" "$path"; done
+    on_disk "$@" | by_path
     listed | while IFS= read -r uuid; do
         esp_at "$uuid" ro || { printf '!\t%s\t-\n' "$uuid"; continue; }
         boots_from "$at" | while IFS= read -r path; do printf '%s\t%s\t%s\n' "$uuid" "$path" "$at/$path"; done
     done
 }
 
-# What an earlier run kept in this very boot is what boots, whatever has been written since. Others' is not needed any more.
+# What an earlier run kept in this very boot is what boots, whatever has been written since; only files that are to change are added
+# to it, for a kernel that came meanwhile has that run's change in its image and entry. Others' is not needed any more.
 take_over() {
     for old in "$base"/*/boot; do
         [ -f "$old" ] || continue
@@ -143,16 +146,18 @@ keep() {
     mkdir -p "$base" || say refused "cannot make $base"
     locked 10 || say busy "$lock"
     take_over
-    mkdir -p "$folder" && printf '%s\n' "$boot" | put "$folder/boot" 600 || say refused "cannot write below $folder"
-    everything "$@" >"$folder/list" || say refused "cannot write $folder/list"
+    mkdir -p "$folder" && { [ -f "$folder/boot" ] || : >"$folder/keeping"; } &&
+        printf '%s\n' "$boot" | put "$folder/boot" 600 || say refused "cannot write below $folder"
+    if [ -f "$folder/keeping" ]; then everything "$@"; else printf '%s\n' "$@" | by_path; fi >"$folder/list" ||
+        say refused "cannot write $folder/list"
     if lost=$(grep -m 1 '^!' "$folder/list"); then say refused "ESP $(printf %s "$lost" | cut -f2) cannot be mounted"; fi
     rm -f "$folder/left"
     room "$folder/list"
     keep_mounts
     while IFS=$tab read -r place path there; do keep_file "$place" "$path" "$there"; done <"$folder/list"
-    rm -f "$folder/list"
     by_name "/boot/vmlinuz-$kernel" vmlinuz
     by_name "/boot/initrd.img-$kernel" initrd.img
+    rm -f "$folder/list" "$folder/keeping" # cut off before that, nothing has been changed, and all of it is kept again
     say kept "$(cut -f4 "$folder/manifest" | grep -vc -- '^-$') files in $folder"
 }
 

@@ -94,7 +94,20 @@ restore_all() {
         sync
     done
     for there in $unwritten; do problem "$there could not be written, and is as it was left"; done
+    not_kept
     sync
+}
+
+# What can boot and came after it was kept: its image may have been built of what is taken back.
+not_kept() {
+    for image in /boot/initrd.img-*; do
+        version=${image#/boot/initrd.img-}
+        [ ! -f "/boot/vmlinuz-$version" ] || noted - "$image" ||
+            problem "kernel $version came later and is not in the boot menu: update-initramfs -u -k $version before it is put there again"
+    done
+    for uuid in $(listed); do
+        grep -q "^$uuid$tab" "$folder/manifest" || problem "ESP $uuid came later, and is as it was left"
+    done
 }
 
 # Loader entries that were not there before.
