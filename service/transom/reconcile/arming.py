@@ -68,8 +68,8 @@ def drop(plan: result.Plan, facts: model.Facts, world: w.World, kept: store.Stor
 
 def _is_armed(run: str, world: w.World) -> bool:
     """In this boot, by ``run``."""
-    mark = remote.read(world.host, f"{deadman.FOLDER}/armed") or b""
-    return mark.decode("utf-8", "replace").split()[:2] == [run, reboot.boot_id(world.host)]
+    mark = deadman.mark(world.host)
+    return mark is not None and (mark.run, mark.boot_id) == (run, reboot.boot_id(world.host))
 
 
 def _untouched(actions: Sequence[acts.Action], begun: Sequence[acts.Action]) -> bool:

@@ -8,8 +8,8 @@ import pytest
 
 from transom import errors, model
 from transom.plan import actions as acts
+from transom.reconcile import deadman, right_node
 from transom.reconcile import effect as eff
-from transom.reconcile import right_node
 from transom.reconcile import world as w
 from transom.reconcile.steps import reboot
 from transom.ssh import pump
@@ -27,6 +27,7 @@ class Machine:
     clock: float = 1000.0
     rebooted: float | None = None
     mark: bool = True
+    armed: bool = True
 
     def up(self, after: float) -> bool:
         return self.rebooted is None or self.clock - self.rebooted >= after
@@ -48,7 +49,9 @@ class Machine:
             return pump.Completed(0, b"left \n", b"")
         return pump.Completed(0, b"boot-2\n" if self.rebooted is not None else b"boot-1\n", b"")
 
-    def script(self, text, *_, **__):
+    def script(self, text, args=(), **__):
+        if list(args) == ["/var/lib/transom/rollback/armed"]:
+            return pump.Completed(0, b"run1 boot-1 600\n", b"") if self.armed else pump.Completed(44, b"", b"")
         if "systemctl reboot" in text:
             self.rebooted = self.clock
         elif not self.up(self.pmxcfs):
@@ -124,14 +127,43 @@ def test_the_node_that_transom_runs_on_is_rebooted_by_a_person_and_waited_for():
     assert machine.rebooted is not None
     assert machine.rebooted - began >= 40
     assert "systemctl reboot" in said[0]
+    # a command that runs there ends with the reboot: what comes then has to be said before
+    assert "without one run `transom apply` within 600 s of its start, or the node goes back" in said[0]
     assert not machine.mark
 
 
-def test_nobody_reboots_the_node_that_transom_runs_on():
+def test_nobody_reboots_the_node_that_transom_runs_on_and_the_run_ends_with_the_node_up():
     machine = Machine()
-    with pytest.raises(errors.Unreachable, match="another boot id"):
+    with pytest.raises(errors.Rejected) as ended:
         reboot.apply(dataclasses.replace(ACTION, by_hand=True), eff.Effect(), world(machine, []), CONTEXT)
     assert machine.rebooted is None
+    assert "pve1 has not been rebooted within 100 s" in str(ended.value)
+    assert "`transom apply` within 600 s of its start" in str(ended.value)
+    assert "console" not in str(ended.value)
+
+
+def test_a_person_who_reboots_it_and_it_does_not_come_back_is_told_to_look_at_its_console():
+    machine = Machine(sshd=500)
+    there = world(machine, [])
+
+    def sleep(seconds: float) -> None:
+        machine.clock += seconds
+        machine.rebooted = machine.rebooted or machine.clock
+
+    there.sleep = sleep
+    with pytest.raises(errors.Unreachable, match="console"):
+        reboot.apply(dataclasses.replace(ACTION, by_hand=True), eff.Effect(), there, CONTEXT)
+
+
+@pytest.mark.parametrize(("text", "mark"), [(b"run1 boot-1 600\n", True), (b"run1 boot-1\n", False), (None, None)])
+def test_who_has_armed_a_node_is_read_or_said_not_to_be_understood(text, mark):
+    host = Machine()
+    host.script = lambda *_, **__: pump.Completed(44 if text is None else 0, text or b"", b"")
+    if mark is False:
+        with pytest.raises(errors.Garbled, match="rollback/armed"):
+            deadman.mark(host)
+    else:
+        assert deadman.mark(host) == (model.Armed("run1", "boot-1", 600) if mark else None)
 
 
 def test_a_node_that_has_rebooted_already_is_waited_for_and_not_rebooted():

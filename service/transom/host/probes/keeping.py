@@ -41,7 +41,7 @@ def parse(body: bytes) -> model.Keeping:
             case "ledger":
                 ledger = value.split()[0]
             case "armed":
-                armed = _armed(value)
+                armed = armed_by(value)
             case "log":
                 back.log.append(value)
             case "rolled-problem":
@@ -72,7 +72,8 @@ class _Back:
         return model.RolledBack(given["run"], int(given["at"]), given["boot"], given["reason"], problems, log)
 
 
-def _armed(value: str) -> model.Armed:
+def armed_by(value: str) -> model.Armed:
+    """The mark of an armed node. ValueError for anything else."""
     words = value.split()
     if len(words) != 3:
         raise ValueError(f"rollback/armed holds {value[:80]!r}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.resources
 
 from transom import errors, model
+from transom.host.probes import keeping
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
@@ -46,6 +47,15 @@ def arm(host: w.Host, run: str, boot_id: str, within: int, card: str) -> None:
     """From now on the node's next boot goes back after ``within`` seconds unless ``disarm`` comes first. Rejected."""
     word, detail = _call(host, "arm", run, boot_id, str(within), card, stdin=SCRIPT.encode())
     _need(word, "armed", detail)
+
+
+def mark(host: w.Host) -> model.Armed | None:
+    """Which run has armed the node, in which boot; Garbled when that cannot be understood."""
+    data = remote.read(host, f"{FOLDER}/armed")
+    try:
+        return None if data is None else keeping.armed_by(data.decode("utf-8", "replace"))
+    except ValueError as error:
+        raise errors.Garbled(str(error)) from error
 
 
 def disarm(host: w.Host, run: str) -> None:

@@ -34,8 +34,8 @@ def prepare(action: acts.Reboot, world: w.World) -> eff.Effect:
 
 
 def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
-    """Unreachable when the node, its cluster file system and its API are not back in time; Rejected when another node answers.
-    A node that has rebooted since the plan is not rebooted again."""
+    """Unreachable when the node, its cluster file system and its API are not back in time; Rejected when another node answers, and
+    when the person who is to reboot it has not. A node that has rebooted since the plan is not rebooted again."""
     del effect
     started = world.now()
     patience = _Patience(world, started)
@@ -44,17 +44,41 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
         return "the node has rebooted already"
     deadman.left(world.host, context.run)
     if action.by_hand:
-        world.say(
-            f"Transom runs on {world.node} itself: reboot it with `systemctl reboot`; what is left goes on afterwards"
-        )
+        world.say(_to_a_person(world))
     else:
         context.refuse_now(emptied=True)
         _start(world)
-    patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
+    try:
+        patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
+    except errors.Unreachable:
+        if action.by_hand and _is_still(action.boot_id, world):
+            raise _not_rebooted(world) from None
+        raise
     new = boot_id(world.host)
     _wait_for_pve(world, patience)
     world.host.run(["rm", "-f", f"{eff.KEEP}/reboot-from"])
     return f"back after {world.now() - started:.0f} s with boot id {new[:8]}…"
+
+
+def _to_a_person(world: w.World) -> str:
+    """Before the wait: a command that runs there ends with the reboot, and can say nothing afterwards."""
+    return (
+        f"Transom runs on {world.node} itself: reboot it with `systemctl reboot`. {_confirmed_by(world)}, or the node goes "
+        "back to what it was and reboots once more"
+    )
+
+
+def _confirmed_by(world: w.World) -> str:
+    armed = deadman.mark(world.host)
+    within = f"within {armed.within} s of its start" if armed else "in time"
+    return f"A daemon that starts with it confirms that boot and goes on; without one run `transom apply` {within}"
+
+
+def _not_rebooted(world: w.World) -> errors.Rejected:
+    return errors.Rejected(
+        f"{world.node} has not been rebooted within {world.reboot_limit:.0f} s, and Transom, which runs on it, waits no longer",
+        hint=f"nothing is wrong with it: reboot it when that suits, with `systemctl reboot`. {_confirmed_by(world)}",
+    )
 
 
 def again(world: w.World, command: str, old: str) -> None:
@@ -91,6 +115,13 @@ def _booted(old: str, world: w.World) -> bool:
         pass
     host.close()
     return False
+
+
+def _is_still(old: str, world: w.World) -> bool:
+    try:
+        return boot_id(world.host) == old
+    except errors.Unreachable:
+        return False
 
 
 def _mounted(world: w.World) -> bool:
