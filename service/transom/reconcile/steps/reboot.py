@@ -71,7 +71,7 @@ def _to_a_person(world: w.World) -> str:
 def _confirmed_by(world: w.World) -> str:
     armed = deadman.mark(world.host)
     within = f"within {armed.within} s of its start" if armed else "in time"
-    return f"A daemon that starts with it confirms that boot and goes on; without one run `transom apply` {within}"
+    return f"A daemon that starts with it confirms that boot; without one run `transom apply` {within}"
 
 
 def _not_rebooted(world: w.World) -> errors.Rejected:
