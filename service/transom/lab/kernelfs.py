@@ -114,6 +114,8 @@ def _bind(top: Path, device: world.PciFunction, booted: boot.Booted) -> None:
         (top / "bus/pci/drivers" / driver).mkdir(exist_ok=True)
         _link(folder / "driver", top, f"bus/pci/drivers/{driver}")
         _link(top / "bus/pci/drivers" / driver / device.address, top, _place(device))
+        if (module := modules.of_driver(driver)) and not (top / "bus/pci/drivers" / driver / "module").is_symlink():
+            _link(top / "bus/pci/drivers" / driver / "module", top, f"module/{module}")
     if driver == "i915":
         _files(top / "class/drm/card0-HDMI-A-1", {"status": "connected"})
     group = booted.groups.get(device.address, boot.NO_IOMMU)

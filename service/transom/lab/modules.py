@@ -119,6 +119,11 @@ def builtin_driver(device: world.PciFunction) -> str:
     return next((driver for pattern, driver in BUILTIN.items() if fnmatch.fnmatchcase(subject, pattern)), "")
 
 
+def of_driver(driver: str) -> str:
+    """The module with the driver; empty for one without."""
+    return next((module.name for module in _ALL if (module.driver or module.name) == driver), "")
+
+
 def modalias(device: world.PciFunction) -> str:
     """The device's modalias, as in sysfs."""
     sub_vendor, _, sub_device = (device.subsystem or "0000:0000").upper().partition(":")

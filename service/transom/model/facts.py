@@ -48,6 +48,13 @@ class PciDevice:
     """The bound driver, empty when none; the PVE API does not tell it."""
     iommu_group: int | None = None
     boot_vga: bool | None = None
+    module: str = ""
+    """Of the driver, as the kernel names it; empty where there is none, or none was read."""
+
+    @property
+    def driver_module(self) -> str:
+        """The module that the driver comes with (``xhci_pci`` of xhci_hcd); empty without a driver that is known."""
+        return self.module or ("" if isinstance(self.driver, Unknown) else self.driver.replace("-", "_"))
 
     @property
     def id(self) -> str:

@@ -130,8 +130,10 @@ def _driver(device: model.PciDevice, then: model.Facts) -> tuple[str | model.Unk
         if isinstance(given, model.Unknown):
             return given, ""
         place = next((place for value, place in given if value == item or value.startswith(f"{item}:")), None)
+        if place and key == "driver_override":
+            return VFIO, f"{place} gives it its address"
         if place:
-            return VFIO, f"{place} gives it {item if key == 'vfio_ids' else 'its address'}"
+            return _by_id(device, f"{place} gives it {item}", then)
     if isinstance(device.driver, model.Unknown):
         return device.driver, ""
     blacklist = _given("blacklist", then)
@@ -139,13 +141,31 @@ def _driver(device: model.PciDevice, then: model.Facts) -> tuple[str | model.Unk
         return blacklist, ""
     if device.driver == VFIO:
         return model.Unknown("the driver that the kernel finds for it"), "nothing gives it to vfio-pci any more"
-    names = _modules(device.driver)
+    names = _modules(device)
     place = next((place for value, place in blacklist if module_names.normal(value) in names), None)
     if place:
         return "", f"{place} keeps {device.driver} away"
     if token := _without_modeset(names, then):
         return model.Unknown(f"with {token} on the kernel command line it is the driver's own choice"), ""
     return device.driver, "nothing keeps it away"
+
+
+def _by_id(device: model.PciDevice, why: str, then: model.Facts) -> tuple[str | model.Unknown, str]:
+    """Of vfio-pci and the driver that has the device now, the one that is loaded first takes it."""
+    waiting, kept_away, loaded = (_given(key, then) for key in ("softdep", "blacklist", "modules"))
+    for fact in (device.driver, waiting, kept_away, loaded):
+        if isinstance(fact, model.Unknown):
+            return fact, ""
+    assert not isinstance(waiting, model.Unknown)
+    assert not isinstance(kept_away, model.Unknown)
+    assert not isinstance(loaded, model.Unknown)
+    names = _modules(device) if device.driver != VFIO else frozenset()
+    waits = any(value in names for value, _ in waiting)
+    away = any(value in names for value, _ in kept_away)
+    if device.driver and names and not waits and not away:
+        return device.driver, f"{why}, but {device.driver} may be loaded before vfio-pci"
+    comes = device.driver == VFIO or (waits and not away) or any(value == "vfio_pci" for value, _ in loaded)
+    return (VFIO, why) if comes else ("", f"{why}, but nothing loads vfio-pci")
 
 
 def _without_modeset(names: frozenset[str], then: model.Facts) -> str:
@@ -157,10 +177,10 @@ def _without_modeset(names: frozenset[str], then: model.Facts) -> str:
     return next((token for token, _, _ in given if module_names.normal(token) in asking), "")
 
 
-def _modules(driver: str) -> frozenset[str]:
-    """A driver's module has its name, but for some of the display: bochs-drm is of bochs."""
-    name = module_names.normal(driver)
-    return frozenset({name, name.removesuffix("_drm")})
+def _modules(device: model.PciDevice) -> frozenset[str]:
+    """The driver's module; where that was not read it has the driver's name, but for some of the display: bochs-drm is of bochs."""
+    name = device.driver_module
+    return frozenset({name, name.removesuffix("_drm")} - {""})
 
 
 def _given(key: str, then: model.Facts) -> list[tuple[str, str]] | model.Unknown:

@@ -34,7 +34,7 @@ class Desk:
 def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: bool = False) -> Draft:
     """Everything about the node's host settings; no reboot yet, only the reasons for one."""
     desk = Desk(node.name, ledger, Texts(facts), take_over)
-    wants = derive.derive(devices.by_address(node, facts.pci))
+    wants = derive.derive(devices.by_address(node, facts.pci), facts.pci, _softdeps(ledger))
     draft = desk.draft
     concerned = any(wants.values()) or any(path.startswith(("host/", "foreign/")) for path in ledger)
     if not node.access.has_ssh:
@@ -69,6 +69,16 @@ def _out_of_reach(
 
 def ledger_path(setting: HostSetting, item: str) -> str:
     return str(ledger_paths.Host(setting.key, item))
+
+
+def _softdeps(ledger: Ledger) -> dict[str, str]:
+    """Those that are ours: driver → document."""
+    rows = ((ledger_paths.parse(path), entry) for path, entry in ledger.items())
+    return {
+        row.item: entry.document
+        for row, entry in rows
+        if isinstance(row, ledger_paths.Host) and row.setting == "softdep"
+    }
 
 
 def _owned(setting: HostSetting, ledger: Ledger) -> frozenset[str]:

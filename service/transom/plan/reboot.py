@@ -84,7 +84,7 @@ def _changes_host(action: acts.Action) -> TypeGuard[acts.WriteFile | acts.Remove
 
 def _wants(node: wish.NodeWish, facts: model.Facts) -> dict[str, str]:
     """What must be in effect in the next boot, of what applies on this host: ``setting/item`` → for which kernels alone."""
-    wanted = derive.derive(devices.by_address(node, facts.pci))
+    wanted = derive.derive(devices.by_address(node, facts.pci), facts.pci)
     found: dict[str, str] = {}
     for setting in registry.SETTINGS:
         selection = setting.select(wanted.get(setting.key, ()), facts)

@@ -115,6 +115,9 @@ def _only_in_files(facts: model.Facts, then: model.Facts) -> str:
             return f"no parameter takes {lost[0]} ({key}) out of the files"
         if key == "driver_override" and (new := [item for item in now if item not in was]):
             return f"no parameter binds a device by its address ({new[0]})"
+    was, now, away = _items("softdep", facts), _items("softdep", then), _items("blacklist", then)
+    if new := [item for item in now if item not in was and item not in away]:
+        return f"no parameter has vfio-pci come before {new[0]} (softdep)"
     return ""
 
 

@@ -149,8 +149,9 @@ def test_pci():
     attributes = [(address, name, value) for address, given in values.items() for name, value in given.items()]
     shown = "".join(f"{address}/{name}\0{value}\n" for address, name, value in attributes)
     links = f"{igd}/driver ../../../bus/pci/drivers/i915\n{igd}/iommu_group ../../../kernel/iommu_groups/1\n"
+    links += f"{igd}/driver/module ../../../../module/i915\n"
     assert pci.parse(f"{shown}-- links --\n{links}".encode()) == (
-        model.PciDevice(igd, "8086", "9bc8", "030000", "1849:9bc8", "03", "i915", 1, True),
+        model.PciDevice(igd, "8086", "9bc8", "030000", "1849:9bc8", "03", "i915", 1, True, "i915"),
         model.PciDevice(nic, "8086", "1539", "020000"),
     )
     with pytest.raises(ValueError, match="cut short"):

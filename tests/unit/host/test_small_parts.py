@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from transom import model
@@ -49,7 +51,26 @@ def test_softdeps_follow_from_blacklisted_drivers_only_with_vfio_ids():
         ("i915", "Node/a", "<6.8"),
         ("nouveau", "Node/a", ""),
     ]
+    assert [want.value for want in derived["modules"]] == ["vfio_pci"]
     assert derive.derive(derived) == derived
+
+
+def test_softdeps_follow_from_the_drivers_that_have_the_devices():
+    def softdeps(*pci: model.PciDevice, ids: tuple[str, ...] = ("8086:15f3", "8086:9bc8")) -> list[str]:
+        host = {"vfio_ids": tuple(wish.Want(one, "Node/a") for one in ids)}
+        kept = {"i915": "Node/a", "snd_hda_intel": "Node/a", "xhci_pci": "Node/a"}
+        return [want.value for want in derive.derive(host, pci, kept).get("softdep", ())]
+
+    nic = model.PciDevice("0000:02:00.0", "8086", "15f3", "020000", driver="igc")
+    usb = model.PciDevice("0000:00:14.0", "8086", "15f3", "0c0330", driver="xhci_hcd", module="xhci_pci")
+    igd = model.PciDevice("0000:00:02.0", "8086", "9bc8", "030000", driver="i915")
+    assert softdeps(nic, usb, igd) == ["igc", "xhci_pci", "i915"]
+    ours = dataclasses.replace(igd, driver="vfio-pci")
+    assert softdeps(nic, ours) == ["igc", "i915", "xhci_pci"]
+    assert softdeps(dataclasses.replace(nic, driver=""), igd) == ["i915", "xhci_pci"]
+    assert softdeps(nic, igd) == ["igc", "i915"]
+    assert softdeps(igd) == ["i915", "snd_hda_intel", "xhci_pci"]
+    assert softdeps(nic, igd, ids=()) == []
 
 
 def test_wants_are_put_in_the_form_that_files_are_read_in(make_facts):

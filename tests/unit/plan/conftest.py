@@ -72,26 +72,29 @@ class Node:
         self.booted = next(self.clock)
         self.cmdline = tuple(self.grub_cfg_tokens())
         facts = self.facts()
-        blacklist = {item.value for item in modprobe_items(facts, "blacklist")}
-        ids = {item.value for item in modprobe_items(facts, "vfio_ids")}
         wanted = {item.value for item in modprobe_items(facts, "modules")}
         self.modules = (wanted - ({"vfio_virqfd"} if not KERNEL.startswith("5.") else set())) | {"loop"}
-        kept = {item.value for item in modprobe_items(facts, "driver_override")}
-        self.pci = tuple(
-            dataclasses.replace(
-                dev,
-                driver="vfio-pci"
-                if dev.id in ids or f"{dev.address}={dev.id}" in kept
-                else ""
-                if dev.driver in blacklist
-                else dev.driver,
-            )
-            for dev in self.devices
-        )
+        self.pci = tuple(dataclasses.replace(dev, driver=self.binds(dev, facts)) for dev in self.devices)
         given = (item.value.partition("=") for item in modprobe_items(facts, "module_options"))
         self.options = {"kvm.ignore_msrs": "N", **{key: value for key, _, value in given}}
         self.step(model.Step.SYSCTL)
         self.modules |= {dev.driver.replace("-", "_") for dev in self.pci if dev.driver}
+
+    def binds(self, device: model.PciDevice, facts: model.Facts) -> str:
+        """Whoever is loaded first. ``device`` has the driver that the kernel knows for it."""
+        blacklist, ids, first, loaded, kept = (
+            {item.value for item in modprobe_items(facts, key)}
+            for key in ("blacklist", "vfio_ids", "softdep", "modules", "driver_override")
+        )
+        by_udev = device.driver not in blacklist
+        if device.id in ids and by_udev and device.driver in first:
+            return "vfio-pci"
+        if f"{device.address}={device.id}" in kept:
+            by_udev = False
+        if by_udev:
+            return str(device.driver)
+        takes = device.id in ids or f"{device.address}={device.id}" in kept
+        return "vfio-pci" if takes and "vfio_pci" in loaded else ""
 
     def grub_cfg_tokens(self) -> list[str]:
         text = self.files["/boot/grub/grub.cfg"][0]

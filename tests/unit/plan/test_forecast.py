@@ -13,6 +13,8 @@ from transom.spec import wish
 ADDRESS = "0000:00:02.0"
 OWN = "/etc/modprobe.d/zz-transom.conf"
 GRUB = "/etc/default/grub.d/90-transom.cfg"
+LOAD = "/etc/modules-load.d/transom.conf"
+IDS = "options vfio-pci ids=8086:9bc8\n"
 SCRIPT = "/etc/initramfs-tools/scripts/init-top/00-transom-vfio"
 
 
@@ -23,7 +25,10 @@ def declared(id: str = "8086:9bc8") -> wish.NodeWish:
 
 def owner(node, *, driver: str | model.Unknown = "i915", **files: str) -> forecast.Owner:
     for path, text in files.items():
-        node.write({"modprobe": OWN, "override": SCRIPT, "other": "/etc/modprobe.d/a.conf", "grub": GRUB}[path], text)
+        node.write(
+            {"modprobe": OWN, "override": SCRIPT, "other": "/etc/modprobe.d/a.conf", "grub": GRUB, "load": LOAD}[path],
+            text,
+        )
     facts = node.facts()
     devices = tuple(dataclasses.replace(dev, driver=driver) if dev.address == ADDRESS else dev for dev in facts.pci)
     (one,) = forecast._owners(declared(), dataclasses.replace(facts, pci=devices))
@@ -35,8 +40,18 @@ def owner(node, *, driver: str | model.Unknown = "i915", **files: str) -> foreca
     ("files", "driver", "then", "why"),
     [
         ({}, "i915", "i915", "nothing keeps it away"),
-        ({"modprobe": "options vfio-pci ids=8086:9bc8\n"}, "i915", "vfio-pci", f"{OWN}:1 gives it 8086:9bc8"),
-        ({"other": "options vfio-pci ids=8086:9bc8:1849:9bc8\n"}, "i915", "vfio-pci", "/etc/modprobe.d/a.conf:1"),
+        ({"modprobe": f"{IDS}softdep i915 pre: vfio-pci\n"}, "i915", "vfio-pci", f"{OWN}:1 gives it 8086:9bc8"),
+        ({"modprobe": f"{IDS}softdep bochs pre: vfio-pci\n"}, "bochs-drm", "vfio-pci", f"{OWN}:1 gives it 8086:9bc8"),
+        ({"modprobe": IDS, "load": "vfio-pci\n"}, "i915", "i915", "i915 may be loaded before vfio-pci"),
+        ({"modprobe": f"{IDS}blacklist i915\n", "load": "vfio-pci\n"}, "i915", "vfio-pci", f"{OWN}:1 gives it"),
+        ({"modprobe": f"{IDS}blacklist i915\nsoftdep i915 pre: vfio-pci\n"}, "i915", "", "nothing loads vfio-pci"),
+        ({"modprobe": IDS}, "vfio-pci", "vfio-pci", f"{OWN}:1 gives it"),
+        (
+            {"other": "options vfio-pci ids=8086:9bc8:1849:9bc8\nsoftdep i915 pre: vfio-pci\n"},
+            "i915",
+            "vfio-pci",
+            "/etc/modprobe.d/a.conf:1",
+        ),
         (
             {"other": "options vfio-pci ids=8086:9bc8\n", "modprobe": "options vfio-pci ids=10de:1cb3\n"},
             "i915",

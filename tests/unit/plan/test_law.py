@@ -208,6 +208,35 @@ def test_an_item_taken_out_of_the_document_goes_and_a_foreign_line_stays(desk):
     assert desk.plan(less).empty
 
 
+NIC = model.PciDevice("0000:02:00.0", "8086", "15f3", "020000", "1849:15f3", "03", "igc", None)
+
+
+def test_a_device_of_any_driver_is_taken_by_its_id_alone(desk):
+    desk.node.devices = (*desk.node.devices, NIC)
+    desk.node.reboot()
+    before = {path: text for path, (text, _) in desk.node.files.items()}
+    bare = dataclasses.replace(wanted(), host={}, guests=(), devices={})
+    nic = {"nic": wish.DeviceWish("nic", "8086:15f3")}
+    want = dataclasses.replace(bare, host={"vfio_ids": (wish.Want("8086:15f3", "Node/pve1"),)}, devices=nic)
+    desk.apply(want)
+    assert desk.node.facts().device(NIC.address).driver == "vfio-pci"
+    assert desk.plan(want).empty
+    desk.node.reboot()
+    assert desk.node.facts().device(NIC.address).driver == "vfio-pci"
+    desk.apply(bare)
+    assert desk.node.facts().device(NIC.address).driver == "igc"
+    assert {path: text for path, (text, _) in desk.node.files.items()} == before
+
+
+def test_a_blacklisted_driver_leaves_its_device_to_vfio_without_a_list_of_modules(desk):
+    node = wanted()
+    host = {"vfio_ids": node.host["vfio_ids"], "blacklist": node.host["blacklist"]}
+    want = dataclasses.replace(node, host=host, guests=())
+    desk.apply(want)
+    assert desk.node.facts().device("0000:00:02.0").driver == "vfio-pci"
+    assert desk.plan(want).empty
+
+
 def test_nothing_declared_any_more_leaves_no_file(desk):
     before = {path: text for path, (text, _) in desk.node.files.items()}
     desk.apply(wanted())

@@ -72,6 +72,10 @@ def test_everything_is_on_the_command_line(facts) -> None:
     assert "savedefault" not in found.entry, "the default would become what is only to be tried"
 
 
+def test_what_comes_before_a_driver_that_loads_is_said_in_files_alone(facts) -> None:
+    assert judged(facts, declared(blacklist=())) == "no parameter has vfio-pci come before i915 (softdep)"
+
+
 def test_it_comes_before_anything_is_written_and_counts_as_a_reboot(facts) -> None:
     kinds = [type(action) for action in make.make(declared(), facts, {}).actions]
     assert kinds.index(emptying.Drain) < kinds.index(once.TryBoot) < kinds.index(acts.WriteFile)

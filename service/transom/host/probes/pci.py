@@ -15,7 +15,9 @@ set -- */
 [ -d "$1" ] || {{ printf '%s\\n' '{_SPLIT}'; exit 0; }}
 grep -sHZ . {" ".join(f"*/{name}" for name in _NAMES)}
 printf '%s\\n' '{_SPLIT}'
-find */ -maxdepth 1 '(' -name driver -o -name iommu_group ')' -printf '%p %l\\n'
+set -- */driver/
+[ -d "$1" ] || set --
+find */ "$@" -maxdepth 1 '(' -name driver -o -name iommu_group -o -name module ')' -printf '%p %l\\n'
 """
 
 
@@ -30,7 +32,10 @@ def parse(body: bytes) -> tuple[model.PciDevice, ...]:
         address, name = posixpath.split(path)
         links.setdefault(address.rstrip("/"), {})[name] = posixpath.basename(target)
     devices = attributes.folders(attributes.parse(shown.encode()))
-    return tuple(_device(address, devices[address], links.get(address, {})) for address in sorted(devices))
+    return tuple(
+        _device(address, devices[address], links.get(address, {}) | links.get(f"{address}/driver", {}))
+        for address in sorted(devices)
+    )
 
 
 def _device(address: str, given: dict[str, str], links: dict[str, str]) -> model.PciDevice:
@@ -50,6 +55,7 @@ def _device(address: str, given: dict[str, str], links: dict[str, str]) -> model
         driver=links.get("driver", ""),
         iommu_group=int(group) if group else None,
         boot_vga=None if boot_vga is None else boot_vga == "1",
+        module=links.get("module", ""),
     )
 
 
