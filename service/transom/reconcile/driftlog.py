@@ -14,7 +14,7 @@ from transom.store import records, store
 Rows = Mapping[tuple[str, str], model.Drift | model.Finding]
 """Kind and key → what stands."""
 NO_ACCESS = "node-unreachable"
-_WATCHED = ("pve-qemu-kvm", "pve-manager")
+_WATCHED = ("pve-qemu-kvm", "qemu-server", "pve-manager")
 
 
 class Log:

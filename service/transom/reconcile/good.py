@@ -27,7 +27,8 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class LastGood:
-    """A node's last good fingerprint: kernel, QEMU, BIOS, devices with groups and drivers, ROMs, files, each by name."""
+    """A node's last good fingerprint: kernel with its command line, QEMU, BIOS, devices with groups and drivers, ROMs, VMs, files,
+    each by name."""
 
     node: str
     since: float | None

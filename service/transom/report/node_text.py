@@ -36,7 +36,7 @@ def last_good(last: good.LastGood) -> str:
     files = sum(name.startswith("file ") for name in last.fingerprint)
     lines = [f"  Last good{when}"]
     lines += [
-        f"    {name} {value[:12] if name.startswith('rom ') else value}"
+        f"    {name} {value[:12] if name.startswith(('rom ', 'VM ')) else value}"
         for name, value in sorted(last.fingerprint.items())
         if not name.startswith("file ")
     ]
