@@ -36,8 +36,8 @@ def declared(host: subject.Subject, how: str, *tokens: str) -> str:
 
 
 def told(host: subject.Subject) -> str:
-    (run,) = host.json("run", "ls")
-    return host.transom("run", "show", run["id"])
+    """The last run."""
+    return host.transom("run", "show", host.json("run", "ls")[0]["id"])
 
 
 def never_made(host: subject.Subject, how: str, means: str) -> None:
@@ -62,6 +62,39 @@ def test_a_command_line_that_cannot_boot_is_tried_and_never_made(host: subject.S
 @pytest.mark.parametrize("start", [images.uefi, images.boot_tool], ids=["uefi", "boot-tool"])
 def test_so_it_is_by_systemd_boot(host: subject.Subject) -> None:
     never_made(host, "auto", "bootctl set-oneshot")
+
+
+FIRMWARE = "efibootmgr; find /boot/efi/EFI; ls /sys/firmware/efi/efivars"
+"""What the firmware would boot, its variables, and what lies on the ESP."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", [images.uefi], ids=["uefi"])
+def test_so_it_is_by_the_firmware_which_is_left_as_it_was(host: subject.Subject) -> None:
+    """One that cannot boot, then one that works."""
+    before, firmware = host.files(), host.node.ssh(FIRMWARE)
+    never_made(host, "bootnext", "BootNext")
+    assert host.node.ssh(FIRMWARE) == firmware
+
+    host.transom("apply", "-f", declared(host, "bootnext"), "--yes")
+
+    said = told(host)
+    assert "boot once, by BootNext, with" in said
+    assert "0000:00:02.0 has vfio-pci" in said
+    assert host.driver() == "vfio-pci"
+    assert host.node.ssh(FIRMWARE) == firmware
+    assert not any("transom." in line for line in host.node.ssh("cat /proc/cmdline").split())
+    host.transom("plan", "--detailed-exitcode")
+    host.transom("apply", "-f", str(host.declare()), "--yes")
+    assert host.files() == before
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", [images.boot_tool], ids=["boot-tool"])
+def test_so_it_is_by_the_firmware_from_an_esp_that_is_not_mounted(host: subject.Subject) -> None:
+    firmware = host.node.ssh("efibootmgr")
+    never_made(host, "bootnext", "BootNext")
+    assert host.node.ssh("efibootmgr") == firmware
 
 
 @pytest.mark.long

@@ -15,6 +15,7 @@ from transom.host.probes import (
     drained,
     esp,
     files,
+    firmware,
     guests,
     ha,
     hardware,
@@ -62,6 +63,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
     owed = of(drained.PROBE)
     once: model.OneShot | model.Unknown = of(oneshot.PROBE)
+    by_firmware = of(firmware.PROBE)
     return model.Facts(
         node=node,
         boot=boot.unknown(booted.unknown)
@@ -89,6 +91,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         keeping=kept,
         drained=owed,
         oneshot=once,
+        firmware=by_firmware,
         identity=name,
     )
 

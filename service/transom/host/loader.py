@@ -20,6 +20,8 @@ from transom import model
 from transom.host import kernel_args
 
 GRUB, SYSTEMD_BOOT, STUB = "grub", "systemd-boot", "efi-stub"
+STANDS_FOR = "transom.loader"
+"""Parameter of a trial that the firmware started itself: the loader that the node boots by otherwise."""
 _KERNEL = re.compile(r"vmlinuz|bzimage|\\efi\\linux\\")
 MKCONFIG, BOOT_TOOL, KERNEL_INSTALL = "grub-mkconfig", "proxmox-boot-tool", "kernel-install"
 UUIDS = "/etc/kernel/proxmox-boot-uuids"
@@ -36,6 +38,8 @@ def signs(
     if info:
         name = info.split(" ")[0].lower()
         found.append(model.LoaderSign("EFI variable LoaderInfo", info, name))
+    if any(sign.says.startswith(f"{STANDS_FOR}=") for sign in found):
+        return tuple(found)
     path = started.lower()
     if _KERNEL.search(path) and not info:  # then the initrd= is the firmware's, not systemd-boot's
         return (model.LoaderSign("efibootmgr -v", started, STUB),)
@@ -49,6 +53,10 @@ def signs(
 
 
 def _on_the_line(tokens: tuple[str, ...]) -> Iterator[model.LoaderSign]:
+    trial = next((token for token in tokens if kernel_args.key(token) == STANDS_FOR), "")
+    if trial:  # its initrd= is ours
+        yield model.LoaderSign("/proc/cmdline", trial, kernel_args.value(trial) or "")
+        return
     for token in tokens:
         key, value = kernel_args.key(token), kernel_args.value(token) or ""
         if key == "BOOT_IMAGE":

@@ -21,7 +21,6 @@ from transom.model.facts import (
     Keeping,
     LeftStopped,
     LoaderSign,
-    OneShot,
     PciDevice,
     PciMapping,
     RolledBack,
@@ -34,6 +33,7 @@ from transom.model.facts import (
     Votes,
 )
 from transom.model.form import from_json, to_json
+from transom.model.oneshot import EspRoom, Firmware, OneShot
 from transom.model.outcome import Drift, Entry, Evidence, Finding, Noop
 from transom.model.words import COST, Impact, Level, Maybe, Step, Unknown, Who
 
@@ -47,9 +47,11 @@ __all__ = [
     "Drift",
     "Entry",
     "Esp",
+    "EspRoom",
     "Evidence",
     "Facts",
     "Finding",
+    "Firmware",
     "GuestFile",
     "GuestState",
     "Hardware",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import pydantic
 
+from transom.model.oneshot import Firmware, OneShot
 from transom.model.words import Maybe, Step, Unknown
 
 
@@ -209,18 +210,6 @@ class PciMapping:
 
 
 @dataclasses.dataclass(frozen=True)
-class OneShot:
-    """How a node could boot something once."""
-
-    menu: str
-    """Where /boot/grub lies: ``ext4 on sda2``; empty when it is on no block device of its own."""
-    grubenv: bool
-    """GRUB's environment is there."""
-    tools: frozenset[str]
-    """Of grub-reboot, bootctl, kexec."""
-
-
-@dataclasses.dataclass(frozen=True)
 class Armed:
     """A node that goes back by itself unless its next boot is confirmed."""
 
@@ -409,6 +398,8 @@ class Facts:
     drained: Maybe[Drained | None] = None
     """What the node is still owed from a reboot that it was emptied for."""
     oneshot: Maybe[OneShot] = Unknown("not read")
+    firmware: Maybe[Firmware | None] = Unknown("not read")
+    """None: this node did not boot by UEFI."""
     identity: Maybe[str] = ""
     """Which PVE node the shell is on; empty when that was not asked."""
 

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Literal
 
-from transom.plan import typed
+from transom.plan import bootnext, typed
 
 KEEP = "/var/lib/transom/trial"
 UNIT = "transom-trial.service"
@@ -65,13 +65,14 @@ on_esps() {
   done
 }
 """
+_NAMES = {"grub": "grub-reboot", "systemd-boot": "bootctl set-oneshot", "bootnext": "BootNext", "kexec": "kexec"}
 
 
 @dataclasses.dataclass(frozen=True)
 class TryBoot:
     """Boot once with the plan's settings as kernel parameters, see that they work, and go on; else all is as it was."""
 
-    means: Literal["grub", "systemd-boot", "kexec"]
+    means: Literal["grub", "systemd-boot", "bootnext", "kexec"]
     boot_id: str
     kernel: str
     """The running one, which is known to boot here."""
@@ -80,9 +81,12 @@ class TryBoot:
     drivers: Mapping[str, str]
     """PCI address → driver that must be bound then."""
     entry: str = ""
-    """Of the boot loader, as text; empty for kexec."""
+    """Of the boot loader, as text; empty for kexec and BootNext."""
     esps: tuple[str, ...] = ()
-    """Where systemd-boot's entry is put: mounted folders, or UUIDs."""
+    """Where systemd-boot's entry is put, or BootNext's kernel: mounted folders, or UUIDs."""
+    disk: str = ""
+    part: int = 0
+    """The ESP from which the firmware boots by BootNext, as efibootmgr names it."""
     kind: Literal["try-boot"] = "try-boot"
 
     @property
@@ -91,8 +95,7 @@ class TryBoot:
         return next(token for token in self.line if token.startswith(MARK))
 
     def describe(self) -> str:
-        how = {"grub": "grub-reboot", "systemd-boot": "bootctl set-oneshot", "kexec": "kexec"}[self.means]
-        return f"boot once, by {how}, with {' '.join(self.line)}; if that does not come up it goes back by itself"
+        return f"boot once, by {_NAMES[self.means]}, with {' '.join(self.line)}; if that does not come up it goes back by itself"
 
     @property
     def begin(self) -> str:
@@ -107,12 +110,9 @@ class TryBoot:
         if self.means == "systemd-boot":
             put = f"cat > loader/entries/{ENTRY}.conf"
             script = shlex.quote(typed.to_program(put, self.entry) + "\n")
-            return [
-                f"esps={shlex.quote(' '.join(self.esps))}",
-                _ON_ESPS,
-                f"on_esps {script}",
-                f"bootctl set-oneshot {ENTRY}.conf",
-            ]
+            return [self._on_esps, f"on_esps {script}", f"bootctl set-oneshot {ENTRY}.conf"]
+        if self.means == "bootnext":
+            return [self._on_esps, *bootnext.begin(KEEP, self.kernel, self.line, self.disk, self.part)]
         image, line = f"/boot/vmlinuz-{self.kernel}", shlex.quote(" ".join(self.line))
         return [f"kexec -l {image} --initrd=/boot/initrd.img-{self.kernel} --command-line={line}"]
 
@@ -135,7 +135,13 @@ class TryBoot:
         if self.means == "kexec":
             return f"set -eu\n{_UNWATCH}kexec -u 2>/dev/null || true\nrm -rf {KEEP}\nsync\n"
         gone = f"on_esps 'rm -f loader/entries/{ENTRY}.conf'\nbootctl set-oneshot '' 2>/dev/null || true\n"
-        return f"set -eu\n{_UNWATCH}esps={shlex.quote(' '.join(self.esps))}\n{_ON_ESPS}{gone}rm -rf {KEEP}\nsync\n"
+        if self.means == "bootnext":
+            gone = bootnext.end(KEEP)
+        return f"set -eu\n{_UNWATCH}{self._on_esps}{gone}rm -rf {KEEP}\nsync\n"
+
+    @property
+    def _on_esps(self) -> str:
+        return f"esps={shlex.quote(' '.join(self.esps))}\n{_ON_ESPS}"
 
     @property
     def restart(self) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 from transom import model
 from transom.host import boot_entries, grub_cfg, kernel_args, loader, modprobe, registry
 from transom.plan import actions as acts
-from transom.plan import forecast, once
+from transom.plan import bootnext, forecast, once
 from transom.spec import wish
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:=/@%+~-]+")
@@ -152,17 +152,23 @@ def _by_some_means(
         return can.unknown
     if isinstance(kernel, model.Unknown):
         return kernel.unknown
-    found = (
-        _grub(facts, can, kernel, line) if facts.boot.loader == loader.GRUB else _systemd_boot(facts, can, kernel, line)
-    )
-    if not isinstance(found, str):
-        means, entry, esps = found
-        return once.TryBoot(means, boot_id, kernel, line, drivers, entry, esps)
+    why: list[str] = []
+    if node.trial != "bootnext":
+        found = (_grub if facts.boot.loader == loader.GRUB else _systemd_boot)(facts, can, kernel, line)
+        if not isinstance(found, str):
+            means, entry, esps = found
+            return once.TryBoot(means, boot_id, kernel, line, drivers, entry, esps)
+        why.append(found)
+    place = bootnext.possible(facts, kernel, line)
+    if not isinstance(place, str):
+        esp, whole = place
+        return once.TryBoot("bootnext", boot_id, kernel, whole, drivers, "", (esp.name,), esp.disk, esp.part)
+    why.append(f"not by BootNext: {place}")
     if node.trial == "kexec":
         if "kexec" in can.tools:
             return once.TryBoot("kexec", boot_id, kernel, line, drivers)
-        return f"{found}; and kexec is not installed"
-    return found
+        why.append("and kexec is not installed")
+    return "; ".join(why)
 
 
 _Means = tuple[Literal["grub", "systemd-boot"], str, tuple[str, ...]]

@@ -166,7 +166,7 @@ class Host(base.Base):
     module_options: tuple[fields.ModuleOption, ...] = ()
     sysctl: tuple[fields.Sysctl, ...] = ()
     simulate: Literal["quick", "full"] = "quick"
-    trial: Literal["off", "auto", "kexec"] = "off"
+    trial: Literal["off", "auto", "bootnext", "kexec"] = "off"
 
 
 class Device(base.Base):

@@ -244,7 +244,8 @@ class NodeWish:
     """``name version`` of every recipe used, for the plan's hash."""
     simulate: Literal["quick", "full"] = "quick"
     """How far a change of what boots is tried aside first: ``full`` builds an initramfs too."""
-    trial: Literal["off", "auto", "kexec"] = "off"
-    """Whether a change is booted once before it is made: by the boot loader, or by kexec where the loader cannot."""
+    trial: Literal["off", "auto", "bootnext", "kexec"] = "off"
+    """Whether a change is booted once before it is made: by the boot loader, else by the firmware, else (with ``kexec``) by
+    kexec; with ``bootnext`` by the firmware alone."""
     confirm_within: int | None = None
     """Seconds from its start in which a boot after a change must be confirmed; None for those of the settings."""

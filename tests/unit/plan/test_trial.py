@@ -121,6 +121,44 @@ def test_kexec_is_used_only_where_it_is_agreed_to(facts) -> None:
     assert "kexec is not installed" in str(judged(without, declared("kexec")))
 
 
+FIRMWARE = model.Firmware(
+    64, "rw", 60000, False, "", True, True, 60 << 20, (model.EspRoom("/boot/efi", "/dev/sda", 2, 400 << 20),)
+)
+
+
+@pytest.mark.parametrize(
+    ("how", "menu", "firmware", "means"),
+    [
+        ("auto", "ext4 on sda2", FIRMWARE, "grub"),
+        ("kexec", "ext4 on sda2", FIRMWARE, "grub"),
+        ("bootnext", "ext4 on sda2", FIRMWARE, "bootnext"),
+        ("auto", "ext4 on dm-1", FIRMWARE, "bootnext"),
+        ("kexec", "ext4 on dm-1", FIRMWARE, "bootnext"),
+        ("kexec", "ext4 on dm-1", dataclasses.replace(FIRMWARE, secure_boot=True), "kexec"),
+    ],
+)
+def test_the_loaders_own_one_shot_goes_first_then_the_firmwares_then_kexec(
+    facts, how: str, menu: str, firmware: model.Firmware, means: str
+) -> None:
+    seen = dataclasses.replace(facts, oneshot=dataclasses.replace(PLAIN, menu=menu), firmware=firmware)
+    found = judged(seen, declared(how))
+    assert isinstance(found, once.TryBoot)
+    assert found.means == means
+    if means == "bootnext":
+        assert (found.esps, found.disk, found.part) == (("/boot/efi",), "/dev/sda", 2)
+        assert found.line[-2:] == ("transom.loader=grub", r"initrd=\EFI\transom-trial\initrd.img")
+        assert {"panic=30", found.mark} <= set(found.line)
+
+
+def test_where_no_means_serves_the_plan_says_why_of_each(facts) -> None:
+    secure = dataclasses.replace(FIRMWARE, secure_boot=True)
+    seen = dataclasses.replace(facts, oneshot=dataclasses.replace(PLAIN, menu="zfs on sda3"), firmware=secure)
+    (note,) = [one for one in make.make(declared("auto"), seen, {}).findings if one.id == "no-trial"]
+    assert "GRUB cannot write its environment on zfs on sda3" in note.evidence[0].says
+    assert "not by BootNext: Secure Boot is enabled" in note.evidence[0].says
+    assert str(judged(seen, declared("bootnext"))).startswith("not by BootNext: Secure Boot is enabled")
+
+
 @pytest.mark.parametrize("token", ["memmap=1G$4G", 'dyndbg="file a.c +p"', "a=b;c"])
 def test_what_a_boot_loader_reads_otherwise_is_not_tried(facts, token: str) -> None:
     assert "characters that boot loaders read" in str(judged(facts, declared(kernel_cmdline=(token,))))

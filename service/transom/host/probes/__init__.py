@@ -13,6 +13,7 @@ from transom.host.probes import (
     drained,
     esp,
     files,
+    firmware,
     guests,
     ha,
     hardware,
@@ -70,6 +71,7 @@ def all_probes(node: str) -> tuple[probe.Probe[Any], ...]:
         supplies.PROBE,
         iomem.PROBE,
         oneshot.PROBE,
+        firmware.PROBE,
         keeping.PROBE,
         drained.PROBE,
     )
