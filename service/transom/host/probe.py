@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 from transom import model
 
 T = TypeVar("T")
+PCI_FUNCTION = r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+"""In a path of sysfs. Behind a controller with buses of its own (Intel VMD) the domain has more digits: ``10000:e1:00.0``."""
 
 
 @dataclasses.dataclass(frozen=True)

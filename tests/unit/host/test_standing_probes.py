@@ -23,6 +23,7 @@ LINKS = f"""nvme0n1 {NVME}/nvme0n1
 nvme0n1p2 {NVME}/nvme0n1/nvme0n1p2
 nvme0n1p3 {NVME}/nvme0n1/nvme0n1p3
 dm-1 ../../devices/virtual/block/dm-1
+sda ../../devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda
 sda1 ../../devices/pci0000:00/0000:00:17.0/ata1/host0/target0:0:0/0:0:0:0/block/sda/sda1
 sdb ../../devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1:1.0/host1/target1:0:0/1:0:0:0/block/sdb
 """
@@ -52,6 +53,53 @@ KNAME="sdd" PKNAME="" FSTYPE="ext4" MOUNTPOINT="" UUID="a1"
         ("mounted on /", "0000:01:00.0"),
         ("a member (btrfs, mounted on /)", "0000:00:17.0"),
     ]
+
+
+ROOT = """KNAME="nvme0n1" PKNAME="" FSTYPE="" MOUNTPOINT="" UUID=""
+KNAME="nvme0n1p3" PKNAME="nvme0n1" FSTYPE="ext4" MOUNTPOINT="/" UUID="x"
+"""
+SHARED = "../../devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1"
+
+
+@pytest.mark.parametrize(
+    ("links", "addresses"),
+    [
+        (f"nvme0c0n1 {NVME}/nvme0c0n1\nnvme0c3n1 {NVME.replace('01:00', '02:00')}/nvme0c3n1\nnvme0c0n2 /x/0000:09:00.0/nvme0c0n2",
+         ("0000:00:1b.0", "0000:01:00.0", "0000:02:00.0")),
+        ("nvme0c0n1 ../../devices/virtual/nvme-fabrics/ctl/nvme0/nvme0c0n1", ()),
+    ],
+)  # fmt: skip
+def test_an_nvme_disk_with_native_multipath_is_where_its_links_are(links, addresses):
+    own = f"nvme0n1 {SHARED}\nnvme0n1p3 {SHARED}/nvme0n1p3\n"
+    (found,) = disks_probe.parse(f"{ROOT}-- links --\n{own}{links}\n".encode())
+    assert found.addresses == addresses
+    with pytest.raises(ValueError, match="where nvme0n1"):
+        disks_probe.parse(f"{ROOT}-- links --\n{own}".encode())
+
+
+def test_a_disk_behind_a_controller_with_buses_of_its_own():
+    way = "../../devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0/10000:e1:00.0/nvme/nvme0/nvme0n1"
+    (found,) = disks_probe.parse(f"{ROOT}-- links --\nnvme0n1 {way}\nnvme0n1p3 {way}/nvme0n1p3\n".encode())
+    assert found.addresses == ("0000:00:0e.0", "10000:e0:06.0", "10000:e1:00.0")
+    pci = "link eno9 ../../devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e2:00.0/net/eno9"
+    (way_out,) = links.parse(net(pci, "route 192.0.2.5 dev eno9 src 192.0.2.11"))
+    assert way_out.addresses == ("0000:00:0e.0", "10000:e2:00.0")
+
+
+def test_an_esp_that_is_not_mounted_is_in_use():
+    rows = 'KNAME="sda1" PKNAME="" FSTYPE="vfat" MOUNTPOINT="" UUID="2A13-C6F9"\n'
+    assert disks_probe.parse(f"{rows}-- links --\n{LINKS}-- esps --\n77AA-0001".encode()) == ()
+    (found,) = disks_probe.parse(f"{rows}-- links --\n{LINKS}-- esps --\n77AA-0001\n2A13-C6F9\n".encode())
+    assert (found.what, found.addresses) == ("an ESP that the host boots from", ("0000:00:17.0",))
+
+
+def test_a_disk_off_the_bus_has_no_function_and_one_that_is_nowhere_is_not_known():
+    rows = 'KNAME="sdc" PKNAME="" FSTYPE="LVM2_member" MOUNTPOINT=""\nKNAME="zram0" PKNAME="" FSTYPE="" MOUNTPOINT="[SWAP]"\n'
+    iscsi = "sdc ../../devices/platform/host8/session1/target8:0:0/8:0:0:1/block/sdc\n"
+    zram = "zram0 ../../devices/virtual/block/zram0\n"
+    assert [one.addresses for one in disks_probe.parse(f"{rows}-- links --\n{iscsi}{zram}".encode())] == [(), ()]
+    with pytest.raises(ValueError, match="where sdc is"):
+        disks_probe.parse(f"{rows}-- links --\n{zram}".encode())
 
 
 def net(*extra: str) -> bytes:

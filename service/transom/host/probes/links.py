@@ -38,7 +38,7 @@ done
 exit 0
 """
 _DEV = re.compile(r"\bdev (\S+)")
-_PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_PCI = re.compile(probe.PCI_FUNCTION)
 _LOCAL = re.compile(r"local (\S+) ")
 _LOWER = re.compile(r"/sys/class/net/([^/]+)/+lower_(.+)")
 

@@ -29,7 +29,7 @@ take() {{ # address, and the id that it had
 }}
 
 """
-_TAKE = re.compile(r"take ([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ([0-9a-f]{4}:[0-9a-f]{4})\n?")
+_TAKE = re.compile(r"take ([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) ([0-9a-f]{4}:[0-9a-f]{4})\n?")
 
 
 def places(text: str) -> tuple[tuple[str, int], ...]:
