@@ -7,14 +7,14 @@ import dataclasses
 from collections.abc import Iterator
 
 from transom import model
-from transom.diagnose import view
+from transom.diagnose import blacklists, view
+from transom.guest import conf
 from transom.guest.fields import hostpci
 from transom.host import devices, kernel_args, module_names
 from transom.host.settings import vfio_ids
 
 _IDS = frozenset({"vfio_pci.ids", "pci_stub.ids"})
 _ANY = 0xFFFFFFFF
-_BLACKLISTS = frozenset({"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Taken:
     """``it is given away``, ``vfio_ids 10ec:8168``, ``hostpci1 of VM 112``"""
     asked: bool = True
     """A document asks for it; otherwise a person gave it to the VM by hand, which is told and holds nothing."""
+    starting: bool = False
+    """A declared VM takes it when it is started the next time, and none runs with it now."""
     given: frozenset[str] = frozenset()
     """Addresses of all that go."""
 
@@ -54,7 +56,15 @@ def of(host: view.Host) -> tuple[Taken, ...]:
             found.append(one)
         if isinstance(one.there, model.PciDevice):
             seen.add(one.there.address)
-    return tuple(dataclasses.replace(one, given=frozenset(seen)) for one in found)
+    running = _running(host)
+    return tuple(
+        dataclasses.replace(
+            one,
+            given=frozenset(seen),
+            starting=one.starting and not (isinstance(one.there, model.PciDevice) and one.there.address in running),
+        )
+        for one in found
+    )
 
 
 def ids(host: view.Host) -> dict[str, str]:
@@ -84,20 +94,9 @@ def matches(item: str, device: model.PciDevice) -> bool:
     return len(wanted) > 1 and alike and not (code ^ int(device.class_code, 16)) & (mask if len(wanted) > 5 else 0)
 
 
-def blacklisted(host: view.Host) -> dict[str, str]:
-    """Drivers that are not to load (underscores) → what wants it: ``blacklist``, or a token of the kernel command line."""
-    found = {module_names.driver(name): "blacklist" for name in host.wanted("blacklist")}
-    lists = (token for token in host.wanted("kernel_cmdline") if kernel_args.key(token) in _BLACKLISTS)
-    for token in lists:
-        found = {
-            module_names.driver(part): token for part in (kernel_args.value(token) or "").split(",") if part
-        } | found
-    return found
-
-
 def _devices(host: view.Host) -> Iterator[Taken]:
     for device in host.devices:
-        yield Taken(host, device.subject, device.present(), "it is given away")
+        yield Taken(host, device.subject, device.present(), "it is given away", starting=True)
 
 
 def _hostpci(host: view.Host) -> Iterator[Taken]:
@@ -110,7 +109,7 @@ def _hostpci(host: view.Host) -> Iterator[Taken]:
             addresses = _functions(one, host)
             if not isinstance(addresses, model.Unknown):
                 for address in addresses:
-                    yield Taken(host, f"PCI device {address}", host.facts.device(address), why, asked)
+                    yield Taken(host, f"PCI device {address}", host.facts.device(address), why, asked, starting=asked)
             elif asked:
                 yield Taken(host, f"{guest.subject} {one.key}", addresses, why)
 
@@ -121,6 +120,19 @@ def _given(guest: view.Guest) -> tuple[view.Given, ...]:
     if not isinstance(merged, model.Unknown):
         return merged
     return view.given({key: want.value for key, want in guest.wish.config.items()})
+
+
+def _running(host: view.Host) -> frozenset[str]:
+    """Addresses that VMs run with: their configuration without what is pending."""
+    files = {} if isinstance(host.facts.guests, model.Unknown) else host.facts.guests
+    states = {} if isinstance(host.facts.states, model.Unknown) else host.facts.states
+    found: set[str] = set()
+    for vmid, file in files.items():
+        if vmid in states and states[vmid].status == "running" and isinstance(file.text, str):
+            for one in view.given(conf.parse(file.text).main):
+                addresses = view.mapped(one, host)
+                found |= set(() if isinstance(addresses, model.Unknown) else addresses)
+    return frozenset(found)
 
 
 def _functions(one: view.Given, host: view.Host) -> tuple[str, ...] | model.Unknown:
@@ -155,7 +167,7 @@ def _by_id(host: view.Host) -> Iterator[Taken]:
 
 def _driverless(host: view.Host) -> Iterator[Taken]:
     """A Node's devices that a blacklist alone takes from the host: ``driver-serves-host`` counts them as given away."""
-    drivers = blacklisted(host)
+    drivers = blacklists.wanted(host)
     for subject, there in _declared(host):
         if module_names.normal(there.driver_name) in drivers:
             yield Taken(host, subject, there, f"its driver {there.driver_name} is to be blacklisted")

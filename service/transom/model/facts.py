@@ -69,6 +69,14 @@ class PciDevice:
 
 
 @dataclasses.dataclass(frozen=True)
+class LoadedModule:
+    """One of ``/proc/modules``. ``uses``: by other modules (``users``, with underscores), and by what is mounted, open, running."""
+
+    uses: int
+    users: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class LoaderSign:
     """One thing that tells which boot loader started the running kernel. ``loader``: ``grub``, ``systemd-boot``, or what it calls
     itself."""
@@ -344,6 +352,8 @@ class Facts:
     """Patterns that were listed completely: a matching path that is not in ``files`` is absent."""
     modules: Maybe[frozenset[str]] = Unknown("not read")
     """Loaded or built in, with underscores."""
+    loaded: Maybe[dict[str, LoadedModule]] = Unknown("not read")
+    """Those of ``modules`` that are not built in."""
     module_options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """``vfio_pci.disable_vga`` → ``N``, from ``/sys/module/*/parameters``."""
     pci: Maybe[tuple[PciDevice, ...]] = Unknown("not read")

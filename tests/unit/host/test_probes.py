@@ -161,7 +161,15 @@ def test_pci():
 
 
 def test_small_ones():
-    assert modules.parse(b"vfio_pci\nsnd-hda-intel\n\n") == {"vfio_pci", "snd_hda_intel"}
+    seen = modules.parse(b"nvme_core 5 nvme,nvme-fabrics,[permanent],\nvfio_pci 0 -\nsnd-hda-intel\n\n")
+    assert seen.names == {"nvme_core", "vfio_pci", "snd_hda_intel"}
+    assert seen.loaded == {
+        "nvme_core": model.LoadedModule(5, ("nvme", "nvme_fabrics")),
+        "vfio_pci": model.LoadedModule(0),
+    }
+    for nonsense in (b"nvme_core 5\n", b"nvme_core five nvme,\n", b"no/module\n"):
+        with pytest.raises(ValueError):
+            modules.parse(nonsense)
     assert packages.parse(
         b"ii  pve-manager 7.3-3\nun  proxmox-ve \nrc  qemu-server 7.3-1\nhi  pve-qemu-kvm 7.1.0-4\n"
     ) == {

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from transom import model
-from transom.diagnose import rule, taken, view
+from transom.diagnose import blacklists, rule, taken, view
 from transom.host import module_names
 
 
-def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
-    """Found with the devices of these classes that a wanted blacklist would leave without their driver."""
+def judge(host: view.Host, classes: tuple[str, ...], what: str, also: frozenset[str] = frozenset()) -> rule.Verdict:
+    """Found with the devices of these classes, or at the addresses ``also``, that a wanted blacklist would leave without their
+    driver."""
     pci = host.facts.pci
-    drivers = taken.blacklisted(host)
+    drivers = blacklists.wanted(host)
     if not drivers:
         return rule.clear()
     if isinstance(pci, model.Unknown):
         return rule.cannot_tell(f"PCI devices: {pci.unknown}")
     given = _given(host, pci)
-    concerned = [dev for dev in pci if dev.class_code.startswith(classes) and dev.address not in given]
+    staying = [dev for dev in pci if dev.address not in given]
+    concerned = [dev for dev in staying if dev.class_code.startswith(classes) or dev.address in also]
     blind = next((dev for dev in concerned if isinstance(dev.driver, model.Unknown)), None)
     if blind is not None:
         return rule.cannot_tell(f"the driver of {blind.address} was not read")
@@ -27,13 +29,22 @@ def judge(host: view.Host, classes: tuple[str, ...], what: str) -> rule.Verdict:
         return rule.clear()
     named = ", ".join(f"{dev.address} ({dev.driver_name})" for dev in users)
     return rule.found(
-        f"{what} {named} would have no driver: {_blacklisted(users, drivers)}",
-        [
-            model.Evidence(
-                f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} class {dev.class_code} driver {dev.driver_name}"
-            )
-            for dev in users
-        ],
+        f"{what} {named} would have no driver: {_blacklisted(users, drivers)}", [evidence(dev) for dev in users]
+    )
+
+
+def others(host: view.Host) -> tuple[model.PciDevice, ...]:
+    """Every device that stays with the host and that a wanted blacklist would leave without its driver; none while unknown."""
+    pci, drivers = host.facts.pci, blacklists.wanted(host)
+    if isinstance(pci, model.Unknown) or not drivers:
+        return ()
+    given = _given(host, pci)
+    return tuple(dev for dev in pci if dev.address not in given and module_names.normal(dev.driver_name) in drivers)
+
+
+def evidence(dev: model.PciDevice) -> model.Evidence:
+    return model.Evidence(
+        f"/sys/bus/pci/devices/{dev.address}", f"{dev.id} class {dev.class_code} driver {dev.driver_name}"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from transom import model
-from transom.diagnose import rule, taken, view
+from transom.diagnose import blacklists, rule, taken, view
 from transom.host import derive, module_names
 
 RULE = rule.Rule(
@@ -60,7 +60,7 @@ def _takes_display(host: view.Host) -> str | model.Unknown:
         if there and there.class_code.startswith("03") and there.driver not in view.HOST_DRIVERS_NONE:
             return there.address
     pci = host.facts.pci
-    drivers = taken.blacklisted(host).keys() & derive.DISPLAY_DRIVERS
+    drivers = blacklists.wanted(host).keys() & derive.DISPLAY_DRIVERS
     if not drivers or isinstance(pci, model.Unknown):
         return pci if drivers and isinstance(pci, model.Unknown) else ""
     return next((name for dev in pci if (name := module_names.normal(dev.driver_name)) in drivers), "")
