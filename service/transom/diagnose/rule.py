@@ -25,6 +25,8 @@ class When(enum.StrEnum):
     ALWAYS = "always"
     HOST = "host"
     """It changes files that the host reads, rebuilds what it boots from, or reboots it."""
+    BOOT = "boot"
+    """It rebuilds what the host boots from, or reboots it: what its files say comes into effect, whoever wrote them."""
     REBOOT = "reboot"
 
 
@@ -59,9 +61,10 @@ class Clear:
 
 @dataclasses.dataclass(frozen=True)
 class CannotTell:
-    """What the verdict rests on could not be read."""
+    """What the verdict rests on could not be read. ``unsure`` replaces the rule's own when it is not None."""
 
     reason: str
+    unsure: When | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +84,8 @@ def clear() -> Clear:
     return Clear()
 
 
-def cannot_tell(reason: str) -> CannotTell:
-    return CannotTell(reason)
+def cannot_tell(reason: str, *, unsure: When | None = None) -> CannotTell:
+    return CannotTell(reason, unsure)
 
 
 def found(summary: str, evidence: Iterable[model.Evidence], *, holds: bool | None = None, **values: str) -> Found:
@@ -112,7 +115,7 @@ def finding(
                 holds=rule.holds if verdict.holds is None else verdict.holds,
                 documents=alone,
             )
-        case CannotTell() if rule.safety and rule.unsure in doing:
+        case CannotTell() if rule.safety and (verdict.unsure or rule.unsure) in doing:
             return model.Finding(
                 id=rule.id,
                 subject=subject,

@@ -107,3 +107,43 @@ def test_nothing_wanted_needs_nothing_but_quorum(host: view.Host) -> None:
     assert registry.run(facts, nothing, doing=idle) == ()
     blind = dataclasses.replace(facts, quorate=model.Unknown("no API"))
     assert [one.id for one in registry.run(blind, nothing, doing=idle)] == ["no-quorum"]
+
+
+IDLE = frozenset({rule.When.ALWAYS})
+
+
+@pytest.mark.parametrize(
+    ("address", "driver", "holds"),
+    [
+        ("0000:00:17.0", "ahci", True),
+        ("0000:00:17.0", model.Unknown("the API does not tell"), True),
+        ("0000:00:17.0", "vfio-pci", False),
+        ("0000:00:17.0", "", False),
+        ("0000:00:1f.3", "snd_hda_intel", False),  # sound carries no disk, and nobody else is in its group
+    ],
+)
+def test_a_vm_waits_for_a_device_that_the_host_may_have_its_disks_on(host, address, driver, holds):
+    def held(facts, *, asked=True):
+        mine = host.wish.guests[0]
+        config = {**mine.config, "hostpci1": wish.Want(address, mine.document)}
+        wanted = (
+            dataclasses.replace(host.wish, guests=(dataclasses.replace(mine, config=config),)) if asked else host.wish
+        )
+        return {one.id for one in registry.run(facts, wanted, doing=IDLE) if one.holds} & set(VITAL)
+
+    pci = tuple(
+        dataclasses.replace(dev, driver=driver, iommu_group=77) if dev.address == address else dev
+        for dev in host.facts.pci
+    )
+    blind = model.Standing(disks=model.Unknown("no lsblk"), links=model.Unknown("no ip"))
+    facts = dataclasses.replace(host.facts, pci=pci, standing=blind)
+    assert held(facts) == (set(VITAL) if holds else set())
+    text = facts.guests[112].text + f"hostpci1: {address}\n"
+    given = dataclasses.replace(facts, guests={112: model.GuestFile(112, text, "")})
+    assert held(given) == (set(VITAL) if holds else set())
+    assert held(given, asked=False) == set()  # by hand
+    runs = dataclasses.replace(given, states={112: model.GuestState(112, "running")})
+    assert held(runs) == set()
+
+
+VITAL = ("device-carries-network", "device-carries-storage")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from transom import model
-from transom.diagnose import rule, taken
+from transom.diagnose import rule, taken, view
+from transom.diagnose.rules import _mates
+
+_CARRY = (*_mates.VITAL, "0805")
+"""Classes of what storage or network can hang on; 0805: eMMC and SD cards."""
 
 
 def judge(device: taken.Taken, vital: tuple[model.Vital, ...] | model.Unknown, why: str) -> rule.Verdict:
     """Found with every use that hangs on the device or a mate. A device that vfio-pci has already is in nobody's use here."""
     there, mates = device.there, device.mates()
-    for fact in (there, mates, vital):
+    for fact in (there, mates):
         if isinstance(fact, model.Unknown):
             return rule.cannot_tell(fact.unknown)
     assert not isinstance(mates, model.Unknown)
-    assert not isinstance(vital, model.Unknown)
+    if isinstance(vital, model.Unknown):
+        return _unread(device, vital)
     if not isinstance(there, model.PciDevice):
         return rule.clear()
     going = {
@@ -29,3 +34,17 @@ def judge(device: taken.Taken, vital: tuple[model.Vital, ...] | model.Unknown, w
         [model.Evidence(one.source, f"{one.says}, on {address}") for one, address in hit],
         holds=device.holds,
     )
+
+
+def _unread(device: taken.Taken, vital: model.Unknown) -> rule.CannotTell:
+    """A plan for the VM alone takes the device too, once PVE starts the VM: it waits where the host may use what goes."""
+    mates = device.mates()
+    going = [device.there, *(() if isinstance(mates, model.Unknown) else mates)]
+    waits = device.starting and any(isinstance(one, model.PciDevice) and _carries(one) for one in going)
+    return rule.cannot_tell(vital.unknown, unsure=rule.When.ALWAYS if waits else None)
+
+
+def _carries(device: model.PciDevice) -> bool:
+    """Whether the host's storage or network may hang on it, as far as its class and driver tell."""
+    bound = isinstance(device.driver, model.Unknown) or device.driver not in view.HOST_DRIVERS_NONE
+    return bound and device.class_code.startswith(_CARRY)
