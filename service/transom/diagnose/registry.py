@@ -58,22 +58,26 @@ def run(
     node: wish.NodeWish,
     leaving: view.Leaving | None = None,
     doing: frozenset[seam.When] = seam.EVERYTHING,
+    then: model.Facts | None = None,
 ) -> tuple[model.Finding, ...]:
     """The findings of all rules, in the order of their ids.
 
     ``doing``: what the plan does. What the Node's document accepts is not told, unless it holds.
     ``leaving``: the keys of VMs that the plan gives back, which are judged as they will be (``view.Leaving``).
+    ``then``: the facts with the files as the plan leaves them.
     """
-    judged = [one for one in verdicts(view.Host(facts, node, leaving or {})) if one.rule.when in doing]
+    judged = [one for one in verdicts(view.Host(facts, node, leaving or {}, then)) if one.rule.when in doing]
     findings = (one.finding(doing) for one in judged)
     told = (one for one in findings if one and (one.holds or one.id not in node.accept))
     return tuple(sorted(told, key=lambda one: (one.id, one.subject)))
 
 
-def guards(facts: model.Facts, node: wish.NodeWish, doing: frozenset[seam.When]) -> tuple[model.Finding, ...]:
+def guards(
+    facts: model.Facts, node: wish.NodeWish, doing: frozenset[seam.When], then: model.Facts | None = None
+) -> tuple[model.Finding, ...]:
     """What of the host as it stands, whatever is wanted of it, is against changing or rebooting it: for the way back from a run."""
     bare = dataclasses.replace(node, host={}, guests=(), devices={})
-    judged = [one for one in verdicts(view.Host(facts, bare)) if one.rule.when in doing - {seam.When.ALWAYS}]
+    judged = [one for one in verdicts(view.Host(facts, bare, then=then)) if one.rule.when in doing - {seam.When.ALWAYS}]
     findings = (one.finding(doing) for one in judged)
     return tuple(sorted((one for one in findings if one), key=lambda one: one.id))
 

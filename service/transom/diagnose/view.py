@@ -30,6 +30,13 @@ class Host:
     facts: model.Facts
     wish: wish.NodeWish
     leaving: Leaving = dataclasses.field(default_factory=dict)
+    then: model.Facts | None = None
+    """The facts with the files as the plan leaves them; None where it leaves them alone."""
+
+    @property
+    def next_boot(self) -> model.Facts:
+        """The facts with the files that the next boot reads."""
+        return self.then or self.facts
 
     @property
     def subject(self) -> str:

@@ -29,7 +29,7 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
         *guest.parts(node, facts, ledger, take_over=take_over),
     ]
     actions = [action for part in parts for action in part.draft.actions]
-    judged = diagnoses.run(facts, _within_reach(node), _leaving(parts), doing(actions))
+    judged = diagnoses.run(facts, _within_reach(node), _leaving(parts), doing(actions), forecast.after(facts, actions))
     findings = hold.widened(hold.merged((*_findings(parts), *trial.running(facts), *judged)), of_host.drifts)
     draft = hold.carried_out(parts, hold.held(findings))
     draft.add(late := _removals(node, facts, ledger, draft.actions))
@@ -58,9 +58,21 @@ def doing(actions: Iterable[acts.Action]) -> frozenset[rule.When]:
         restores = isinstance(action, acts.RestoreFile) and bool(action.after or action.reboot)
         if restores or isinstance(action, (*acts.FILE_ACTIONS, acts.RunStep, acts.Reboot)):
             found.add(rule.When.HOST)
+        if _for_boot(action):
+            found.add(rule.When.BOOT)
         if isinstance(action, acts.Reboot):
             found.add(rule.When.REBOOT)
     return frozenset(found)
+
+
+def _for_boot(action: acts.Action) -> bool:
+    match action:
+        case acts.RunStep():
+            return action.step is not model.Step.SYSCTL
+        case acts.RestoreFile():
+            return action.reboot
+        case _:
+            return isinstance(action, acts.Reboot)
 
 
 def _within_reach(node: wish.NodeWish) -> wish.NodeWish:

@@ -7,7 +7,7 @@ from transom.diagnose import registry, rule
 from transom.diagnose.rules import boot_full, ha_service_active
 from transom.spec import wish
 
-_DOING = frozenset({rule.When.REBOOT, rule.When.HOST})
+_DOING = frozenset({rule.When.REBOOT, rule.When.BOOT, rule.When.HOST})
 _BEFORE_WRITING = frozenset({boot_full.RULE.id})
 """By then everything is built."""
 

@@ -20,6 +20,7 @@ FACTS = model.Facts(
     node="pve1",
     boot=model.Boot("boot-2", "5.15", (), "grub", False, 0),
     files={},
+    covered=("/etc/default/grub", "/etc/default/grub.d/*.cfg", "/etc/modprobe.d/*.conf"),
     states={112: model.GuestState(112, "stopped")},
     guests={},
     rom_users={},
@@ -286,6 +287,17 @@ def test_the_way_back_is_held_by_what_holds_the_way_there(standing, holds):
     held = undo.guarded(plan([WROTE], {MODPROBE: changed.Present(A, None)}, facts=facts), facts, NODE)
     assert [gate.name for gate in held.gates] == holds
     assert bool(held.actions) is not bool(holds)
+
+
+def test_the_way_back_is_held_by_a_line_that_would_take_the_root_disk():
+    root = model.Vital("mounted on /", ("0000:00:17.0",), "lsblk sda1", "mounted on /")
+    sata = model.PciDevice("0000:00:17.0", "8086", "a382", "010601", driver="ahci")
+    facts = dataclasses.replace(FACTS, standing=dataclasses.replace(CALM, disks=(root,)), pci=(sata,))
+    line = "blacklist ahci\n"
+    for path, holds in ((MODPROBE, []), ("/etc/modprobe.d/other.conf", ["line-takes-host-device"])):
+        there = dataclasses.replace(facts, files={path: model.HostFile(path, line, A)})
+        held = undo.guarded(plan([WROTE], {MODPROBE: changed.Present(A, line)}, facts=there), there, NODE)
+        assert [gate.name for gate in held.gates] == holds  # what the run itself wrote goes with it
 
 
 def test_a_vm_goes_back_whatever_stands_against_the_host():
