@@ -44,11 +44,12 @@ class Judged:
         return seam.finding(self.rule, self.subject, self.verdict, doing, self.documents)
 
 
-def verdicts(host: view.Host) -> tuple[Judged, ...]:
-    """Every rule on every one of its subjects, the clear ones included."""
+def verdicts(host: view.Host, doing: frozenset[seam.When] = seam.EVERYTHING) -> tuple[Judged, ...]:
+    """Every rule that is about what is done, on every one of its subjects, the clear ones included."""
     return tuple(
         Judged(one.rule, subject.subject, one.judge(subject), _documents(subject))
         for one in DIAGNOSES
+        if one.rule.when in doing
         for subject in _subjects(one, host)
     )
 
@@ -66,7 +67,7 @@ def run(
     ``leaving``: the keys of VMs that the plan gives back, which are judged as they will be (``view.Leaving``).
     ``then``: the facts with the files as the plan leaves them.
     """
-    judged = [one for one in verdicts(view.Host(facts, node, leaving or {}, then)) if one.rule.when in doing]
+    judged = verdicts(view.Host(facts, node, leaving or {}, then), doing)
     findings = (one.finding(doing) for one in judged)
     told = (one for one in findings if one and (one.holds or one.id not in node.accept))
     return tuple(sorted(told, key=lambda one: (one.id, one.subject)))
@@ -77,7 +78,7 @@ def guards(
 ) -> tuple[model.Finding, ...]:
     """What of the host as it stands, whatever is wanted of it, is against changing or rebooting it: for the way back from a run."""
     bare = dataclasses.replace(node, host={}, guests=(), devices={})
-    judged = [one for one in verdicts(view.Host(facts, bare, then=then)) if one.rule.when in doing - {seam.When.ALWAYS}]
+    judged = verdicts(view.Host(facts, bare, then=then), doing - {seam.When.ALWAYS})
     findings = (one.finding(doing) for one in judged)
     return tuple(sorted((one for one in findings if one), key=lambda one: one.id))
 
