@@ -22,7 +22,7 @@ def items(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
         return model.Unknown(f"{PATH} is not there, so entries are made from /proc/cmdline: write it first")
     text = str(file.text)
     if problem := _problem(text):
-        return model.Unknown(f"{PATH}: {problem}")
+        return model.Unknown(f"{PATH}:1: {problem}")
     return tuple(setting.Item(token, PATH, 1) for token in kernel_args.split(text))
 
 

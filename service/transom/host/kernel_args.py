@@ -23,6 +23,15 @@ REPEATABLE = frozenset(
 """Keys that the kernel, kmod or systemd adds up rather than replaces (Documentation/admin-guide/kernel-parameters.txt)."""
 
 
+_START = frozenset(
+    {
+        "boot", "break", "emergency", "init", "nfsroot", "noinitrd", "rd.break", "rd.systemd.unit", "rdinit", "rescue", "root",
+        "rootflags", "rootfstype", "single", "systemd.unit",
+    }
+)  # fmt: skip
+"""Keys that say what is mounted and run first (kernel-parameters.txt, initramfs-tools(7), kernel-command-line(7) of systemd)."""
+
+
 def split(line: str) -> tuple[str, ...]:
     """The tokens of a command line; double quotes keep blanks together and stay, as in the kernel's ``next_arg``."""
     return tuple(_TOKEN.findall(line))
@@ -52,6 +61,11 @@ def value(token: str) -> str | None:
 def same(one: str, other: str) -> bool:
     """Whether the kernel takes both tokens for the same: quotes may stand around the value or around all (GRUB moves them)."""
     return (key(one), value(one)) == (key(other), value(other))
+
+
+def decides_start(token: str) -> bool:
+    """Whether the token says which root file system, init or target the kernel starts: with a wrong one nothing else comes up."""
+    return key(token) in _START
 
 
 def repeatable(name: str) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
 from transom import model
 from transom.plan import actions as acts
+
+_LINE = re.compile(r"(?P<path>/[^\s:]+):(?P<line>\d+): (?P<why>.+)")
 
 
 @dataclasses.dataclass
@@ -59,7 +62,10 @@ def needs_ssh(subject: str, summary: str, seen: str) -> model.Finding:
 
 
 def cannot_read(subject: str, reason: str) -> model.Finding:
-    """What is not known holds everything that would rest on it."""
+    """What is not known holds everything that would rest on it. A reason that begins with a line of a file (``shell.Unjudged``) is
+    of a file that was read, and says what nobody can tell without running it."""
+    if line := _LINE.match(reason):
+        return _cannot_judge(line["path"], f"{line['path']}:{line['line']}", line["why"])
     return model.Finding(
         id="cannot-read",
         subject=subject,
@@ -67,5 +73,18 @@ def cannot_read(subject: str, reason: str) -> model.Finding:
         remedy="Make it readable for Transom's SSH user and API user (`transom mint` grants rights), then plan again.",
         who=model.Who.REPORT,
         evidence=(model.Evidence(source=subject, says=reason),),
+        holds=True,
+    )
+
+
+def _cannot_judge(path: str, place: str, why: str) -> model.Finding:
+    mend = "Write what stands there as plain assignments" if path.startswith("/etc/default/") else "Mend that line"
+    return model.Finding(
+        id="cannot-judge",
+        subject=place,
+        summary=f"{place}: {why}; what the next boot would read cannot be told, so nothing is changed",
+        remedy=f"{mend}, then plan again.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence(source=place, says=why),),
         holds=True,
     )

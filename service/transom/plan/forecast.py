@@ -14,6 +14,9 @@ from transom.plan import actions as acts
 from transom.spec import wish
 
 VFIO = "vfio-pci"
+BUILT = (model.Step.INITRAMFS, model.Step.BOOTCONFIG)
+"""What the boot reads in place of the files."""
+_OF_THE_LOADER = ("BOOT_IMAGE", "initrd")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Forecast:
     cmdline: model.Maybe[tuple[str, ...]]
     """Without what the boot loader itself puts before it (``BOOT_IMAGE=``, ``initrd=``)."""
     owners: tuple[Owner, ...] = ()
+    new: tuple[str, ...] = ()
+    """Parameters of it that the running kernel was not given."""
+    gone: tuple[str, ...] = ()
+    """Parameters of the running kernel that are not among them."""
 
 
 def after(facts: model.Facts, actions: Iterable[acts.Action]) -> model.Facts:
@@ -61,10 +68,22 @@ def of(node: wish.NodeWish, facts: model.Facts, actions: Sequence[acts.Action]) 
     if not any(isinstance(action, acts.Reboot) or _at_boot(action) for action in actions):
         return None
     then = after(facts, actions)
-    return Forecast(cmdline(facts, then), tuple(_owners(node, then)))
+    line, running = cmdline(facts, then), facts.boot.cmdline
+    owners = tuple(_owners(node, then))
+    if isinstance(line, model.Unknown) or isinstance(running, model.Unknown):
+        return Forecast(line, owners)
+    return Forecast(line, owners, _less(line, running), _less(running, line))
+
+
+def _less(line: Sequence[str], other: Sequence[str]) -> tuple[str, ...]:
+    """What the kernel is given by the one and not by the other, but for what the boot loader itself puts there."""
+    own = [token for token in line if kernel_args.key(token) not in _OF_THE_LOADER]
+    return tuple(token for token in own if not any(kernel_args.same(token, one) for one in other))
 
 
 def _at_boot(action: acts.Action) -> bool:
+    if isinstance(action, acts.RunStep):
+        return action.step in BUILT
     return isinstance(action, (*acts.FILE_ACTIONS, acts.RestoreFile)) and action.reboot
 
 

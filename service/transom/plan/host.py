@@ -51,6 +51,8 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     boot.plan(facts, wants, draft, {path: afterwards(path) for path in changed})
     if draft.reboot:
         draft.actions = [_owing(action) for action in draft.actions]
+    else:
+        draft.drifts = [_without_reboot(drift) for drift in draft.drifts]
     return draft
 
 
@@ -212,6 +214,12 @@ def _mode(path: str, old: model.HostFile | None) -> int:
 def _not_executable(setting: HostSetting, facts: model.Facts) -> bool:
     file = facts.file(setting.path)
     return isinstance(file, model.HostFile) and file.mode != _mode(setting.path, file)
+
+
+def _without_reboot(drift: model.Drift) -> model.Drift:
+    """What the files alone lack, where no reboot is planned, costs none: what runs shows it already, or never tells."""
+    due = drift.level is model.Level.PERSISTED and drift.impact is model.Impact.HOST_REBOOT
+    return dataclasses.replace(drift, impact=model.Impact.LIVE) if due else drift
 
 
 def _owing(action: acts.Action) -> acts.Action:

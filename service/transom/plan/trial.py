@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from transom import model
-from transom.host import boot_entries, grub_cfg, kernel_args, loader, modprobe, registry
+from transom.host import boot_entries, grub, grub_cfg, kernel_args, loader, modprobe, registry
 from transom.plan import actions as acts
 from transom.plan import bootnext, forecast, once
 from transom.spec import wish
@@ -19,6 +19,8 @@ from transom.spec import wish
 _PLAIN = re.compile(r"[A-Za-z0-9_.,:=/@%+~-]+")
 """What neither GRUB's script language nor a shell reads as anything else."""
 _IN_FILES = ("vfio_ids", "blacklist", "module_options", "modules")
+_TOLD = "Have a console at hand for the case that it does not start, or first mend what is against a trial."
+_HELD = "Mend what is against a trial, or go on without one, with a console at hand: host.trial: off."
 _EXT = ("ext2", "ext3", "ext4")
 
 
@@ -30,18 +32,35 @@ def first(actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Fact
 
 
 def note(actions: Sequence[acts.Action], node: wish.NodeWish, facts: model.Facts) -> Iterator[model.Finding]:
-    """Why a trial that is asked for does not come about."""
+    """Why a trial that is asked for does not come about. It holds where what the kernel starts with changes: then the trial would
+    have been the only way back."""
     found = judge(actions, node, facts)
-    if isinstance(found, str):
-        yield model.Finding(
-            id="no-trial",
-            subject=f"node {node.name}",
-            summary="this change is not booted once before it is made, though host.trial asks for it",
-            remedy="Nothing has to be done: the boot is confirmed or rolled back all the same. Where kexec is meant to serve, say "
-            "host.trial: kexec.",
-            who=model.Who.REPORT,
-            evidence=(model.Evidence("trial boot", found),),
-        )
+    if not isinstance(found, str):
+        return
+    start = _start(facts, forecast.after(facts, actions))
+    changed = [model.Evidence("the next boot's kernel command line", f"{token} is new") for token in start]
+    yield model.Finding(
+        id="no-trial",
+        subject=f"node {node.name}",
+        summary="this change is not booted once before it is made, though host.trial asks for it: a node that comes up and cannot "
+        "be reached goes back by itself all the same, but a kernel that does not start does not",
+        remedy=(_HELD if start else _TOLD) + " Where kexec is meant to serve, say host.trial: kexec.",
+        who=model.Who.REPORT,
+        evidence=(model.Evidence("trial boot", found), *changed),
+        holds=bool(start),
+    )
+
+
+def _start(facts: model.Facts, then: model.Facts) -> list[str]:
+    """What the files give then of what decides how the kernel starts, and the running one was not given."""
+    given, has = grub.tokens(then), facts.boot.cmdline
+    if isinstance(given, model.Unknown) or isinstance(has, model.Unknown):
+        return []
+    return [
+        token
+        for token, _, _ in given
+        if kernel_args.decides_start(token) and not any(kernel_args.same(token, one) for one in has)
+    ]
 
 
 def running(facts: model.Facts) -> Iterator[model.Finding]:

@@ -10,7 +10,7 @@ from transom.diagnose import registry as diagnoses
 from transom.guest import conf, derived
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import forecast, guest_actions, keys, make, mapping, reboot, result
+from transom.plan import forecast, guest_actions, keys, later, make, mapping, reboot, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -52,7 +52,11 @@ def plan(node: str, past: changed.Past, facts: model.Facts) -> result.Plan:
 def guarded(plan: result.Plan, facts: model.Facts, node: wish.NodeWish) -> result.Plan:
     """The same with what its reboot asks for, and held where the host as it stands must not be changed or rebooted: the way
     back is a change like any other."""
-    plan = dataclasses.replace(plan, actions=reboot.around(plan.actions, node, facts, undo=True))
+    seen = forecast.of(node, facts, plan.actions)
+    told = (*plan.findings, *later.note(plan.actions, facts, seen))
+    plan = dataclasses.replace(
+        plan, actions=reboot.around(plan.actions, node, facts, undo=True), findings=told, next_boot=seen
+    )
     against = diagnoses.guards(facts, node, make.doing(plan.actions), forecast.after(facts, plan.actions))
     if not against:
         return plan
@@ -64,8 +68,9 @@ def guarded(plan: result.Plan, facts: model.Facts, node: wish.NodeWish) -> resul
 
 def _drift(effect: eff.Effect, past: changed.Past) -> model.Drift:
     impact = model.Impact.HOST_REBOOT if effect.reboot and not past.same_boot else model.Impact.LIVE
-    now = past.present[effect.path]
-    return model.Drift(effect.path, effect.before_sha256, now.sha256, model.Level.PERSISTED, impact, "", "undo")
+    before = "as before the run" if effect.before_sha256 else None
+    now = "as the run left it" if past.present[effect.path].sha256 else None
+    return model.Drift(effect.path, before, now, model.Level.PERSISTED, impact, "", "undo")
 
 
 def _step(

@@ -137,6 +137,8 @@ def _forecast(seen: forecast.Forecast | None) -> Iterator[str]:
     line = seen.cmdline
     told = f"not known: {line.unknown}" if isinstance(line, model.Unknown) else " ".join(line)
     yield f"    kernel command line: {told}"
+    if differs := [f"+ {token}" for token in seen.new] + [f"- {token}" for token in seen.gone]:
+        yield f"      against the running kernel's: {', '.join(differs)}"
     for one in seen.owners:
         yield f"    {one.device} ({one.address}): {_driver(one.now)} → {_driver(one.then)}  ({one.why})"
 

@@ -293,6 +293,23 @@ def test_unread_files_hold_everything(desk):
     assert "cannot-read" in {finding.id for finding in plan.findings if finding.holds}
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "line"),
+    [
+        ("/etc/default/grub", 'GRUB_TIMEOUT=5\nif true; then GRUB_CMDLINE_LINUX=""; fi\n', 2),
+        ("/etc/default/grub.d/50-x.cfg", 'GRUB_TIMEOUT="5\n', 1),
+    ],
+)
+def test_a_line_that_only_a_shell_could_follow_is_named_once_and_nobody_is_sent_after_rights(desk, path, text, line):
+    desk.node.write(path, text)
+    plan = desk.plan(wanted())
+    (found,) = [one for one in plan.findings if one.id in ("cannot-judge", "cannot-read")]
+    assert (found.subject, found.holds, plan.actions) == (f"{path}:{line}", True, ())
+    assert found.summary.startswith(f"{path}:{line}: ")
+    assert "plain assignments" in found.remedy
+    assert "mint" not in found.remedy
+
+
 @pytest.mark.parametrize("field", ["guests", "states", "pci", "roms"])
 def test_unknown_facts_hold(desk, field):
     from transom.plan import make

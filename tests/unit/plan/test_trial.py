@@ -104,6 +104,17 @@ def test_where_it_cannot_be_the_reason_is_told_and_nothing_held(facts, change, w
     assert not any(isinstance(action, once.TryBoot) for action in plan.actions)
 
 
+@pytest.mark.parametrize("token", ["init=/bin/false", "root=/dev/sda9", "systemd.unit=rescue.target"])
+def test_where_it_cannot_be_what_the_kernel_starts_with_is_not_changed(facts, token: str) -> None:
+    seen = dataclasses.replace(facts, oneshot=dataclasses.replace(PLAIN, menu="ext4 on dm-1"))
+    plan = make.make(declared(kernel_cmdline=(token,)), seen, {})
+    (note,) = [one for one in plan.findings if one.id == "no-trial"]
+    assert (note.holds, plan.actions) == (True, ())
+    assert f"{token} is new" in str(note.evidence)
+    assert make.make(declared("off", kernel_cmdline=(token,)), seen, {}).actions
+    assert make.make(declared(kernel_cmdline=(token,)), facts, {}).actions, "a trial is what it is for"
+
+
 def test_a_menu_without_one_shot_entries_is_not_trusted(facts) -> None:
     for gone in ("save_env next_entry", "custom.cfg", "vmlinuz-5.15.74-1-pve"):
         file = model.HostFile("/boot/grub/grub.cfg", MENU.replace(gone, "x"), "a" * 64)

@@ -50,6 +50,24 @@ def test_no_reboot_when_the_change_never_booted():
     assert [type(action) for action in made.actions] == [acts.RestoreFile, acts.RunStep]
 
 
+def test_an_undo_that_nobody_boots_tells_what_the_next_boot_gets_by_it():
+    grub, on, off = "/etc/default/grub", "GRUB_CMDLINE_LINUX=intel_iommu=on\n", "GRUB_CMDLINE_LINUX=intel_iommu=off\n"
+    menu = "menuentry 'x' {\n\tlinux /boot/vmlinuz-5.15 root=/dev/sda1 ro intel_iommu=on\n}\n"
+    files = {grub: model.HostFile(grub, on, B), "/boot/grub/grub.cfg": model.HostFile("/boot/grub/grub.cfg", menu, "")}
+    running = dataclasses.replace(FACTS.boot, cmdline=("BOOT_IMAGE=x", "root=/dev/sda1", "ro", "intel_iommu=on"))
+    covered = ("/etc/default/grub.d/*.cfg",)
+    facts = dataclasses.replace(FACTS, boot=running, files=files, covered=covered, pci=())
+    wrote = eff.Effect(grub, A, B, (model.Step.BOOTCONFIG,), reboot=True)
+    made = plan([wrote], {grub: changed.Present(B, on)}, {grub: changed.Image(A, off)}, facts, same_boot=True)
+    assert [(one.observed, one.desired) for one in made.drifts] == [("as the run left it", "as before the run")]
+    access = wish.Access((), "", wish.SecretRef(), "", "", "pve1", 22, "root", wish.SecretRef(), "")
+    made = undo.guarded(made, facts, wish.NodeWish("pve1", "pve1", "Node/pve1", "home", access, {}, {}, ()))
+    assert made.next_boot
+    assert (made.next_boot.new, made.next_boot.gone) == (("intel_iommu=off",), ("intel_iommu=on",))
+    (note,) = [one for one in made.findings if one.id == "later-boot"]
+    assert "intel_iommu=off, which the running kernel was not given" in str(note.evidence)
+
+
 def test_a_file_changed_since_holds_everything():
     made = plan([WROTE], {MODPROBE: changed.Present(B, None)})
     assert made.held
