@@ -90,14 +90,6 @@ def test_so_it_is_by_the_firmware_which_is_left_as_it_was(host: subject.Subject)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("start", [images.boot_tool], ids=["boot-tool"])
-def test_so_it_is_by_the_firmware_from_an_esp_that_is_not_mounted(host: subject.Subject) -> None:
-    firmware = host.node.ssh("efibootmgr")
-    never_made(host, "bootnext", "BootNext")
-    assert host.node.ssh("efibootmgr") == firmware
-
-
-@pytest.mark.long
 def test_so_it_is_by_kexec(host: subject.Subject) -> None:
     host.node.ssh(NO_GRUB_REBOOT)
     never_made(host, "kexec", "kexec")
