@@ -106,10 +106,26 @@ def missing(action: acts.Confirm, facts: model.Facts) -> tuple[str, ...]:
             continue
         seen = registry.by_key(key).effective(item, facts)
         if seen is False:
-            found.append(f"{path} is not in effect")
+            found.append(f"{path} is not in effect{_instead(key, item, facts)}")
         elif isinstance(seen, model.Unknown) and not _does_not_show(key, item, facts):
             found.append(f"whether {path} is in effect cannot be told: {seen.unknown}")
     return tuple(found)
+
+
+def _instead(key: str, item: str, facts: model.Facts) -> str:
+    """What has the devices that the item gives to vfio-pci."""
+    if key not in ("vfio_ids", "driver_override") or isinstance(facts.pci, model.Unknown):
+        return ""
+    concerned = [one for one in facts.pci if _concerns(key, item, one) and one.driver != "vfio-pci"]
+    had = [f"{one.address} has {one.driver or 'no driver'}" for one in concerned]
+    return f" ({', '.join(had)})"
+
+
+def _concerns(key: str, item: str, device: model.PciDevice) -> bool:
+    if key == "vfio_ids":
+        return vfio_ids.matches(item, device)
+    address, _, id = item.partition("=")
+    return (device.address, device.id) == (address, id)
 
 
 def _not_for_this_kernel(key: str, item: str, only: str, facts: model.Facts) -> bool:
@@ -125,7 +141,4 @@ def _does_not_show(key: str, item: str, facts: model.Facts) -> bool:
         return True
     if isinstance(facts.pci, model.Unknown):
         return False
-    if key == "vfio_ids":
-        return not any(vfio_ids.matches(item, device) for device in facts.pci)
-    address, _, id = item.partition("=")
-    return key == "driver_override" and not any((one.address, one.id) == (address, id) for one in facts.pci)
+    return key in ("vfio_ids", "driver_override") and not any(_concerns(key, item, one) for one in facts.pci)

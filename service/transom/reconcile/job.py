@@ -117,7 +117,11 @@ class Job:
         return self._with_note(make.make(self.node, facts, ledger, take_over=take_over), facts, ledger)
 
     def _with_note(self, plan: result.Plan, facts: model.Facts, ledger: Mapping[str, model.Entry]) -> result.Plan:
-        """A run under way writes the ledger first and its copy last: only between runs must the two be the same."""
+        """A run under way writes the ledger first and its copy last: only between runs must the two be the same, and once it is
+        known what has become of a boot that was to be confirmed."""
+        undecided = deadman.rolled_back(facts) or deadman.waits(facts)
+        if undecided and self.store.run(undecided.run):
+            return plan
         if self.store.runs(self.node.name, state=records.RUNNING) or isinstance(facts.keeping, model.Unknown):
             return plan
         note = mirror.differs(facts.keeping, ledger)
@@ -168,17 +172,23 @@ class Job:
                 assert self.seen is not None
                 good.keep(self.store, self.node, self.seen, self.world.now())
         except errors.TransomError as error:
-            self._end_failed(run, plan, error)
+            armed = self._end_failed(run, plan, error)
             if isinstance(error, errors.WentBack):
                 self._note_return()
             else:
-                self.world.say(f"run {run.id} failed; {self._left(run.id)}")
+                self.world.say(f"run {run.id} failed; {self._left(run.id, plan, armed=armed)}")
             raise
         self.store.end_run(run.id, records.APPLIED, self.world.now())
 
-    def _left(self, run: str) -> str:
+    def _left(self, run: str, plan: result.Plan, *, armed: bool) -> str:
         """What a failed run leaves: a step that ended did something, one that only began may have."""
-        phases = {event.phase for event in self.store.events(run)}
+        events = self.store.events(run)
+        if not armed and returned.undecided(plan, events):
+            return (
+                f"`transom apply` looks at {self.node.name} again once it answers: it confirms that boot, or tells that the "
+                "node went back by itself"
+            )
+        phases = {event.phase for event in events}
         if "after" in phases:
             return f"`transom undo {run}` takes back what it did"
         if "before" in phases:
@@ -212,7 +222,8 @@ class Job:
         if sign := run_text.SIGNS.get(phase):
             self.world.say(f"[{step}/{total}] {sign} {text}")
 
-    def _end_failed(self, run: records.Run, plan: result.Plan, error: errors.TransomError) -> None:
+    def _end_failed(self, run: records.Run, plan: result.Plan, error: errors.TransomError) -> bool:
+        """Whether the node is armed in the boot that it is in."""
         if armed := arming.failed(run.id, plan, self.store.events(run.id), self.world):
             error.advise(armed)
         self.store.end_run(run.id, records.FAILED, self.world.now(), str(error))
@@ -221,6 +232,7 @@ class Job:
         ):  # the node may be what failed; a plan says then that the copy is old
             mirror.write(self.world.host, self.store.ledger(self.node.name))
             self.give_back()
+        return bool(armed)
 
     def _note_return(self) -> None:
         """What went back, and the log of why, while it is at hand; what cannot be had now is the next look's."""
@@ -236,6 +248,7 @@ class Job:
         facts = observe.observe(self.world, self.node)
         found = restarts.look(noted, facts, self.world)
         restarts.drop(self.store, self.node.name, found.over)
+        facts = returned.explained(facts, self.store)
         self.seen = dataclasses.replace(facts, undo_needs=needed, left_stopped=dict(found.left))
         return self.seen
 

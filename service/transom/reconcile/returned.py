@@ -4,6 +4,7 @@ went back by itself."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 from transom import errors, model
 from transom.plan import actions as acts
@@ -36,7 +37,10 @@ def _confirm(run: records.Run, facts: model.Facts, world: w.World, kept: store.S
     early = not _came_to_reboot(run, kept)
     missing = confirm.against(dataclasses.replace(found, wants=()) if early else found, facts, world)
     if missing:
-        world.say(f"run {run.id} is not confirmed: {'; '.join(missing)}; {confirm.goes_back(facts)}")
+        text = f"not confirmed: {'; '.join(missing)}; {confirm.goes_back(facts)}"
+        if list(missing) != _missing(run, kept):
+            kept.append(run.id, 0, deadman.MISSING, text, list(missing), world.now())
+        world.say(f"run {run.id} is {text}")
         return False
     deadman.disarm(world.host, run.id)
     said = "the node rebooted before its run had come to that, and can be reached: going on from what is there"
@@ -45,6 +49,29 @@ def _confirm(run: records.Run, facts: model.Facts, world: w.World, kept: store.S
     kept.append(run.id, 0, "confirmed", said, None, world.now())
     world.say(f"run {run.id}: {said}")
     return True
+
+
+def _missing(run: records.Run, kept: store.Store) -> list[str]:
+    """What was missing when the boot after ``run`` was looked at last."""
+    found: list[str] = next((one.data for one in reversed(kept.events(run.id)) if one.phase == deadman.MISSING), [])
+    return found
+
+
+def explained(facts: model.Facts, kept: store.Store) -> model.Facts:
+    """``facts`` of a node that went back, with what was missing: the node itself could not know."""
+    gone = deadman.rolled_back(facts)
+    run = kept.run(gone.run) if gone else None
+    if gone is None or run is None or isinstance(facts.keeping, model.Unknown):
+        return facts
+    why = dataclasses.replace(gone, reason=deadman.why(gone.reason, _missing(run, kept)))
+    return dataclasses.replace(facts, keeping=dataclasses.replace(facts.keeping, rolled_back=why))
+
+
+def undecided(plan: result.Plan, events: Sequence[records.Event]) -> bool:
+    """Whether a run that failed with these lines may have left a boot that waits to be confirmed."""
+    begun = {type(plan.actions[event.step - 1]) for event in events if event.phase == "before" and event.step}
+    ended = {type(plan.actions[event.step - 1]) for event in events if event.phase == "after" and event.step}
+    return acts.Reboot in begun and acts.Confirm not in ended
 
 
 def _came_to_reboot(run: records.Run, kept: store.Store) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from transom import errors
 from transom.store import records
 
-SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻"}
+SIGNS = {"before": "…", "after": "✓", "failed": "✗", "finding": "!", "taken": "↻", "missing": "!"}
 """Of the phases that are said aloud while a run goes on; a task says itself line by line."""
 
 

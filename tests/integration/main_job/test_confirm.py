@@ -72,6 +72,14 @@ def test_without_quorum_nothing_is_confirmed_before_it_is_back(bench, monkeypatc
     lost = bench.node.root / "etc/pve/.noquorum"
     with pytest.raises(errors.VerifyFailed, match=r"not confirmed: the cluster is not quorate.*goes back by itself at"):
         carried_out(bench, "… confirm the boot", lost.touch)
+    said = "\n".join(bench.said)
+    assert "! not confirmed yet: the cluster is not quorate; the node goes back by itself at" in said
+    assert "`transom apply` looks at pve1 again" in said
+    assert "transom undo" not in said, "refused as long as the boot waits"
+    bench.node.ssh(
+        "echo '[]' >/var/lib/transom/ledger.json"
+    )  # as a run leaves it whose node cannot be reached any more
+    assert "ledger-differs" not in {one.id for one in bench.plan().findings}
     assert (bench.node.root / ARMED).exists()
     assert "the cluster is not quorate" in settled(bench)
     assert (bench.node.root / ARMED).exists()

@@ -64,3 +64,13 @@ def test_nor_what_a_document_wants_of_older_kernels_alone() -> None:
 def test_another_boot_loader_than_planned_does_not_excuse_a_parameter() -> None:
     other = dataclasses.replace(BOOT, loader="systemd-boot", cmdline=("root=/dev/sda1",))
     assert missing(dataclasses.replace(FACTS, boot=other), WANTS[0]) == (f"{WANTS[0]} is not in effect",)
+
+
+def test_who_has_a_device_that_was_to_be_given_away_is_told() -> None:
+    sound = model.PciDevice("0000:00:1f.3", "8086", "a348", "040300", driver="snd_hda_intel")
+    bare = dataclasses.replace(sound, address="0000:01:00.1", driver="")
+    facts = dataclasses.replace(FACTS, pci=(IGPU, sound, bare))
+    assert missing(facts, "vfio_ids/8086:9bc8", "vfio_ids/8086:a348", "driver_override/0000:00:1f.3=8086:a348") == (
+        "vfio_ids/8086:a348 is not in effect (0000:00:1f.3 has snd_hda_intel, 0000:01:00.1 has no driver)",
+        "driver_override/0000:00:1f.3=8086:a348 is not in effect (0000:00:1f.3 has snd_hda_intel)",
+    )

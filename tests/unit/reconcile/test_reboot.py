@@ -7,12 +7,15 @@ import dataclasses
 import pytest
 
 from transom import errors, model
+from transom.host.probes import keeping
 from transom.plan import actions as acts
 from transom.reconcile import deadman, right_node
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 from transom.reconcile.steps import reboot
 from transom.ssh import pump
+
+GONE = b"rolled-run=run1\nrolled-at=1700000000\nrolled-boot=boot-2\nrolled-reason=not confirmed within 60 s\n"
 
 
 @dataclasses.dataclass
@@ -28,9 +31,17 @@ class Machine:
     rebooted: float | None = None
     mark: bool = True
     armed: bool = True
+    goes_back: float | None = None
+    """Seconds after the reboot at which it marks that it has gone back; it reboots then, and is there after ``sshd`` again."""
 
     def up(self, after: float) -> bool:
+        if self.goes_back and self.since >= self.goes_back + 1:
+            return self.since - self.goes_back - 1 >= after
         return self.rebooted is None or self.clock - self.rebooted >= after
+
+    @property
+    def since(self) -> float:
+        return 0 if self.rebooted is None else self.clock - self.rebooted
 
     # --- the shell ---
 
@@ -47,11 +58,17 @@ class Machine:
             return pump.Completed(0, b"", b"")
         if argv[-2:] == ["left", "run1"]:
             return pump.Completed(0, b"left \n", b"")
-        return pump.Completed(0, b"boot-2\n" if self.rebooted is not None else b"boot-1\n", b"")
+        boot = 1 if self.rebooted is None else 3 if self.goes_back and self.since >= self.goes_back + 1 else 2
+        return pump.Completed(0, b"boot-%d\n" % boot, b"")
 
     def script(self, text, args=(), **__):
         if list(args) == ["/var/lib/transom/rollback/armed"]:
             return pump.Completed(0, b"run1 boot-1 600\n", b"") if self.armed else pump.Completed(44, b"", b"")
+        if text == keeping.PROBE.command:
+            if not self.up(self.sshd):
+                raise errors.Unreachable("connection refused")
+            back = self.goes_back is not None and self.since >= self.goes_back
+            return pump.Completed(0, GONE if back else b"armed=run1 boot-1 60\n", b"")
         if "systemctl reboot" in text:
             self.rebooted = self.clock
         elif not self.up(self.pmxcfs):
@@ -110,6 +127,34 @@ def test_all_of_it_within_one_limit(late, missing):
         reboot.apply(ACTION, eff.Effect(), world(machine, []), CONTEXT)
     assert machine.clock - machine.rebooted <= 101
     assert machine.mark
+
+
+@pytest.mark.parametrize("late", ["pmxcfs", "api", "quorum"])
+def test_a_node_that_has_gone_back_is_not_waited_for_any_longer(late):
+    machine, notes = Machine(**{late: 5000}, goes_back=60), []
+    context = dataclasses.replace(CONTEXT, note=lambda *line: notes.append(line))
+    with pytest.raises(
+        errors.WentBack, match=r"not confirmed within 60 s; what was missing: .*transom resume pve1"
+    ) as ended:
+        reboot.apply(ACTION, eff.Effect(), world(machine, [], limit=900), context)
+    assert machine.since < 60 + 1 + machine.sshd + 2 * reboot.REPORT_EVERY, (
+        "once it is up again, not while it goes down"
+    )
+    assert machine.up(machine.sshd)
+    ((phase, text, data),) = notes
+    assert phase == deadman.MISSING
+    assert "is missing" in text
+    assert data[0] in str(ended.value)
+
+
+def test_a_mark_of_another_run_ends_nothing():
+    machine = Machine(quorum=50, goes_back=1000)
+    other = dataclasses.replace(CONTEXT, run="run2")
+    machine.script = lambda text, args=(), **__: (
+        pump.Completed(0, GONE, b"") if text == keeping.PROBE.command else Machine.script(machine, text, args)
+    )
+    machine.run = lambda argv, **__: Machine.run(machine, [*argv[:-1], "run1"] if argv[-1] == "run2" else argv)
+    reboot.apply(ACTION, eff.Effect(), world(machine, []), other)
 
 
 def test_the_node_that_transom_runs_on_is_rebooted_by_a_person_and_waited_for():

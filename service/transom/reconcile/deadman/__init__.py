@@ -6,7 +6,9 @@ that has begun to go back cannot be confirmed any more.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
+from collections.abc import Sequence
 
 from transom import errors, model
 from transom.host.probes import keeping
@@ -18,6 +20,8 @@ from transom.ssh import files as remote
 _PARTS = ("restore.sh", "onboot.sh", "deadman.sh")
 SCRIPT = "".join(importlib.resources.files(__name__).joinpath(part).read_text(encoding="utf-8") for part in _PARTS)
 FOLDER = f"{eff.KEEP}/rollback"
+MISSING = "missing"
+"""Phase of the journal: what kept the boot from being confirmed, which the node cannot know; its data is a list of that."""
 _LIMIT = 600
 """Seconds for copying images of some hundred megabytes on a slow disk."""
 _LOG = 200
@@ -94,6 +98,27 @@ def waits(facts: model.Facts) -> model.Armed | None:
 def rolled_back(facts: model.Facts) -> model.RolledBack | None:
     """That the node went back by itself, and nobody has seen to it yet."""
     return None if isinstance(facts.keeping, model.Unknown) else facts.keeping.rolled_back
+
+
+def tells(host: w.Host) -> model.RolledBack | None:
+    """The same, asked by itself, for while the node is not whole; None also when it cannot be asked."""
+    with contextlib.suppress(errors.TransomError, ValueError):
+        done = host.script(keeping.PROBE.command, timeout=10, read_only=True)
+        return keeping.parse(done.stdout).rolled_back if done.exit == 0 else None
+    return None
+
+
+def why(reason: str, missing: Sequence[str]) -> str:
+    """The node's own ``reason`` for going back, with what was missing before that."""
+    return f"{reason}; what was missing: {'; '.join(missing)}" if missing else reason
+
+
+def went_back(node: str, gone: model.RolledBack, missing: Sequence[str]) -> errors.WentBack:
+    """The error of the run that meets its node so."""
+    return errors.WentBack(
+        f"the node went back by itself: {why(gone.reason, missing)}",
+        hint=f"`transom run logs {gone.run}` shows how that boot went; `transom resume {node}` once the cause is found",
+    )
 
 
 def _call(host: w.Host, *args: str, stdin: bytes = b"") -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TypeVar
 
 from transom import errors, model
 from transom.plan import actions as acts
@@ -16,6 +17,7 @@ _BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]
 _DETACHED = "setsid -f sh -c 'sleep 0.3; exec {command}' >/dev/null 2>&1 </dev/null"
 POLL = 0.5
 REPORT_EVERY = 15
+T = TypeVar("T")
 
 
 def boot_id(host: w.Host) -> str:
@@ -34,11 +36,12 @@ def prepare(action: acts.Reboot, world: w.World) -> eff.Effect:
 
 
 def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
-    """Unreachable when the node, its cluster file system and its API are not back in time; Rejected when another node answers, and
-    when the person who is to reboot it has not. A node that has rebooted since the plan is not rebooted again."""
+    """Unreachable when node, cluster file system and API are not back in time, WentBack when it has gone back by itself meanwhile;
+    Rejected when another node answers, and when the person who is to reboot it has not. A node that has rebooted since the plan is
+    not rebooted again."""
     del effect
     started = world.now()
-    patience = _Patience(world, started)
+    patience = Patience(world, started, None if action.by_hand else context)
     if boot_id(world.host) != action.boot_id:
         _wait_for_pve(world, patience)
         return "the node has rebooted already"
@@ -51,7 +54,7 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
     try:
         patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
     except errors.Unreachable:
-        if action.by_hand and _is_still(action.boot_id, world):
+        if action.by_hand and _boot(world) == action.boot_id:
             raise _not_rebooted(world) from None
         raise
     new = boot_id(world.host)
@@ -84,7 +87,7 @@ def _not_rebooted(world: w.World) -> errors.Rejected:
 def again(world: w.World, command: str, old: str) -> None:
     """Leave the boot with the id ``old`` by ``command`` (``systemctl reboot``), and wait until the node is whole again. Errors as
     ``apply``."""
-    patience = _Patience(world, world.now())
+    patience = Patience(world, world.now())
     _start(world, command)
     patience.until("SSH and another boot id", lambda: _booted(old, world), quiet=True)
     _wait_for_pve(world, patience)
@@ -97,7 +100,7 @@ def _start(world: w.World, command: str = "systemctl reboot") -> None:
     world.host.close()
 
 
-def _wait_for_pve(world: w.World, patience: _Patience) -> None:
+def _wait_for_pve(world: w.World, patience: Patience) -> None:
     """sshd comes up before pmxcfs and the API: what follows a reboot needs both, and a cluster that can be written to."""
     patience.until("/etc/pve (pve-cluster)", lambda: _mounted(world))
     patience.until("the PVE API", lambda: api_answers(world))
@@ -117,11 +120,12 @@ def _booted(old: str, world: w.World) -> bool:
     return False
 
 
-def _is_still(old: str, world: w.World) -> bool:
+def _boot(world: w.World) -> str:
+    """Its id; empty when it cannot be asked."""
     try:
-        return boot_id(world.host) == old
+        return boot_id(world.host)
     except errors.Unreachable:
-        return False
+        return ""
 
 
 def _mounted(world: w.World) -> bool:
@@ -151,20 +155,24 @@ def quorate(world: w.World) -> bool:
 
 
 @dataclasses.dataclass
-class _Patience:
+class Patience:
     """Waiting for one thing after the other, all within the world's limit."""
 
     world: w.World
     started: float
+    context: eff.Context | None = None
+    """Of the run whose boot is waited for: it ends once the node has gone back from it. None where there is none to go back from (a
+    trial), or no run left then (on the node itself)."""
 
-    def until(self, what: str, there: Callable[[], bool], *, quiet: bool = False) -> None:
-        """``quiet``: say that it is waited for only when it takes long. Unreachable when time is up."""
+    def until(self, what: str, there: Callable[[], T], *, quiet: bool = False) -> T:
+        """What ``there`` gives, once that is true. ``quiet``: say that it is waited for only when it takes long. Unreachable when
+        time is up, WentBack."""
         told = self.world.now() - (0 if quiet else REPORT_EVERY)
         why = ""
         while True:
             try:
-                if there():
-                    return
+                if found := there():
+                    return found
             except (errors.Unreachable, errors.Garbled, errors.Busy) as error:
                 why = f": {error}"
             now = self.world.now()
@@ -172,9 +180,23 @@ class _Patience:
                 break
             if now - told >= REPORT_EVERY:
                 told = now
+                self._refuse_gone(what, why)
                 self.world.say(f"waiting for {what} of {self.world.node} ({now - self.started:.0f} s)")
             self.world.sleep(POLL)
+        self._refuse_gone(what, why)
+        self._note(what, why)
         raise errors.Unreachable(
             f"{self.world.node} is not back after {self.world.reboot_limit:.0f} s, {what} is missing{why}",
             hint="look at its console, with the run's rescue card; if it booted, it goes back by itself when its time is over",
         )
+
+    def _refuse_gone(self, what: str, why: str) -> None:
+        """Only once it has left the boot in which it went back: until then it is about to reboot."""
+        gone = deadman.tells(self.world.host) if self.context else None
+        if gone and self.context and gone.run == self.context.run and _boot(self.world) not in ("", gone.boot_id):
+            self._note(what, why)
+            raise deadman.went_back(self.world.node, gone, [f"{what}{why}"])
+
+    def _note(self, what: str, why: str) -> None:
+        if self.context:
+            self.context.note(deadman.MISSING, f"{what} is missing{why}", [f"{what}{why}"])
