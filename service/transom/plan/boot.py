@@ -22,6 +22,13 @@ def plan(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) ->
     draft.findings.extend(_unread(facts, wants))
     _steps(facts, changed, wants, draft)
     _effects(facts, wants, draft)
+    draft.actions.sort(key=lambda action: not _sets_at_once(action))  # what fails here has changed nothing of the boot
+
+
+def _sets_at_once(action: acts.Action) -> bool:
+    """Whether it is about /proc/sys alone, which a value of a document may be refused by."""
+    steps = (action.step,) if isinstance(action, acts.RunStep) else ()
+    return (action.after if isinstance(action, acts.FILE_ACTIONS) else steps) == (model.Step.SYSCTL,)
 
 
 def marked(facts: model.Facts) -> bool:

@@ -53,6 +53,8 @@ class Simulate:
     """Modules that our own files name: each must be found."""
     vfio_ids: tuple[str, ...] = ()
     """Ids that vfio-pci must be given."""
+    sysctl: tuple[str, ...] = ()
+    """Files below /proc/sys that must be there."""
     kernel: str = ""
     """Whose initramfs is built aside too; empty for none."""
     kind: Literal["simulate"] = "simulate"
@@ -84,6 +86,9 @@ class Simulate:
             yield f"rm -f -- {quoted}" if text is None else typed.to_file(path, text)
             if path in self.modes:
                 yield f"chmod {self.modes[path]:04o} {quoted}"
+        for path in self.sysctl:
+            why = f"the running kernel has no {path}: mistyped, or of a module that is not loaded yet"
+            yield f"[ -e {shlex.quote(path)} ] || {{ echo {shlex.quote(why)}; exit 1; }}"
         if self.loader == "grub":
             yield f"grub-mkconfig -o {aside}{GRUB_CFG}"
         elif self.loader == "systemd-boot":

@@ -7,6 +7,7 @@ from typing import Literal
 
 from transom import model
 from transom.host import grub, kernel_args, loader, modprobe, registry
+from transom.host.settings import sysctl
 from transom.plan import actions as acts
 from transom.plan import forecast, rehearsal
 from transom.spec import wish
@@ -31,6 +32,7 @@ def first(changes: Sequence[acts.Action], node: wish.NodeWish, facts: model.Fact
         gone=tuple(token for token in was if not any(kernel_args.same(token, other) for other in now)),
         modules=_modules(then),
         vfio_ids=_ids(then),
+        sysctl=_sysctl(then) if any(_sets(action) for action in changes) else (),
         kernel=str(facts.boot.kernel) if images and node.simulate == "full" else "",
     )
 
@@ -63,6 +65,14 @@ def _ours(key: str, path: str, then: model.Facts) -> tuple[str, ...]:
     if isinstance(items, model.Unknown):
         return ()
     return tuple(dict.fromkeys(item.value for item in items if item.path == path))
+
+
+def _sets(action: acts.Action) -> bool:
+    return isinstance(action, acts.RunStep) and action.step is model.Step.SYSCTL
+
+
+def _sysctl(then: model.Facts) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sysctl.path(item) for item in _ours("sysctl", sysctl.OWN, then)))
 
 
 def _ids(then: model.Facts) -> tuple[str, ...]:

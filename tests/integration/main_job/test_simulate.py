@@ -39,7 +39,11 @@ def test_what_comes_out_otherwise_is_not_written(bench):
     fails(bench, "the entry .* lacks iommu=pt")
 
 
-def test_a_module_that_is_nowhere_is_not_waited_for_until_the_boot(bench):
+def test_a_module_or_a_setting_that_is_nowhere_is_not_waited_for_until_the_boot(bench):
+    text = bench.seed.read_text()
+    bench.seed.write_text(text.replace("  host:\n", "  host:\n    sysctl: [vm.swapiness=10]\n"))
+    fails(bench, "the running kernel has no /proc/sys/vm/swapiness: mistyped")
+    bench.seed.write_text(text)
     bench.seed.write_text(bench.seed.read_text().replace("- vfio\n", "- vfoi\n", 1))
     fails(bench, "Module vfoi not found")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import subprocess
 
 import pytest
 
@@ -542,8 +543,8 @@ def test_options_and_sysctl_settle_and_go_to_the_byte(desk):
     more = with_host(wanted(), module_options="kvm.ignore_msrs=1", sysctl="vm.nr_hugepages=1024")
     plan = desk.apply(more)
     assert [action.step for action in plan.actions if isinstance(action, acts.RunStep)] == [
-        model.Step.INITRAMFS,
         model.Step.SYSCTL,
+        model.Step.INITRAMFS,
     ]
     assert desk.plan(more).empty
     desk.node.sysctl["vm.nr_hugepages"] = "7"
@@ -553,6 +554,21 @@ def test_options_and_sysctl_settle_and_go_to_the_byte(desk):
     desk.apply(wanted())
     assert desk.plan(wanted()).empty
     assert {path: text for path, (text, _) in desk.node.files.items() if not path.startswith("/boot")} == files
+
+
+def test_what_is_set_at_once_is_looked_for_aside_and_comes_before_what_boots(desk):
+    """A key or a value that the kernel refuses has then changed nothing of the boot."""
+    want = with_host(wanted(), sysctl="net/ipv4/conf/eno1.10/forwarding=1", kernel_cmdline="intel_iommu=on")
+    plan = make.make(want, desk.node.facts(), {})
+    kinds = [action.kind for action in plan.actions]
+    assert kinds[:5] == ["simulate", "keep-boot", "arm-rollback", "write-file", "run-step"]
+    assert plan.actions[3].path == "/etc/sysctl.d/zz-transom.conf"
+    assert plan.actions[4].step is model.Step.SYSCTL
+    assert plan.actions[0].sysctl == ("/proc/sys/net/ipv4/conf/eno1.10/forwarding",)
+    (look,) = [line for line in plan.actions[0].script().splitlines() if "/proc/sys" in line]
+    assert subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=False).stdout == (
+        "the running kernel has no /proc/sys/net/ipv4/conf/eno1.10/forwarding: mistyped, or of a module that is not loaded yet\n"
+    )
 
 
 def test_sysctl_alone_needs_no_reboot(desk):

@@ -28,6 +28,11 @@ def normal(item: str) -> str:
     return f"{key}={' '.join(value.split())}"
 
 
+def path(item: str) -> str:
+    """Where the kernel has the key of a normal item."""
+    return f"/proc/sys/{_key(item).translate(str.maketrans('./', '/.'))}"
+
+
 def _places(text: str) -> tuple[line_items.Place, ...]:
     found = ((number, _LINE.fullmatch(line.rstrip("\n"))) for number, line in enumerate(lines.split(text), 1))
     return tuple(

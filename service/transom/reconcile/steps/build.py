@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from transom import errors
+from transom import errors, model
 from transom.host import rebuild
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
@@ -12,6 +12,8 @@ from transom.reconcile import world as w
 
 LIMIT = 1800
 """Seconds for one rebuild: an initramfs for every installed kernel on a slow disk."""
+_BY_HAND = "run it by hand on the node"
+_HINTS = {model.Step.SYSCTL: "put it right under sysctl in the document"}
 # kernel-install does not sync, and FAT keeps no order: else the mark may go and an ESP be half written.
 _DONE = """
 for at in /boot /boot/efi /efi; do [ ! -d "$at" ] || sync -f "$at" || exit; done
@@ -32,7 +34,8 @@ def apply(action: acts.RunStep, effect: eff.Effect, world: w.World, context: eff
     if done.exit != 0:
         tail = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-5:]
         raise errors.Rejected(
-            f"{rebuild.said(command)} ended with {done.exit}: {' / '.join(tail)}", hint="run it by hand on the node"
+            f"{rebuild.said(command)} ended with {done.exit}: {' / '.join(tail)}",
+            hint=_HINTS.get(action.step, _BY_HAND),
         )
     mark = world.host.script(_DONE, [f"{eff.KEEP}/dirty/{action.step}"], timeout=LIMIT)
     if mark.exit != 0:
