@@ -90,8 +90,8 @@ e2e: emulator  ## tests on emulated machines
 
 e2e-long: emulator  ## power cuts at 30 moments of an apply, and other long tests; the cuts' log is printed at the end
 	rm -f $(CUTS)
-	$(BIN)/python -m pytest -m e2e tests/e2e/test_power_cut.py || failed=1
-	$(BIN)/python -m pytest -m long --ignore tests/e2e/test_power_cut.py tests/e2e || failed=1
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m e2e tests/e2e/test_power_cut.py || failed=1
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long --ignore tests/e2e/test_power_cut.py tests/e2e || failed=1
 	cat $(CUTS)
 	[ -z "$${failed:-}" ]
 

@@ -20,7 +20,7 @@ from bed import cache, follow, images, machine, needs, subject
 pytestmark = needs.MARKS
 
 FIRST, ALL = 3, 30
-STEP = 900
+STEP = 1800
 """Seconds that one step may take on a busy machine."""
 FILLED = 20
 """Seconds to wait for something in the write cache: ext4 commits every five, if there is anything."""

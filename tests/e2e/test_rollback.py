@@ -18,7 +18,7 @@ WITHIN = 60
 """Seconds from its start in which a boot is to be confirmed."""
 LINE_ONLY = {"kernel_cmdline": ["iommu=pt", "bochs.modeset=0"]}
 """Takes the display from its driver without another initramfs, which takes a minute to build."""
-STEP = 900
+STEP = 1800
 """Seconds that one step may take on a busy machine."""
 KEPT = "/var/lib/transom/rollback"
 IMAGES = r"""

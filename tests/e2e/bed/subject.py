@@ -67,7 +67,7 @@ GIVEN_AWAY = {
 EVERYTHING = {**GIVEN_AWAY, "module_options": ["vfio_pci.disable_vga=1"], "sysctl": ["vm.swappiness=10"]}
 """With the other settings that a Node document has, too, but for what needs twins."""
 
-LIMIT = 900
+LIMIT = 1800
 """Seconds for one command that reboots the machine; idle and on two cores it is 105 to 170."""
 
 
