@@ -172,17 +172,18 @@ def _by_some_means(
     if isinstance(kernel, model.Unknown):
         return kernel.unknown
     why: list[str] = []
+    place = bootnext.possible(facts, kernel, line)
     if node.trial != "bootnext":
         found = (_grub if facts.boot.loader == loader.GRUB else _systemd_boot)(facts, can, kernel, line)
         if not isinstance(found, str):
             means, entry, esps = found
             return once.TryBoot(means, boot_id, kernel, line, drivers, entry, esps)
         why.append(found)
-    place = bootnext.possible(facts, kernel, line)
-    if not isinstance(place, str):
+    elif not isinstance(place, str):
         esp, whole = place
         return once.TryBoot("bootnext", boot_id, kernel, whole, drivers, "", (esp.name,), esp.disk, esp.part)
-    why.append(f"not by BootNext: {place}")
+    # never unasked: a firmware that keeps the command line to itself leaves a kernel that waits at its panic
+    why.append(f"not by BootNext: {place}" if isinstance(place, str) else "the firmware can with `trial: bootnext`")
     if node.trial == "kexec":
         if "kexec" in can.tools:
             return once.TryBoot("kexec", boot_id, kernel, line, drivers)
