@@ -173,6 +173,7 @@ class Patience:
             try:
                 if found := there():
                     return found
+                why = ""
             except (errors.Unreachable, errors.Garbled, errors.Busy) as error:
                 why = f": {error}"
             now = self.world.now()
@@ -180,23 +181,24 @@ class Patience:
                 break
             if now - told >= REPORT_EVERY:
                 told = now
-                self._refuse_gone(what, why)
+                self._refuse_gone(what)
                 self.world.say(f"waiting for {what} of {self.world.node} ({now - self.started:.0f} s)")
             self.world.sleep(POLL)
-        self._refuse_gone(what, why)
-        self._note(what, why)
+        self._refuse_gone(what)
+        self._note(what)
         raise errors.Unreachable(
             f"{self.world.node} is not back after {self.world.reboot_limit:.0f} s, {what} is missing{why}",
             hint="look at its console, with the run's rescue card; if it booted, it goes back by itself when its time is over",
         )
 
-    def _refuse_gone(self, what: str, why: str) -> None:
+    def _refuse_gone(self, what: str) -> None:
         """Only once it has left the boot in which it went back: until then it is about to reboot."""
         gone = deadman.tells(self.world.host) if self.context else None
         if gone and self.context and gone.run == self.context.run and _boot(self.world) not in ("", gone.boot_id):
-            self._note(what, why)
-            raise deadman.went_back(self.world.node, gone, [f"{what}{why}"])
+            self._note(what)
+            raise deadman.went_back(self.world.node, gone, [what])
 
-    def _note(self, what: str, why: str) -> None:
+    def _note(self, what: str) -> None:
+        """Without why: when the node has gone back, the last try was of the reboot."""
         if self.context:
-            self.context.note(deadman.MISSING, f"{what} is missing{why}", [f"{what}{why}"])
+            self.context.note(deadman.MISSING, f"{what} is missing", [what])
