@@ -33,6 +33,8 @@ USUAL = {
 
 
 _SAID = {
+    USUAL[model.Step.TRIAL]: f"sh {_TRIAL}, where it is there",
+    USUAL[model.Step.SYSCTL]: f"sysctl -p {_SYSCTL}, where it is there",
     _BOOTCONFIG[loader.MKCONFIG]: "grub-mkconfig, whose menu replaces grub.cfg once it is whole",
     _BOOTCONFIG[loader.KERNEL_INSTALL]: "kernel-install add for each kernel",
 }

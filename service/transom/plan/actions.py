@@ -166,6 +166,10 @@ class Reboot:
         return ("reboot",)
 
 
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 KEPT = "/root/before-reboot"
 """Where a person who types a plan keeps the copies that Transom keeps in a folder of its own."""
 
@@ -182,9 +186,8 @@ class KeepBoot:
     kind: Literal["keep-boot"] = "keep-boot"
 
     def describe(self) -> str:
-        return (
-            f"keep what boots now: kernel {self.kernel}, initramfs images, boot configuration, {len(self.paths)} files"
-        )
+        files = f", {_count(len(self.paths), 'file')}" if self.paths else ""
+        return f"keep what boots now: kernel {self.kernel}, initramfs images, boot configuration{files}"
 
     def shell(self) -> tuple[str, ...]:
         boots = (f"/boot/vmlinuz-{self.kernel}", f"/boot/initrd.img-{self.kernel}", "/boot/grub/grub.cfg")
@@ -237,7 +240,7 @@ class Confirm:
     kind: Literal["confirm"] = "confirm"
 
     def describe(self) -> str:
-        settings = f", {len(self.wants)} settings in effect" if self.wants else ""
+        settings = f", {_count(len(self.wants), 'setting')} in effect" if self.wants else ""
         return f"confirm the boot (SSH, API, quorum{settings}), so that the node does not go back"
 
     def shell(self) -> tuple[str, ...]:

@@ -132,6 +132,8 @@ def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
         wanted = {want.value for want in _selected(setting, wants, facts)}
         items = setting.read(facts) if wanted else ()
         given |= wanted & {item.value for item in items} if not isinstance(items, model.Unknown) else set()
+    if given and not found:
+        return f"{boot_entries.GRUB_CFG} has no entry that boots"
     for entry in found:
         missing = sorted(given - set(entry.tokens))
         if missing:

@@ -78,7 +78,7 @@ def contradiction(want: str, item: Item, reason: str) -> model.Finding:
         summary=f"{item.place} stands against the wanted {want!r}: {reason}",
         remedy="Change that line yourself, or let Transom comment it out: transom adopt NODE --take-over.",
         who=model.Who.ADOPT,
-        evidence=(model.Evidence(source=item.place, says=item.value),),
+        evidence=(model.Evidence(source=item.place, says=item.value or reason),),
         holds=True,
     )
 

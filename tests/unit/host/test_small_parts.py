@@ -8,6 +8,7 @@ import pytest
 
 from transom import model
 from transom.host import conditions, derive, files, grub_words, kernel_args, versions
+from transom.host.settings import blacklist
 from transom.spec import wish
 
 
@@ -111,3 +112,12 @@ def test_grub_takes_quotes_off_once_more():
 def test_a_pattern_that_was_not_looked_at_is_unknown(make_facts):
     facts = make_facts({"/etc/modprobe.d/a.conf": "x"}, covered=())
     assert files.listed(facts, "/etc/modprobe.d/*.conf") == model.Unknown("/etc/modprobe.d/*.conf was not looked at")
+
+
+def test_a_blacklisted_module_is_looked_for_by_what_sysfs_says_of_its_driver():
+    smbus = model.PciDevice("0000:00:1f.4", "8086", "a3a3", "0c0500", driver="i801_smbus", module="i2c_i801")
+    boot = model.Boot("b", "6.8.12-4-pve", (), "grub", False, 0)
+    bound = model.Facts("pve1", boot, {}, pci=(smbus,))
+    free = model.Facts("pve1", boot, {}, pci=(dataclasses.replace(smbus, driver="", module=""),))
+    assert blacklist.effective("i2c_i801", bound) is False
+    assert blacklist.effective("i2c_i801", free) is True

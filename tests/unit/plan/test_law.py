@@ -269,6 +269,18 @@ def test_a_stale_initramfs_is_rebuilt(desk):
     assert desk.plan(wanted()).empty
 
 
+@pytest.mark.parametrize("menu", ["", "### BEGIN /etc/grub.d/00_header ###\n"])
+def test_a_menu_without_an_entry_is_made_again(desk, menu):
+    desk.apply(wanted())
+    desk.node.write("/boot/grub/grub.cfg", menu)
+    plan = desk.plan(wanted())
+    assert [(one.path, one.why) for one in plan.drifts] == [
+        ("boot/bootconfig", "/boot/grub/grub.cfg has no entry that boots")
+    ]
+    desk.apply(wanted())
+    assert desk.plan(wanted()).empty
+
+
 def test_an_interrupted_run_is_finished_by_the_marks_it_left(desk):
     desk.apply(wanted())
     desk.node.dirty.add(model.Step.INITRAMFS)

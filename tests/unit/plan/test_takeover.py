@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from transom import model
-from transom.host import registry
+from transom.host import registry, setting
 from transom.plan import takeover
 from transom.plan.texts import Texts
 
@@ -30,3 +30,9 @@ def test_a_line_that_would_take_others_along_is_left_to_a_person():
 def test_the_same_token_twice_goes_twice():
     items = settled(SETTING, 'GRUB_CMDLINE_LINUX="intel_iommu=off quiet"\nGRUB_CMDLINE_LINUX_DEFAULT=intel_iommu=off\n')
     assert [item.value for item in items] == ["quiet"]
+
+
+def test_a_line_that_hides_ours_is_told_with_what_it_does():
+    hiding = setting.Item("", "/etc/default/grub.d/99-mine.cfg", 1, hides=True)
+    (evidence,) = takeover.contradiction("iommu=pt", hiding, "replaces what we append").evidence
+    assert (evidence.source, evidence.says) == (hiding.place, "replaces what we append")

@@ -67,3 +67,12 @@ def test_the_script_is_valid_sh_and_its_undo_is_commented_out():
     forward, back = script.split("# --- The way back")
     assert forward.index("modules-load.d") < forward.index("update-initramfs") < forward.index("qm create 112")
     assert all(line.startswith("#") for line in back.splitlines()[1:] if line)
+
+
+def test_actions_count_and_name_what_they_do_as_people_would():
+    assert acts.Confirm("b", ("modules/vfio",)).describe().count("1 setting in effect") == 1
+    assert acts.Confirm("b", ("modules/vfio", "modules/x")).describe().count("2 settings in effect") == 1
+    assert acts.KeepBoot("b", "6.8", ()).describe().endswith("boot configuration")
+    assert acts.KeepBoot("b", "6.8", ("/etc/x",)).describe().endswith(", 1 file")
+    for step in model.Step:
+        assert "[" not in acts.RunStep(step, "changed").describe(), "a line of shell is no name"

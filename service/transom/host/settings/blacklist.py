@@ -37,10 +37,10 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     if isinstance(facts.pci, model.Unknown):
         return facts.pci
     names = {item, module_names.driver(item)}
-    drivers = [device.driver for device in facts.pci]
-    if unread := next((driver for driver in drivers if isinstance(driver, model.Unknown)), None):
+    if unread := next((device.driver for device in facts.pci if isinstance(device.driver, model.Unknown)), None):
         return unread
-    return all(module_names.normal(str(driver)) not in names for driver in drivers)
+    # i2c_i801 is the module of the driver i801_smbus: sysfs tells, where it was read.
+    return not any({module_names.normal(device.driver_name), device.driver_module} & names for device in facts.pci)
 
 
 def release(text: str, line: int, item: str) -> str:

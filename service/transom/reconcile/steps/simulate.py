@@ -53,7 +53,10 @@ def try_aside(action: rehearsal.Simulate, host: w.Host, folder: str) -> rehearsa
 
 
 def _tail(output: bytes) -> str:
-    return " / ".join(output.decode(errors="replace").strip().splitlines()[-5:])
+    """The last line, which is what the tool stopped at, before what it said on the way."""
+    *before, last = output.decode(errors="replace").strip().splitlines()[-5:] or ["it says nothing"]
+    way = f" (before that: {' / '.join(before)})" if before else ""
+    return f"{last}{way}. Mend what it names on the node, or take it out of the documents"
 
 
 def _told(action: rehearsal.Simulate) -> Iterator[str]:
