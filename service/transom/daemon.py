@@ -149,12 +149,13 @@ class Service:
 
     def check(self, node: desired.NodeWish) -> tuple[checkup.Check, ...]:
         """Each way to the node and each right that its documents need, tried out; writes nothing."""
+        patience = line.Timeouts(answer=settings_file.load(self._folder).ssh_timeout)
         with contextlib.ExitStack() as open_ones:
 
             def api() -> pve.Pve:
                 return open_ones.enter_context(_APIS.connect(node.access))
 
-            return checkup.check(node, api, lambda: _shell(node, settings_file.load(self._folder)), time.time)
+            return checkup.check(node, api, lambda: ssh.connect(node.access, timeouts=patience), time.time)
 
     def pve_version(self, node: desired.NodeWish) -> str:
         """Of Proxmox VE, as the node's API says."""
@@ -391,35 +392,28 @@ def _sandboxed(
     return sandbox.run("build", files, more=dict(more), on_stage=on_stage)
 
 
-def _shell(node: desired.NodeWish, options: settings.Settings) -> ssh.Ssh:
-    return ssh.connect(node.access, timeouts=line.Timeouts(answer=options.ssh_timeout))
-
-
 @contextlib.contextmanager
 def reach(
-    node: desired.NodeWish,
-    say: Callable[[str], None],
-    shelf: library.Library | None = None,
-    options: settings.Settings | None = None,
+    node: desired.NodeWish, say: Callable[[str], None], shelf: library.Library, options: settings.Settings
 ) -> Iterator[w.World]:
     """Both sides of one node, connected. Unreachable, Denied."""
-    chosen = options or settings.Settings()
+    shell = functools.partial(ssh.connect, node.access, timeouts=line.Timeouts(answer=options.ssh_timeout))
     api = _APIS.connect(node.access)
     try:
         world = w.World(
             node=node.pve_node,
-            host=_shell(node, chosen) if node.access.has_ssh else w.NoShell(node.name),
+            host=shell() if node.access.has_ssh else w.NoShell(node.name),
             api=api,
-            connect=lambda: _shell(node, chosen),
+            connect=shell,
             now=time.time,
             sleep=time.sleep,
             nonce=_nonce,
             say=say,
             read=lambda path: _read(pathlib.Path(path)),
             root=api.root,
-            built=shelf.result if shelf else w.no_library,
+            built=shelf.result,
             started=_STARTED[node.name],
-            confirm_within=chosen.confirm_within,
+            confirm_within=options.confirm_within,
         )
         try:
             yield world

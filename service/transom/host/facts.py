@@ -59,9 +59,8 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     others, name, named = of(vmlist.make(node)), of(identity.PROBE), of(interfaces.PROBE)
     storage, network, lxc, voting = of(disks.PROBE), of(links.PROBE), of(containers.make(node)), of(votes.PROBE)
     services, tasks, packaging, room = of(ha.make(node)), of(jobs.PROBE), of(dpkg.PROBE), of(space.PROBE)
-    given = of(supplies.PROBE)
     esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
-    owed = of(drained.PROBE)
+    given, owed = of(supplies.PROBE), of(drained.PROBE)
     once: model.OneShot | model.Unknown = of(oneshot.PROBE)
     by_firmware = of(firmware.PROBE)
     return model.Facts(
