@@ -43,7 +43,9 @@ def of_tokens(tokens: Iterable[str]) -> dict[str, str]:
 def drivers(named: Words, facts: model.Facts) -> dict[str, str]:
     """By the names that PCI drivers go by; what needs a refused module is known of those that are loaded."""
     failing = {user: why for name, why in named.items() if refuses(why) for user in _needing(name, facts)}
-    return {module_names.driver(name): why for name, why in {**failing, **named}.items()}
+    pci = () if isinstance(facts.pci, model.Unknown) else facts.pci
+    called = {dev.driver_module: module_names.normal(dev.driver_name) for dev in pci if dev.driver_module}
+    return {called.get(name, module_names.driver(name)): why for name, why in {**failing, **named}.items()}
 
 
 def refuses(why: str) -> bool:
