@@ -29,7 +29,7 @@ class Taken:
     asked: bool = True
     """A document asks for it; otherwise a person gave it to the VM by hand, which is told and holds nothing."""
     starting: bool = False
-    """A declared VM takes it when it is started the next time, and none runs with it now."""
+    """A declared VM takes it when it is started the next time, not by a resource mapping, and none runs with it now."""
     given: frozenset[str] = frozenset()
     """Addresses of all that go."""
 
@@ -108,8 +108,9 @@ def _hostpci(host: view.Host) -> Iterator[Taken]:
             asked, why = guest.names(one.key), f"{one.key} of {guest.subject}"
             addresses = _functions(one, host)
             if not isinstance(addresses, model.Unknown):
+                starting = asked and not one.value.mapping  # an administrator has made that for VMs
                 for address in addresses:
-                    yield Taken(host, f"PCI device {address}", host.facts.device(address), why, asked, starting=asked)
+                    yield Taken(host, f"PCI device {address}", host.facts.device(address), why, asked, starting)
             elif asked:
                 yield Taken(host, f"{guest.subject} {one.key}", addresses, why)
 
