@@ -6,11 +6,11 @@ modprobe.d's ``blacklist`` and ``modprobe.blacklist=`` only keep a module from b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from transom import model
 from transom.diagnose import view
-from transom.host import derive, kernel_args, module_names
+from transom.host import closure, derive, kernel_args, module_names
 
 KEYS = frozenset({"module_blacklist", "modprobe.blacklist", "rd.driver.blacklist"})
 _REFUSES = "module_blacklist"
@@ -77,14 +77,7 @@ def _desktop(name: str) -> bool:
     return name in derive.DISPLAY_DRIVERS | derive.SOUND_DRIVERS or name.startswith(_DESKTOP)
 
 
-def _needing(name: str, facts: model.Facts) -> Iterator[str]:
+def _needing(name: str, facts: model.Facts) -> tuple[str, ...]:
     """The module and all loaded ones that need it."""
     loaded = {} if isinstance(facts.loaded, model.Unknown) else facts.loaded
-    seen: set[str] = set()
-    left = [name]
-    while left:
-        one = left.pop()
-        if one not in seen:
-            seen.add(one)
-            yield one
-            left += loaded[one].users if one in loaded else ()
+    return closure.closure(name, lambda one: loaded[one].users if one in loaded else ())

@@ -6,7 +6,7 @@ import re
 import shlex
 
 from transom import model
-from transom.host import loader, probe
+from transom.host import closure, loader, probe
 
 _SPLIT, _ESPS = "-- links --", "-- esps --"
 _MEMBERS = frozenset({"zfs_member", "LVM2_member", "linux_raid_member", "bcache", "ceph_bluestore", "drbd"})
@@ -71,7 +71,7 @@ def _functions(used: str, parents: dict[str, set[str]], paths: dict[str, str]) -
     """PCI functions on the way to what is used; none for a disk of the network, eMMC off the bus, what is made of memory.
     ValueError where sysfs does not say where it is."""
     found: set[str] = set()
-    for name in _below(used, parents):
+    for name in closure.closure(used, lambda one: sorted(parents.get(one, ()))):
         ways = _ways(name, paths)
         if not ways and not parents.get(name):
             raise ValueError(f"where {name} is, which {used} is on, cannot be told")
@@ -90,18 +90,6 @@ def _ways(name: str, paths: dict[str, str]) -> list[str]:
         return [path]
     hidden = re.compile(rf"nvme{shared.group(1)}c\d+n{shared.group(2)}")
     return [way for other, way in paths.items() if hidden.fullmatch(other)]
-
-
-def _below(name: str, parents: dict[str, set[str]]) -> set[str]:
-    """The device and all that it is made of."""
-    seen: set[str] = set()
-    left = [name]
-    while left:
-        one = left.pop()
-        if one not in seen:
-            seen.add(one)
-            left += parents.get(one, ())
-    return seen
 
 
 PROBE = probe.Probe("disks", COMMAND, parse)
