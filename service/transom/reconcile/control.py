@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -93,7 +94,7 @@ class Control:
         it was decided on."""
         if paused := _pause(moment.meta.get(_PAUSE)):
             raise errors.Void(f"paused: {paused.reason}")
-        if moment.meta.get(_TRIPPED):
+        if _trip(moment.meta.get(_TRIPPED), moment.meta.get(_RESUMED)):
             raise errors.Void(_TOO_MANY)
         stands = moment.proposal
         if stands is not None and stands.state == records.REJECTED:
@@ -125,8 +126,8 @@ class Control:
             for life in paused.lives:
                 self._store.lives.writes(life, paused.generation)
         self._store.meta.put(_PAUSE, None)
-        self._store.meta.put(_TRIPPED, None)
         self._store.meta.put(_RESUMED, self._now())
+        self._store.meta.put(_TRIPPED, None)
         self._events.tell("fleet.resumed", data={"by": by})
 
     def resumed_at(self) -> float:
@@ -143,21 +144,26 @@ class Control:
         """The fleet of ``count`` nodes as one look saw it; one that tripped the breaker stays until a person resumes."""
         if tripped := self.tripped():
             return tripped
-        begin = max(self._now() - self._options.scan_every - self._options.scan_jitter, self.resumed_at())
+        now = self._now()
+        begin = max(now - self._options.scan_every - self._options.scan_jitter, self.resumed_at())
         nodes = self._store.nodes.all().values()
         new = frozenset(one.node for one in nodes if one.differs_since is not None and one.differs_since >= begin)
         found = policy.FleetScan(count, new)
         if policy.fleet_drift(limits, found):
-            data = {"nodes": count, "newly_drifted": sorted(new), "percent": limits.fleet_drift_percent}
+            data = {"nodes": count, "newly_drifted": sorted(new), "percent": limits.fleet_drift_percent, "at": now}
             self._store.meta.put(_TRIPPED, data)
             self._events.tell("fleet.held", data=data)
         return found
 
     def tripped(self) -> policy.FleetScan | None:
-        data = self._store.meta.get(_TRIPPED)
-        return (
-            policy.FleetScan(data["nodes"], frozenset(data["newly_drifted"]), data.get("percent", 0)) if data else None
-        )
+        return _trip(self._store.meta.get(_TRIPPED), self._store.meta.get(_RESUMED))
+
+
+def _trip(data: Any, resumed: float | None) -> policy.FleetScan | None:
+    """None, too, when the look that tripped it had begun before a person resumed, and came to its end only afterwards."""
+    if not data or data.get("at", math.inf) <= (resumed or 0.0):
+        return None
+    return policy.FleetScan(data["nodes"], frozenset(data["newly_drifted"]), data.get("percent", 0))
 
 
 def _pause(data: Any) -> Pause | None:

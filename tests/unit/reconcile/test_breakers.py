@@ -15,9 +15,9 @@ def kept(tools, *names: str, **documents):
     return fleet, keeper
 
 
-def trip(fleet) -> None:
+def trip(fleet, **more: float) -> None:
     """As a look leaves it that was judged by another node's limit."""
-    data = {"nodes": 4, "newly_drifted": ["a", "b", "c"], "percent": 20}
+    data = {"nodes": 4, "newly_drifted": ["a", "b", "c"], "percent": 20, **more}
     fleet.keepers[-1][1].meta.put("fleet-drift", data)
 
 
@@ -31,6 +31,19 @@ def test_a_fleet_that_tripped_holds_nodes_whose_own_limit_is_wider(tools):
     assert "more than 20 %" in keeper.nodes()[0].reason
     keeper.resume(**BY)
     tools.until(lambda: node.get(100, "memory") == "2048")
+
+
+def test_a_look_that_began_before_a_person_resumed_does_not_trip_it_afterwards(tools):
+    fleet, keeper = kept(tools, mode="enforce")
+    began = fleet.clock() - 1
+    keeper.resume(**BY)
+    trip(fleet, at=began)
+    assert keeper.status()["fleet_drift"] is None
+    fleet.nodes["pve1"].set(100, memory="512")
+    keeper.scan("pve1", **BY)
+    tools.until(lambda: fleet.nodes["pve1"].get(100, "memory") == "2048")
+    trip(fleet, at=fleet.clock() + 1)
+    assert keeper.status()["fleet_drift"] == ["a", "b", "c"]
 
 
 def test_a_fleet_that_tripped_holds_undo_and_release_too(tools):
