@@ -15,14 +15,16 @@ from transom.host import files, grub_cfg, kernel_args, loader
 
 GRUB_CFG = "/boot/grub/grub.cfg"
 _INSTALLED = re.compile(r"/([^/]+)/([^/]+)/linux")
+_COUNTED = re.compile(r"(?:\+\d+(?:-\d+)?)?\.conf$")
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One way to boot Linux, recovery apart: where it is written, and its kernel command line."""
+    """One way to boot Linux, recovery apart: where it is written, its kernel command line, its kernel's version."""
 
     place: str
     tokens: tuple[str, ...]
+    kernel: str
 
 
 def entries(facts: model.Facts) -> tuple[Entry, ...] | model.Unknown:
@@ -51,7 +53,7 @@ def entries(facts: model.Facts) -> tuple[Entry, ...] | model.Unknown:
 
 
 def _grub(place: str, text: str) -> tuple[Entry, ...]:
-    return tuple(Entry(place, one.tokens) for one in grub_cfg.entries(text) if not one.recovery)
+    return tuple(Entry(place, one.tokens, one.kernel) for one in grub_cfg.entries(text) if not one.recovery)
 
 
 def _loader_entry(manager: str, place: str, text: str) -> tuple[Entry, ...]:
@@ -61,11 +63,13 @@ def _loader_entry(manager: str, place: str, text: str) -> tuple[Entry, ...]:
     kernel = next((value.strip() for key, value in fields if key == "linux"), "")
     if not kernel or not _by_the_tool(manager, place.rpartition("/")[2], kernel):
         return ()
-    return (Entry(place, kernel_args.split(" ".join(value for key, value in fields if key == "options"))),)
+    version = next((value.strip() for key, value in fields if key == "version"), "")
+    options = kernel_args.split(" ".join(value for key, value in fields if key == "options"))
+    return (Entry(place, options, version or kernel.rpartition("/")[0].rpartition("/")[2]),)
 
 
 def _by_the_tool(manager: str, name: str, kernel: str) -> bool:
     if manager == loader.BOOT_TOOL:
         return name.startswith("proxmox-")
     installed = _INSTALLED.fullmatch(kernel)
-    return installed is not None and name.partition("+")[0].removesuffix(".conf") == "-".join(installed.groups())
+    return installed is not None and _COUNTED.sub("", name) == "-".join(installed.groups())

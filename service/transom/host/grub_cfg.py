@@ -52,6 +52,13 @@ def entries(text: str) -> tuple[Entry, ...]:
     return tuple(found)
 
 
+def is_first(text: str) -> bool:
+    """Whether the menu begins with an entry of 10_linux, so that the default `0` is one."""
+    before = next((line for line in text.split("\n") if _ENTRY.match(line)), "")
+    found = entries(text)
+    return bool(found) and found[0].title in before
+
+
 def body(text: str, kernel: str) -> tuple[str, ...]:
     """The lines in the first entry that boots ``kernel`` (recovery apart), as they stand; empty when there is none."""
     lines: list[str] | None = None

@@ -11,7 +11,7 @@ from transom import model
 from transom.diagnose import registry as diagnoses
 from transom.diagnose import rule
 from transom.plan import actions as acts
-from transom.plan import forecast, guest, guest_actions, hold, host, later, mapping, reboot, rom, trial
+from transom.plan import another_kernel, forecast, guest, guest_actions, hold, host, later, mapping, reboot, rom, trial
 from transom.plan.draft import Draft, Ledger, Part, cannot_read
 from transom.plan.result import Plan
 from transom.spec import wish
@@ -37,13 +37,13 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     gates = hold.gates(findings)
     held = any(not gate.open and not gate.documents for gate in gates)
     seen = None if held else forecast.of(node, facts, draft.actions)
-    late_boot = [] if held else _later_boot(node, facts, draft.actions, seen)
+    of_boot = [] if held else _of_boot(node, facts, draft.actions, seen)
     return Plan(
         node=node.name,
         documents=fingerprint(node),
         recipes=node.recipes,
         drifts=tuple(draft.drifts),
-        findings=(*findings, *late_boot),
+        findings=(*findings, *of_boot),
         noops=tuple(draft.noops),
         actions=() if held else reboot.around(draft.actions, node, facts),
         entries=() if held else tuple(draft.entries),
@@ -53,11 +53,12 @@ def make(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     )
 
 
-def _later_boot(
+def _of_boot(
     node: wish.NodeWish, facts: model.Facts, actions: Sequence[acts.Action], seen: forecast.Forecast | None
 ) -> list[model.Finding]:
     given = [want.value for want in node.host.get("kernel_cmdline", ())]
-    return [one for one in later.note(actions, facts, seen, given) if one.id not in node.accept]
+    told = (*later.note(actions, facts, seen, given), *another_kernel.note(actions, facts))
+    return [one for one in told if one.id not in node.accept]
 
 
 def doing(actions: Iterable[acts.Action]) -> frozenset[rule.When]:

@@ -10,7 +10,7 @@ from transom.diagnose import registry as diagnoses
 from transom.guest import conf, derived
 from transom.host import rebuild
 from transom.plan import actions as acts
-from transom.plan import forecast, guest_actions, keys, later, make, mapping, reboot, result
+from transom.plan import another_kernel, forecast, guest_actions, keys, later, make, mapping, reboot, result
 from transom.plan.draft import cannot_read
 from transom.reconcile import changed
 from transom.reconcile import effect as eff
@@ -53,7 +53,7 @@ def guarded(plan: result.Plan, facts: model.Facts, node: wish.NodeWish) -> resul
     """The same with what its reboot asks for, and held where the host as it stands must not be changed or rebooted: the way
     back is a change like any other."""
     seen = forecast.of(node, facts, plan.actions)
-    told = (*plan.findings, *later.note(plan.actions, facts, seen))
+    told = (*plan.findings, *later.note(plan.actions, facts, seen), *another_kernel.note(plan.actions, facts))
     plan = dataclasses.replace(
         plan, actions=reboot.around(plan.actions, node, facts, undo=True), findings=told, next_boot=seen
     )
