@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pathlib
 import random
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 
@@ -144,11 +145,40 @@ def test_a_daemon_that_dies_before_it_confirms_leaves_the_old_configuration(
 QM = '#!/bin/sh\n[ "$1" = list ] || echo "$@" >>/root/asked\n'
 
 
-def hold_a_start(host: subject.Subject) -> None:
+def hold_a_start(host: subject.Subject, qm: str = QM) -> None:
     """As emptying a node does it that has a VM 100 with the display; ``qm`` notes what it is asked for."""
     host.node.ssh(
-        f"printf '{QM}' >/usr/local/sbin/qm; chmod 755 /usr/local/sbin/qm; echo 100 >$(ls -d {KEPT}/*-*)/onboot"
+        f"printf %s {shlex.quote(qm)} >/usr/local/sbin/qm; chmod 755 /usr/local/sbin/qm; echo 100 >$(ls -d {KEPT}/*-*)/onboot"
     )
+
+
+QM_WITHOUT_QUORUM = '#!/bin/sh\n[ "$1" = list ] && exit\n[ -e /root/quorum ] && echo "$@" >>/root/asked\n'
+FAILS_ONCE = "[Service]\nExecStartPre=/bin/sh -c 'test -e /root/failed || { touch /root/failed; exit 1; }'\n"
+
+
+@pytest.mark.long
+def test_what_fails_while_it_goes_back_is_tried_again_by_the_node(host: subject.Subject) -> None:
+    """The unit that goes back fails the first time; a start at boot cannot be given back before the cluster has quorum."""
+    units = "/etc/systemd/system"
+    own = f"{units}/transom-rollback.service.d"
+    host.node.ssh(f"mkdir {own}; printf %s {shlex.quote(FAILS_ONCE)} >{own}/fails.conf")
+    before = Before(host)
+    command = follow.Command(host.command(*declared(host, LINE_ONLY)), host.env)
+    assert command.until(lambda: command.step[0] > 2, STEP), command.text
+    hold_a_start(host, QM_WITHOUT_QUORUM)
+    die_after_the_reboot(command, host)
+    host.node.started(before.starts + 2, STEP)
+    host.node.up()
+
+    assert host.node.ssh(f"cat {KEPT}/*/onboot") == "100\n"
+    host.node.ssh(f"touch /root/quorum; touch -d '16 minutes ago' {KEPT}/*/onboot")
+    host.node.ssh("until [ -e /root/asked ]; do sleep 1; done", within=STEP)
+    assert host.node.ssh("cat /root/asked; rm /root/asked") == "set 100 --onboot 1\n"
+    host.node.ssh(f"while ls {units}/transom-onboot.*; do sleep 1; done", within=STEP)
+    before.is_back()
+    host.transom("apply", "--yes", code=3)
+    assert "Scheduled restart job, restart counter is at 1" in journal(host, is_told(host))
+    is_tried_no_more(host)
 
 
 @pytest.mark.long
