@@ -20,18 +20,26 @@ WITHIN = 600
 _UNIT_PATH = f"/etc/systemd/system/{UNIT}"
 _MENU = "/boot/grub/custom.cfg"
 _BEGIN, _END = "# transom trial: begin\n", "# transom trial: end\n"
+# `-i`: since systemd 257 block inhibitors hold for root too. What comes after it is for a shutdown that does
+# not begin (257.4 refuses even `-i`, systemd issue 36786).
+_GO_BACK = "systemctl -i reboot; sleep 300; systemctl --force reboot; sleep 60; systemctl --force --force reboot"
 _WATCH = f"""\
 # Only a boot with systemd.wants={UNIT} on its command line starts this.
 [Unit]
 Description=Go back from a trial boot that Transom does not confirm
 DefaultDependencies=no
 IgnoreOnIsolate=yes
+Conflicts=shutdown.target
+Before=shutdown.target
 
 [Service]
 RuntimeDirectory=transom-trial
-ExecStart=/bin/sh -c 'sleep {WITHIN}; systemctl reboot; sleep 120; systemctl --force --force reboot'
+Environment=SYSTEMCTL_SKIP_AUTO_KEXEC=1 SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1
+ExecStart=/bin/sh -c 'sleep {WITHIN}; {_GO_BACK}'
 """
-"""What a trial that cannot be reached is brought back by; it stands in no target's way, not even in that of emergency mode."""
+"""What a trial that cannot be reached is brought back by; it stands in no target's way, not even in that of emergency mode.
+A shutdown that has begun ends it: guests have the time that PVE gives them. Without the environment ``systemctl reboot`` (since
+systemd 254) starts a kernel that somebody has loaded with kexec, which is not what is gone back to."""
 _UNWATCH = (
     f"systemctl stop {UNIT} 2>/dev/null || true\nrm -f {_UNIT_PATH}\nsystemctl daemon-reload 2>/dev/null || true\n"
 )

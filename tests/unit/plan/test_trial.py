@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
+import os
+import pathlib
+import shlex
+import subprocess
 
 import pytest
 
@@ -247,3 +252,28 @@ def test_without_an_entry_of_the_tools_systemd_boot_tries_nothing(facts) -> None
     changes = make.make(dataclasses.replace(declared(), trial="off"), seen, {}).actions
     lost = dataclasses.replace(seen, esps=(model.Esp("2A13-C6F9", left),))
     assert trial.judge(changes, declared(), lost) == "no boot entry of systemd-boot was found on 1 ESPs"
+
+
+def test_the_watch_reboots_softly_first_and_gives_way_to_the_shutdown_that_it_asks_for(tmp_path: pathlib.Path) -> None:
+    unit = configparser.ConfigParser()
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(once._WATCH)
+    assert unit["Unit"]["Conflicts"] == unit["Unit"]["Before"] == "shutdown.target", (
+        "or it resets over guests that stop"
+    )
+    asked = tmp_path / "asked"
+    for name in ("sleep", "systemctl"):
+        tool = tmp_path / name
+        tool.write_text(f'#!/bin/sh\necho "${{0##*/}} $*" "${{SYSTEMCTL_SKIP_AUTO_KEXEC-}}" >>{asked}\n')
+        tool.chmod(0o755)
+    given = dict(pair.split("=") for pair in unit["Service"]["Environment"].split())
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", **given}
+    subprocess.run(shlex.split(unit["Service"]["ExecStart"]), env=env, check=False)
+    assert asked.read_text().splitlines() == [
+        f"sleep {once.WITHIN} 1",
+        "systemctl -i reboot 1",
+        "sleep 300 1",
+        "systemctl --force reboot 1",
+        "sleep 60 1",
+        "systemctl --force --force reboot 1",
+    ]
