@@ -21,13 +21,14 @@ TRIES = 3
 """How often giving back is tried; then a person has to look."""
 _LIMIT = 600
 """Seconds for a command of PVE's; a start waits for volumes and locks."""
-_GUESTS = """
+# `qm list` names a VM without a name `VM 102`: two words, where every other name is one.
+_GUESTS = r"""
 set -eu
 vms=$(qm list)
-printf '%s\\n' "$vms" | while read -r id _ status _; do if [ "$status" = running ]; then echo "ran qemu/$id"; fi; done
+printf '%s\n' "$vms" | sed -nE 's/^ *([0-9]+) +(VM [0-9]+|[^ ]+) +running .*/ran qemu\/\1/p'
 if command -v pct >/dev/null; then
   containers=$(pct list)
-  printf '%s\\n' "$containers" | while read -r id status _; do if [ "$status" = running ]; then echo "ran lxc/$id"; fi; done
+  printf '%s\n' "$containers" | while read -r id status _; do if [ "$status" = running ]; then echo "ran lxc/$id"; fi; done
 fi
 for kind in qemu-server lxc; do
   for path in /etc/pve/$kind/*.conf; do

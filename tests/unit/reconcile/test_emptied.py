@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pathlib
+import subprocess
 
 import pytest
 
@@ -52,3 +55,35 @@ def test_startup(value, want):
 def test_groups_of_one_order_go_together():
     guests = {"qemu/102": order.Startup(1), "lxc/101": order.Startup(1), "qemu/100": order.Startup()}
     assert order.groups(guests) == (("lxc/101", "qemu/102"), ("qemu/100",))
+
+
+LISTED = """\
+      VMID NAME                 STATUS     MEM(MB)    BOOTDISK(GB) PID
+       101 running              stopped    512                0.00 0
+       102 VM 102               running    2048              32.00 4711
+       103 a-name-that-is-longer-than-its-column running    2048              32.00 4712
+       104 VM 104               stopped    512                0.00 0
+    100105 web                  running    512                0.00 4713
+"""
+
+
+@pytest.fixture
+def node(tmp_path: pathlib.Path):
+    """Runs the script that asks, where ``qm`` prints the text it is given and ends with the code beside it."""
+    tool = tmp_path / "qm"
+
+    def run(text: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        tool.write_text(f"#!/bin/sh\ncat <<'END'\n{text}END\nexit {code}\n")
+        tool.chmod(0o755)
+        env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        return subprocess.run(["sh", "-c", emptied._GUESTS], env=env, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_a_vm_without_a_name_runs_like_any_other(node):
+    assert emptied._seen(node(LISTED).stdout, "pve1").running == ("qemu/102", "qemu/103", "qemu/100105")
+
+
+def test_what_qm_cannot_list_is_not_taken_for_nothing(node):
+    assert node("", code=2).returncode != 0
