@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import io
 import re
+import stat
 import tarfile
 
 from transom import model
@@ -25,7 +26,8 @@ collect() {
 }
 """
 """Shell function; ``$hash`` is the program, ``$looked_at`` a pattern of files to stat only, the arguments are absolute paths of
-regular files. A file that cannot be read is missing from hashes and contents, and so is unknown by itself."""
+regular files, or of links to /dev/null: files without content, which hide a file of their name. A file that cannot be read is
+missing from hashes and contents, and so is unknown by itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +88,9 @@ def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 def _file(record: tuple[str, ...], digests: dict[str, str], contents: dict[str, bytes]) -> Packed:
     mode, uid, gid, seconds, nanoseconds, path = record
     digest = digests.get(path, "")
+    masked = stat.S_ISCHR(int(mode, 16))  # in a tar a device has no content
     return Packed(
-        text=_text(contents.get(path), digest),
+        text=_text(b"" if masked else contents.get(path), digest),
         digest=digest,
         mode=int(mode, 16) & 0o7777,
         uid=int(uid),

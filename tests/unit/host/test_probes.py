@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import re
+import subprocess
 import tarfile
 
 import pytest
 
 from transom import model
-from transom.host import grub_cfg, packed
+from transom.host import grub_cfg, modprobe, packed
 from transom.host.probes import boot, esp, files, guests, hardware, iomem, keeping, modules, packages, pci, roms, usb
 
 
@@ -57,6 +59,24 @@ def test_a_file_that_could_not_be_read_is_unknown_by_itself():
     found = files.parse(body).files
     assert found["/etc/default/grub"].text == model.Unknown("it could not be read")
     assert found["/etc/modules"].text == "x"
+
+
+def test_a_link_to_dev_null_is_a_file_without_content_that_hides_its_name(tmp_path):
+    """kmod, sysctl.d(5) and modules-load.d(5) take it so; a link to nothing, or to another device, is no file."""
+    for folder in ("etc/modprobe.d", "lib/modprobe.d"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "lib/modprobe.d/gfx.conf").write_text("blacklist nouveau\n")
+    for name, to in (("gfx.conf", "/dev/null"), ("dangling.conf", "/nothing"), ("zero.conf", "/dev/zero")):
+        (tmp_path / "etc/modprobe.d" / name).symlink_to(to)
+    command = re.sub(r"(?<![\w/.*$}])/(?=(etc|run|usr|lib|boot|var)/)", f"{tmp_path}/", files.COMMAND)
+    body = subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout
+    found = {path.removeprefix(str(tmp_path)): file for path, file in files.parse(body).files.items()}
+    assert {path: file.text for path, file in found.items()} == {
+        "/etc/modprobe.d/gfx.conf": "",
+        "/lib/modprobe.d/gfx.conf": "blacklist nouveau\n",
+    }
+    facts = model.Facts("pve1", boot.unknown(""), found, covered=files.READ)
+    assert modprobe.all_directives(facts) == ()
 
 
 def test_no_files_at_all():

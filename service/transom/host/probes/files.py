@@ -42,7 +42,7 @@ hash=sha256sum looked_at='{LOOKED_AT}'
 for folder in {_FOLDERS}; do
   [ ! -d "$folder" ] || {{ [ -r "$folder" ] && [ -x "$folder" ]; }} || exit 3
 done
-for path in {" ".join(READ)}; do [ -f "$path" ] && set -- "$@" "$path"; done
+for path in {" ".join(READ)}; do {{ [ -f "$path" ] || [ "$path" -ef /dev/null ]; }} && set -- "$@" "$path"; done
 collect "$@"
 """
 

@@ -37,7 +37,7 @@ def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
         return legacy
     if isinstance(own, model.Unknown):
         return own
-    found = [legacy] if isinstance(legacy, model.HostFile) else []
+    found = [legacy] if isinstance(legacy, model.HostFile) and not _masked(own) else []
     taken = {posixpath.basename(file.path) for file in own}
     found += [file for file in own if not (file.path == _LINK and found and file.sha256 == found[0].sha256)]
     for pattern in _OTHERS:
@@ -47,6 +47,11 @@ def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
         found += [file for file in more if posixpath.basename(file.path) not in taken]
         taken |= {posixpath.basename(file.path) for file in more}
     return tuple(item for file in found for item in line_items.items(_FORM, str(file.text), file.path))
+
+
+def _masked(own: tuple[model.HostFile, ...]) -> bool:
+    """Whether Debian's link has been turned to /dev/null, and /etc/modules so is read no more."""
+    return any(file.path == _LINK and file.text == "" for file in own)
 
 
 def clashes(_wants: tuple[str, ...], _items: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
