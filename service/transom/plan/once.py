@@ -67,7 +67,7 @@ on_esps() {
   for esp in $esps; do
     case $esp in
     /*) (cd "$esp" && sh -euc "$1") ;;
-    *) unshare --mount --propagation private sh -euc \\
+    *) unshare --mount --propagation slave sh -euc \\
       'mount -t vfat -- "$1" /mnt; cd /mnt; sh -euc "$2"; cd /; umount /mnt' sh "/dev/disk/by-uuid/$esp" "$1" ;;
     esac
   done

@@ -33,7 +33,7 @@ own() {
 }
 """
 """Puts a private copy over the folder in which ``$1`` lies, or will lie: what is not there yet cannot be mounted over."""
-_NAMESPACE = "unshare --mount --propagation private sh -eu"
+_NAMESPACE = "unshare --mount --propagation slave sh -eu"
 
 
 @dataclasses.dataclass(frozen=True)

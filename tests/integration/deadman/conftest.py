@@ -95,8 +95,9 @@ class Root:
         stdin: bytes = b"",
         small: Small | None = None,
         read_only: bool = False,
+        before: str = "",
     ) -> str:
-        """What it prints; killed before step ``cut``, with everything that it had started."""
+        """What it prints; killed before step ``cut``, with everything that it had started. ``before``: shell to run first."""
         root = self.folder
         shutil.rmtree(root / "run")
         (root / "run").mkdir()
@@ -124,7 +125,7 @@ class Root:
             *(small.mounts(root) if small else ()),
             *("--setenv", "TMPDIR", "/nowhere"),  # a full or read-only disk has no room for temporary files
             *("--setenv", "PATH", "/fake:/usr/bin:/usr/sbin", "--", "/bin/sh", "-c"),
-            *((small.filled if small else "") + deadman.SCRIPT, "sh", *args),
+            *(before + (small.filled if small else "") + deadman.SCRIPT, "sh", *args),
         ]
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=60, check=False)
         return done.stdout.decode() + done.stderr.decode()

@@ -13,7 +13,9 @@ list)
     printf '      VMID NAME  STATUS     MEM(MB)    BOOTDISK(GB) PID\\n'
     printf '       101 plain running    512              0.00 11\\n'
     printf '       102 ha    running    512              0.00 12\\n'
-    printf '       103 off   stopped    512              0.00 0\\n' ;;
+    printf '       103 off   stopped    512              0.00 0\\n'
+    printf '       104 VM 104 running   512              0.00 13\\n'
+    printf '       105 running stopped  512              0.00 0\\n' ;;
 set) [ "$2" != 153 ] ;;
 esac
 """
@@ -41,6 +43,7 @@ def test_going_back_it_shuts_down_what_ha_does_not_keep_and_gives_held_starts_ba
     assert asked(root) == [
         "list",
         "shutdown 101 --timeout 60 --forceStop 1",
+        "shutdown 104 --timeout 60 --forceStop 1",
         "set 152 --onboot 1",
         "set 153 --onboot 1",
     ]
@@ -54,3 +57,26 @@ def test_confirmed_it_gives_held_starts_back_whoever_dies_then(root):
     left = root.folder / "var/lib/transom/rollback" / RUN
     assert [path.name for path in left.iterdir()] == ["onboot"]
     assert (left / "onboot").read_text() == "153\n"
+
+
+def test_a_pve_that_hangs_does_not_keep_it_from_going_back(root):
+    """As with /etc/pve or a storage gone: neither the command nor its parents end at a signal."""
+    armed(root)
+    (root.folder / "fake/qm").write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 1000; done\n")
+    root.write("boot/grub/grub.cfg", "new menu")
+    quick = 'sleep() { command sleep 0.001; }; timeout() { shift 3; "$@"; }; '
+    root.script("roll", "unit", boot="boot-2", before=quick)
+    assert root.reboots == 1
+    assert (root.folder / "boot/grub/grub.cfg").read_text() == "old menu"
+    left = root.folder / "var/lib/transom/rollback"
+    assert "problem=PVE did not shut the guests down in time" in (left / "rolled-back").read_text()
+    assert (left / RUN / "onboot").read_text() == "152\n153\n"
+    assert (root.folder / "etc/systemd/system/transom-onboot.timer").exists(), "gives them back in the next boot"
+
+
+def test_a_confirmation_stands_before_starts_are_given_back(root):
+    """That takes its time, and the unit that goes back does not wait for it for ever."""
+    armed(root)
+    (root.folder / "fake/qm").write_text('#!/bin/sh\n[ ! -f /var/lib/transom/rollback/armed ] && echo "$*" >>/cut/qm\n')
+    root.script("disarm", RUN, boot="boot-2")
+    assert asked(root) == ["set 152 --onboot 1", "set 153 --onboot 1"]

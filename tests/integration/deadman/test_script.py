@@ -222,6 +222,50 @@ def test_what_is_no_file_is_refused(root):
     assert said == "refused /etc/modprobe.d/zz-transom.conf is no regular file\n"
 
 
+@pytest.mark.parametrize("end", ["roll", "disarm"])
+def test_what_a_write_that_was_cut_off_has_left_goes(root, end):
+    """Also where going back removes the folder that it lies in."""
+    installed(root, "grub")
+    before = root.state()
+    armed(root, "grub")
+    root.write("etc/modprobe.d/.zz-transom.conf.transom", "half of ")
+    root.write("etc/default/grub.d/.90-transom.cfg.transom", "")
+    if end == "roll":
+        root.script("roll", "unit", boot="boot-2")
+        assert root.state() == before
+    else:
+        root.script("disarm", RUN, boot="boot-2")
+        assert not [path for path in root.state() if path.endswith(".transom")]
+
+
+def test_a_kernel_that_was_removed_meanwhile_is_there_for_the_menu_that_begins_with_it(root):
+    """Installed and not booted yet when the node was armed; newer ones came, and it went."""
+    installed(root, "grub")
+    first = root.folder / "boot/vmlinuz-6.8.12-2-pve"
+    root.write("boot/vmlinuz-6.8.12-2-pve", "the menu's first kernel")
+    root.write("boot/initrd.img-6.8.12-2-pve", "its image")
+    armed(root, "grub")
+    first.unlink()
+    (root.folder / "boot/initrd.img-6.8.12-2-pve").unlink()
+    root.script("roll", "unit", boot="boot-2")
+    assert first.read_text() == "the menu's first kernel"
+    told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
+    assert "problem=kernel 6.8.12-2-pve was removed meanwhile" in told
+    assert root.reboots == 1
+
+
+def test_one_goes_back_not_two(root):
+    """A person at the console types the card's line while the unit is at it."""
+    installed(root, "grub")
+    armed(root, "grub")
+    held = "exec 7>>/run/lock/transom.lock.roll; flock 7; exec 7>&7; "
+    said = root.script("roll", "now", boot="boot-2", before="mkdir -p /run/lock; " + held)
+    assert said == "The node is going back already.\n"
+    assert root.reboots == 0
+    root.script("roll", "now", boot="boot-2")
+    assert root.reboots == 1
+
+
 def test_a_damaged_copy_is_told_and_the_rest_goes_back(root):
     installed(root, "grub")
     before = root.state()

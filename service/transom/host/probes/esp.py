@@ -33,7 +33,7 @@ while IFS= read -r uuid || [ -n "$uuid" ]; do
   elif [ -n "$at" ]; then
     out=$(cd "$at" && eval "$dump") && printf 'esp %s ok\n%s\n' "$uuid" "$out" || printf 'esp %s could not be read\n' "$uuid"
   else
-    out=$(unshare --mount --propagation private sh -c \
+    out=$(unshare --mount --propagation slave sh -c \
       "mount -t vfat -o ro,nosuid,nodev,noexec \"\$1\" /mnt && cd /mnt || exit 4; $dump" sh "$device") &&
       printf 'esp %s ok\n%s\n' "$uuid" "$out" || printf 'esp %s could not be mounted and read\n' "$uuid"
   fi

@@ -43,7 +43,7 @@ while IFS= read -r uuid || [ -n "$uuid" ]; do
   case $uuid in *[!0-9A-Fa-f-]*|'') continue ;; esac
   device=$(readlink -f "/dev/disk/by-uuid/$uuid")
   at=$(findmnt -fnro TARGET -S "$device")
-  room=$(if [ -n "$at" ]; then stat -f -c '%a %S' "$at"; else unshare --mount --propagation private sh -c \
+  room=$(if [ -n "$at" ]; then stat -f -c '%a %S' "$at"; else unshare --mount --propagation slave sh -c \
     'mount -t vfat -o ro,nosuid,nodev,noexec "$1" /mnt && stat -f -c "%a %S" /mnt' sh "$device"; fi) &&
     place "$uuid" "$device" "$room" || printf 'unfit %s it could not be mounted and read\n' "$uuid"
 done </etc/kernel/proxmox-boot-uuids

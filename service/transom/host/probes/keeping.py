@@ -12,7 +12,7 @@ COMMAND = """
 [ -d /run/transom-trial ] && echo trial=1
 cd /var/lib/transom 2>/dev/null || { [ ! -e /var/lib/transom ] && exit 0; exit 3; }
 for path in dirty/*; do [ -e "$path" ] && printf 'dirty=%s\\n' "${path#dirty/}"; done
-[ -f reboot-from ] && { IFS= read -r boot <reboot-from || exit 3; printf 'reboot_from=%s\\n' "$boot"; }
+[ -f reboot-from ] && { boot=$(cat reboot-from) || exit 3; printf 'reboot_from=%s\\n' "$boot"; } # empty: left so by a loss of power
 [ -f ledger.json ] && { printf 'ledger='; sha256sum <ledger.json || exit 3; }
 [ -f rollback/armed ] && { IFS= read -r armed <rollback/armed || exit 3; printf 'armed=%s\\n' "$armed"; }
 [ -f rollback/rolled-back ] || exit 0

@@ -123,7 +123,7 @@ def went_back(node: str, gone: model.RolledBack, missing: Sequence[str]) -> erro
 
 def _call(host: w.Host, *args: str, stdin: bytes = b"") -> tuple[str, str]:
     """The script's answer: a word, and what it says. In a mount namespace of its own, where it may mount ESPs."""
-    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh", *args]
+    argv = ["unshare", "--mount", "--propagation", "slave", "sh", "-c", SCRIPT, "sh", *args]
     done = host.run(argv, stdin=stdin, timeout=_LIMIT)
     word, _, detail = done.stdout.decode("utf-8", "replace").strip().partition(" ")
     if done.exit != 0 or not word:

@@ -1,5 +1,6 @@
 # Keeps what boots now, arms the way back before a reboot, disarms it when the reboot was good, and goes back when it was not.
-# POSIX sh with GNU coreutils and util-linux; runs in a mount namespace of its own (unshare --mount), where it mounts ESPs.
+# POSIX sh with GNU coreutils and util-linux; runs in a mount namespace of its own (unshare --mount), where it mounts ESPs. What is
+# mounted outside comes there too (--propagation slave): else an automounted ESP could not be read.
 #   keep    RUN BOOT KERNEL PATH...    copies of what boots now and of the files that are to change
 #   left    RUN                        notes what the run has made of them, right before the reboot
 #   arm     RUN BOOT SECONDS CARD      this script (from standard input), its units, the card's text; then the mark
@@ -12,7 +13,8 @@
 # The output of all but `roll` is one line, `WORD DETAIL`; the caller knows the words.
 set -u
 LC_ALL=C PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
-export LC_ALL PATH
+SYSTEMCTL_SKIP_AUTO_KEXEC=1 SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 # a kernel that somebody has loaded is not what is gone back to
+export LC_ALL PATH SYSTEMCTL_SKIP_AUTO_KEXEC SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT
 umask 077
 base=/var/lib/transom/rollback
 aside=/var/lib/transom/replaced
@@ -38,6 +40,20 @@ put() {
     { cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new" && mv -fT "$1.new" "$1" && sync "${1%/*}"; } && return
     rm -f "$1.new"
     return 1
+}
+
+# Whether the function $2, run aside, ends within $1 s. PVE's tools hang with /etc/pve, a storage or a QEMU, and then no signal ends
+# them: nothing here waits for them any longer.
+within() {
+    ended=/run/transom-rollback.ended
+    rm -f "$ended"
+    { "$2"; : >"$ended"; } >/dev/null 2>&1 8>&- 9>&- &
+    tries=$(($1 * 5))
+    while [ ! -f "$ended" ] && [ "$tries" -gt 0 ]; do
+        sleep 0.2
+        tries=$((tries - 1))
+    done
+    [ -f "$ended" ]
 }
 
 locked() {
@@ -104,7 +120,7 @@ keep_mounts() {
 }
 
 on_disk() {
-    for path in "$@" /boot/grub/grub.cfg /boot/grub/grubenv /boot/initrd.img-* "/boot/vmlinuz-$kernel"; do
+    for path in "$@" /boot/grub/grub.cfg /boot/grub/grubenv /boot/initrd.img-* /boot/vmlinuz-*; do
         case $path in *'*') continue ;; /boot/*) [ -f "$path" ] || continue ;; esac
         printf '%s\n' "$path"
     done
@@ -223,14 +239,14 @@ Type=oneshot
 TimeoutStartSec=infinity
 Restart=on-failure
 RestartSec=60
-ExecStart=/usr/bin/unshare --mount --propagation private /bin/sh $base/deadman.sh roll unit
+ExecStart=/usr/bin/unshare --mount --propagation slave /bin/sh $base/deadman.sh roll unit
 UNIT
 }
 
 rescue() {
     printf '#!/bin/sh\n'
     printf '%s\n' "$1" | sed 's/^/# /; s/ *$//'
-    printf 'exec unshare --mount --propagation private /bin/sh %s/deadman.sh roll now\n' "$base"
+    printf 'exec unshare --mount --propagation slave /bin/sh %s/deadman.sh roll now\n' "$base"
 }
 
 arm() {
@@ -279,8 +295,9 @@ disarm() {
         read -r run _ <"$base/armed"
         [ "$run" = "$1" ] || say refused "it is armed for run $run"
         folder=$base/$1
-        onboot_back # here, for whoever confirms may not live to do it
         rm -f "$base/armed" && sync "$base" || say refused "cannot remove $base/armed"
+        sweep
+        onboot_back # here, for whoever confirms may not live to do it; last, for it may take its time
     fi
     [ ! -f "$base/$1/onboot" ] || touch "$base/$1/onboot" # whoever confirms is about to give it back
     remove_units
@@ -315,10 +332,10 @@ keep_log() {
 
 # What HA keeps is HA's: a shutdown by hand would tell it to leave the VM off for good.
 guests_down() {
-    command -v qm >/dev/null || return 0
-    for vmid in $(timeout 30 qm list 2>/dev/null | sed -nE 's/^ *([0-9]+) .* running .*/\1/p'); do
+    command -v qm || return 0
+    for vmid in $(timeout -k 10 30 qm list | sed -nE 's/^ *([0-9]+) +(VM [0-9]+|[^ ]+) +running .*/\1/p'); do
         grep -qs "^vm: $vmid\$" /etc/pve/ha/resources.cfg && continue
-        timeout 100 qm shutdown "$vmid" --timeout 60 --forceStop 1 >/dev/null 2>&1 9>&- &
+        timeout -k 10 100 qm shutdown "$vmid" --timeout 60 --forceStop 1 &
     done
     wait
 }
@@ -339,6 +356,9 @@ taken_over() {
 
 roll() {
     [ -f "$base/armed" ] || { echo "Nothing is armed: there is nothing to go back from."; exit 0; }
+    mkdir -p "${lock%/*}"
+    exec 8>>"$lock.roll"
+    flock -n 8 || { echo "The node is going back already."; exit 0; }
     locked 60 # whoever still holds it has been cut off with the network
     read -r run boot within <"$base/armed" || exit 0 # confirmed meanwhile
     here=$(boot_id)
@@ -355,11 +375,12 @@ roll() {
     sync "$base"
     problems=
     keep_log
-    guests_down
+    hangs=
+    within 150 guests_down || { hangs=1; problem "PVE did not shut the guests down in time, and they were not waited for"; }
     restore_all
     keep_log
     rm -f /var/lib/transom/reboot-from
-    onboot_back
+    [ -n "$hangs" ] || onboot_back # else transom-onboot.timer does, in the next boot
     list_aside
     record "$(reason "$1")"
     finish
@@ -392,11 +413,12 @@ writable() { [ -w "$1" ] || { mount -o remount,rw "$(findmnt -fnro TARGET -T "$1
 
 # Ended by the shutdown itself, where that works.
 restart() {
-    systemctl reboot 9>&-
+    systemctl -i reboot 9>&-
     sleep 300
     systemctl --force reboot
     sleep 60
-    sync
+    sync & # it hangs with any file system, a remote one too
+    sleep 30
     echo b >/proc/sysrq-trigger
 }
 

@@ -3,14 +3,15 @@
 owed() { set -- "$base"/*/onboot && [ -f "$1" ]; }
 
 # Of the list in $folder, in which those stay that it cannot be given to. It needs a cluster that can be written to.
-onboot_back() {
-    [ -f "$folder/onboot" ] || return 0
+onboot_back() { [ ! -f "$folder/onboot" ] || within 300 give_starts; }
+
+give_starts() {
     missed=
     while read -r vmid; do
-        timeout 30 qm set "$vmid" --onboot 1 >/dev/null 2>&1 </dev/null 9>&- || is_gone "$vmid" || missed="$missed$vmid$line"
+        timeout -k 10 30 qm set "$vmid" --onboot 1 </dev/null || is_gone "$vmid" || missed="$missed$vmid$line"
     done <"$folder/onboot"
     [ -n "$missed" ] || { rm -f "$folder/onboot"; return; }
-    printf %s "$missed" >"$folder/onboot.left" && touch -r "$folder/onboot" "$folder/onboot.left" && mv -f "$folder/onboot.left" "$folder/onboot"
+    printf %s "$missed" >"$folder/onboot.left" && touch -r "$folder/onboot" "$folder/onboot.left" && sync "$folder/onboot.left" && mv -f "$folder/onboot.left" "$folder/onboot"
 }
 
 # A VM that is deleted, or elsewhere, is not owed its start here.

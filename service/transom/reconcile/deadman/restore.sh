@@ -19,6 +19,14 @@ restore_file() {
     fits "$folder/$2" "$1" && cat "$folder/$2" >"$1" && give "$1" "$3" "$4" "$5" && sync "$1"
 }
 
+# What a write that was cut off has left beside its file, under the name that ssh/files.sh and restore_file give it.
+sweep() {
+    [ ! -f "$folder/manifest" ] || grep "^-$tab" "$folder/manifest" | cut -f2 | while IFS= read -r path; do
+        beside=${path%/*}/.${path##*/}.transom
+        [ ! -f "$beside" ] || rm -f "$beside"
+    done
+}
+
 # Texts, menus and entries; images are built from them.
 is_small() { [ -f "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %s "$1")" -le 1048576 ]; }
 
@@ -83,6 +91,8 @@ restore_kind() {
 # Twice more where there was no room: what follows in the manifest may have made some, and the log of the boot can go.
 restore_all() {
     mount_again
+    sweep
+    removed
     restore_kind absent
     # what was made first goes last
     grep "^-$tab[^$tab]*${tab}dir$tab" "$folder/manifest" | cut -f2 | sort -r | while IFS= read -r made; do rmdir "$made" 2>/dev/null; done
@@ -91,11 +101,29 @@ restore_all() {
         restore_kind file
         [ -n "$unwritten" ] || break
         rm -f "$folder/journal"
-        sync
+        flush
     done
     for there in $unwritten; do problem "$there could not be written, and is as it was left"; done
     not_kept
-    sync
+    flush
+}
+
+# Not all that is mounted: a remote file system that hangs would never let it end.
+flush() {
+    for at in "$base" /etc /boot /boot/efi /efi; do
+        [ ! -d "$at" ] || is_lost "$at/" || sync -f "$at"
+    done
+    for uuid in $(listed); do
+        ! esp_at "$uuid" rw || sync -f "$at"
+    done
+}
+
+# A menu may have it for its first entry: better a kernel without its modules than none.
+removed() {
+    for image in $(grep "^-$tab/boot/vmlinuz-" "$folder/manifest" | cut -f2); do
+        [ -f "$image" ] || is_lost "$image" ||
+            problem "kernel ${image#/boot/vmlinuz-} was removed meanwhile: it is in the boot menu again, without its modules"
+    done
 }
 
 # What can boot and came after it was kept: its image may have been built of what is taken back.

@@ -18,6 +18,7 @@ shift 2
 mkdir -p -m 0700 "$keep/dirty"
 if [ -n "$boot" ]; then
     printf '%s\\n' "$boot" > "$keep/reboot-from.new"
+    sync "$keep/reboot-from.new" # else a loss of power may leave it with its name and without its content
     mv "$keep/reboot-from.new" "$keep/reboot-from"
 fi
 for step; do : > "$keep/dirty/$step"; done
