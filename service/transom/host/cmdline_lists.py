@@ -34,7 +34,7 @@ def release(text: str, line: int, item: str, keys: Collection[str], normal: Call
     """GRUB's defaults with the part that means ``item`` taken out of its list; the token goes with its last part."""
 
     def find(token: str) -> tuple[int, int] | None:
-        if kernel_args.key(token) not in keys:
+        if kernel_args.key(token) not in keys or "=" not in token:
             return None
         start = token.index("=") + 1
         parts = token[start:].strip('"').split(",")

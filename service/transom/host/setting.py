@@ -7,6 +7,7 @@ on lines; the system reads several files in an order, and the setting knows that
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable
 
 from transom import model
@@ -36,6 +37,8 @@ class Clash:
     want: str
     item: Item
     reason: str
+    part: str = ""
+    """What of the item contradicts, where the rest of it does not."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,7 @@ class HostSetting:
     ``edit(text, owned, wanted)``: the text of our own file with exactly ``wanted`` of ours in it: items of ``owned`` that are not
     wanted go, wanted ones that are missing come, every other line stays to the byte. ``""`` when nothing is left.
     ``effective(item, facts)``: whether the running system shows it; Unknown when that cannot be told.
+    ``gives(value, want)``: whether an item with that value gives the wanted one.
     ``release(text, line, item)``: a foreign file's text with that line taken over: commented out with a mark, and what else the
     line gave kept on a line of its own. errors.Void when the line does not give the item (any more), errors.Rejected when only
     a person can edit it. For a line that ``hides``, ``item`` is its value: the line is changed so that it no longer does.
@@ -73,6 +77,7 @@ class HostSetting:
     edit: Callable[[str, frozenset[str], tuple[str, ...]], str]
     effective: Callable[[str, model.Facts], bool | model.Unknown]
     release: Callable[[str, int, str], str]
+    gives: Callable[[str, str], bool] = operator.eq
     shared: bool = False
     """``path`` is the user's own file, where our items stand among others': which are ours, the ledger alone says."""
     mode: int = 0o644

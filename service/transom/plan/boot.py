@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from transom import model
-from transom.host import boot_entries, rebuild, registry
+from transom.host import boot_entries, kernel_args, rebuild, registry
 from transom.host.setting import HostSetting
 from transom.plan import actions as acts
 from transom.plan import trial
@@ -101,7 +101,7 @@ def _files_giving(facts: model.Facts, key: str, wants: Wants) -> Iterable[model.
     values = {want.value for want in _selected(setting, wants, facts)}
     if isinstance(items, model.Unknown):
         return ()
-    paths = {item.path for item in items if item.value in values}
+    paths = {item.path for item in items if any(setting.gives(item.value, value) for value in values)}
     return [file for file in map(facts.file, sorted(paths)) if isinstance(file, model.HostFile)]
 
 
@@ -131,11 +131,12 @@ def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
         setting = registry.by_key(key)
         wanted = {want.value for want in _selected(setting, wants, facts)}
         items = setting.read(facts) if wanted else ()
-        given |= wanted & {item.value for item in items} if not isinstance(items, model.Unknown) else set()
+        if not isinstance(items, model.Unknown):
+            given |= {want for want in wanted if any(setting.gives(item.value, want) for item in items)}
     if given and not found:
         return f"{boot_entries.GRUB_CFG} has no entry that boots"
     for entry in found:
-        missing = sorted(given - set(entry.tokens))
+        missing = sorted(want for want in given if not any(kernel_args.gives(token, want) for token in entry.tokens))
         if missing:
             return f"{entry.place} lacks {' '.join(missing)}"
     return ""

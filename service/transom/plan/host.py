@@ -136,7 +136,8 @@ def _settled(desk: Desk, setting: HostSetting, values: tuple[str, ...]) -> tuple
 def _provided(setting: HostSetting, values: tuple[str, ...], items: tuple[Item, ...]) -> Mapping[str, Item]:
     """Which wanted items somebody else's line gives already."""
     if not setting.whole:
-        return {item.value: item for item in items if item.path != setting.path and not item.hides}
+        others = [item for item in items if item.path != setting.path and not item.hides]
+        return {want: item for item in others for want in values if setting.gives(item.value, want)}
     giving = [item for item in items if not item.hides]
     last = [item for item in giving if item.place == giving[-1].place]
     given = {item.value: item for item in last if item.path != setting.path}

@@ -59,7 +59,7 @@ def settle(
         if isinstance(old, model.Unknown):
             return cannot_read(clash.item.path, old.unknown)
         try:
-            new = setting.release(old, clash.item.line, clash.item.value)
+            new = setting.release(old, clash.item.line, clash.part or clash.item.value)
         except errors.TransomError as error:
             return contradiction(clash.want, clash.item, f"it cannot be taken over: {error}")
         if new == old:

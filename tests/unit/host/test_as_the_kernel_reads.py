@@ -3,9 +3,11 @@ r"""What a kernel, or the module, makes of what it was given: values shown other
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transom import model
-from transom.host import cmdline_file, grub, kernel_args, loader
+from transom.host import cmdline_file, grub, kernel_args, loader, setting
 from transom.host.settings import kernel_cmdline, module_options
 
 
@@ -79,3 +81,45 @@ def test_a_kernel_that_the_firmware_started_has_no_boot_loader():
     assert loader.booted(found) == loader.STUB
     by_loader = r"Boot0000* Linux Boot Manager HD(1,GPT,x)/File(\EFI\systemd\systemd-bootx64.efi)"
     assert loader.booted(loader.signs(tokens, info="", started=by_loader, bios=False)) == loader.SYSTEMD_BOOT
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "effective"),
+    [
+        ("intel_iommu=on,sm_on", "intel_iommu=on", True),
+        ("intel_iommu=on intel_iommu=sm_on", "intel_iommu=sm_on,on", True),
+        ("iommu=pt iommu=1", "iommu=pt", True),
+        ("intel_iommu=off intel_iommu=on", "intel_iommu=on", True),
+        ("intel_iommu=on intel_iommu=igfx_off,off", "intel_iommu=on", False),
+        ("iommu=pt,nopt", "iommu=pt", False),
+        ("iommu=off iommu=pt", "iommu=pt", False),
+        ("amd_iommu=off amd_iommu=on", "amd_iommu=on", False),
+        ("acpi=noirq acpi=strict", "acpi=noirq", True),
+        ("acpi=strict,noirq", "acpi=strict", False),
+        ("pcie_acs_override=multifunction pcie_acs_override=downstream", "pcie_acs_override=downstream,multifunction", True),
+        ("iommu=pt -- iommu=nopt", "iommu=pt", True),
+        ("intel_iommu=", "intel_iommu=on", False),
+    ],
+)  # fmt: skip
+def test_switches_of_one_key_add_up(make_facts, given, wanted, effective):
+    assert kernel_cmdline.effective(wanted, make_facts(cmdline=tuple(given.split()))) is effective
+
+
+WORDS = st.sampled_from(["on", "off", "sm_on", "sm_off", "igfx_off", "strict"])
+
+
+@given(st.lists(st.lists(WORDS, min_size=1, max_size=3), max_size=4), st.lists(WORDS, min_size=1, max_size=2))
+def test_a_switch_is_given_contradicted_or_free_to_add(tokens, wanted):
+    """As ``intel_iommu_setup`` goes through them: one variable a pair of words, the last one counts."""
+    want, foreign = f"intel_iommu={','.join(wanted)}", [f"intel_iommu={','.join(words)}" for words in tokens]
+    state = {word.removesuffix("on").removesuffix("off"): word for words in tokens for word in words}
+    off = state.get("") == "off"
+    given = all(
+        (word == "off" if off else state.get(word.removesuffix("on").removesuffix("off")) == word) for word in wanted
+    )
+    against = any(
+        (word != "off" and off) or state.get(word.removesuffix("on").removesuffix("off"), word) != word
+        for word in wanted
+    )
+    found = kernel_cmdline.rivalries((want,), tuple(setting.Item(token, grub.MAIN, 1) for token in foreign))
+    assert bool(found) == (against and not given)

@@ -80,8 +80,8 @@ def outcome(one: setting.HostSetting, facts: model.Facts, given: dict[str, Any])
 
 
 def _to_write(one: setting.HostSetting, values: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[str, ...]:
-    foreign = {item.value for item in items if item.path != one.path and not item.hides}
-    missing = tuple(value for value in values if value not in foreign)
+    foreign = [item.value for item in items if item.path != one.path and not item.hides]
+    missing = tuple(value for value in values if not any(one.gives(item, value) for item in foreign))
     return values if one.whole and missing else missing
 
 

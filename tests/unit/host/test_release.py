@@ -20,6 +20,12 @@ TAKEN = lines.TAKEN_OVER
             'GRUB_CMDLINE_LINUX_DEFAULT="quiet"',
         ),
         ("kernel_cmdline", "GRUB_CMDLINE_LINUX=intel_iommu=off", "intel_iommu=off", "GRUB_CMDLINE_LINUX="),
+        (
+            "kernel_cmdline",
+            'GRUB_CMDLINE_LINUX="q intel_iommu=off,sm_on intel_iommu"',
+            "intel_iommu=off",
+            'GRUB_CMDLINE_LINUX="q intel_iommu=sm_on intel_iommu"',
+        ),
         ("kernel_cmdline", "A=1; GRUB_CMDLINE_LINUX='a b c' # why", "b", "A=1; GRUB_CMDLINE_LINUX='a c' # why"),
         (
             "kernel_cmdline",

@@ -83,6 +83,18 @@ def test_a_contradiction_holds_and_take_over_settles_and_gives_back(desk):
     assert desk.node.files["/etc/default/grub"][0] == original
 
 
+def test_a_switch_within_a_foreign_list_satisfies_and_stays(desk):
+    original = desk.node.files["/etc/default/grub"][0].replace(
+        '"quiet"', '"quiet intel_iommu=on,sm_on iommu=pt iommu=1"'
+    )
+    desk.node.write("/etc/default/grub", original)
+    desk.node.step(model.Step.BOOTCONFIG)
+    desk.apply(wanted())
+    assert "iommu" not in desk.node.files[OWN_GRUB][0]
+    assert desk.plan(wanted()).empty
+    assert desk.node.files["/etc/default/grub"][0] == original
+
+
 def wanting(node: wish.NodeWish, *tokens: str) -> wish.NodeWish:
     more = tuple(wish.Want(token, node.document) for token in tokens)
     return dataclasses.replace(node, host={**node.host, "kernel_cmdline": node.host["kernel_cmdline"] + more})
@@ -94,6 +106,7 @@ def wanting(node: wish.NodeWish, *tokens: str) -> wish.NodeWish:
         ("quiet mitigations=auto", "mitigations=auto", ["mitigations=off"]),
         ("quiet resume=/dev/sda1 intel_iommu=off", "", ["resume=/dev/sda2"]),
         ("quiet a=1 b=1", "c=1", ["a=2", "b=2", "c=2"]),
+        ("quiet intel_iommu=off,sm_on iommu=nopt", "iommu=pt iommu=1", []),
         ("quiet", '"\nGRUB_CMDLINE_LINUX=a\\ b=1\\ c\nX="', ["b=2"]),
     ],
 )

@@ -19,18 +19,19 @@ RULE = rule.Rule(
 
 
 def judge(host: view.Host) -> rule.Verdict:
-    dmar, pci, given = host.facts.hardware.dmar, host.facts.pci, host.kernel_arg("intel_iommu")
+    dmar, pci, running = host.facts.hardware.dmar, host.facts.pci, host.facts.boot.cmdline
     if not host.gives_devices or dmar is False:
         return rule.clear()
     if isinstance(pci, model.Unknown):
         return rule.cannot_tell(pci.unknown)
     if any(dev.iommu_group is not None for dev in pci):
         return rule.clear()
-    for fact in (dmar, given):
-        if isinstance(fact, model.Unknown):
-            return rule.cannot_tell(fact.unknown)
+    if isinstance(dmar, model.Unknown):
+        return rule.cannot_tell(dmar.unknown)
+    if isinstance(running, model.Unknown):
+        return rule.cannot_tell(running.unknown)
     on = [token for token in host.wanted("kernel_cmdline") if kernel_args.key(token) == "intel_iommu"]
-    if given == "on":
+    if "on" in kernel_args.standing("intel_iommu", kernel_args.for_kernel(running)):
         return _found(
             host,
             "intel_iommu=on",
@@ -38,6 +39,7 @@ def judge(host: view.Host) -> rule.Verdict:
         )
     if on:
         return rule.clear()
+    given = host.kernel_arg("intel_iommu")
     remedy = "Want intel_iommu=on in the Node document (spec.host.kernel_cmdline) and let the node reboot."
     return _found(host, f"intel_iommu={given}" if given else "no intel_iommu", remedy)
 

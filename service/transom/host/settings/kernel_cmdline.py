@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from transom import model
-from transom.host import conditions, grub, grub_edit, kernel_args, loader, setting
+from transom.host import cmdline_lists, conditions, grub, grub_edit, kernel_args, loader, setting
 from transom.spec import wish
 
 _CHOOSE = conditions.selector("kernel_cmdline")
@@ -50,13 +52,25 @@ def clashes(wants: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[se
 
 
 def rivalries(wants: tuple[str, ...], foreign: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
-    """The last foreign token that gives a key another value than a wanted one does."""
+    """The last foreign token that gives a key another value than a wanted one does, or undoes what it switches."""
     found: list[setting.Clash] = []
     for want in wants:
         rivals = _rivals(want, foreign)
-        if rivals and not kernel_args.repeatable(kernel_args.key(want)) and not _satisfied(want, foreign):
+        if kernel_args.sums(kernel_args.key(want)):
+            found += [] if _satisfied(want, foreign) else list(_undone(want, rivals))[-1:]
+        elif rivals and not kernel_args.repeatable(kernel_args.key(want)) and not _satisfied(want, foreign):
             found.append(setting.Clash(want, rivals[-1], f"{rivals[-1].value} contradicts {want}"))
     return tuple(found)
+
+
+def _undone(want: str, rivals: list[setting.Item]) -> Iterator[setting.Clash]:
+    """The switches among ``rivals`` that stand against one of the wanted token's."""
+    key = kernel_args.key(want)
+    stands = kernel_args.standing(key, [item.value for item in rivals])
+    for item in rivals:
+        for part in kernel_args.parts(item.value):
+            if part in stands and any(kernel_args.opposed(key, one, part) for one in kernel_args.parts(want)):
+                yield setting.Clash(want, item, f"{item.value} contradicts {want}", part=f"{key}={part}")
 
 
 def _rivals(want: str, foreign: tuple[setting.Item, ...]) -> list[setting.Item]:
@@ -66,9 +80,20 @@ def _rivals(want: str, foreign: tuple[setting.Item, ...]) -> list[setting.Item]:
 
 def _satisfied(want: str, foreign: tuple[setting.Item, ...]) -> bool:
     """Of a key with one value the last counts."""
+    key = kernel_args.key(want)
+    if kernel_args.sums(key):
+        return _stands(want, [item.value for item in foreign if not item.hides])
     rivals = _rivals(want, foreign)
-    counting = rivals if kernel_args.repeatable(kernel_args.key(want)) else rivals[-1:]
+    counting = rivals if kernel_args.repeatable(key) else rivals[-1:]
     return any(kernel_args.same(want, item.value) for item in counting)
+
+
+def _stands(want: str, tokens: Iterable[str]) -> bool:
+    """Whether every switch of a wanted token is in effect after ``tokens``."""
+    parts = kernel_args.parts(want)
+    if not parts:
+        return any(kernel_args.same(want, token) for token in tokens)
+    return set(parts) <= kernel_args.standing(kernel_args.key(want), tokens)
 
 
 def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
@@ -77,14 +102,19 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     if isinstance(running, model.Unknown):
         return running
     key = kernel_args.key(item)
+    if kernel_args.sums(key):
+        return _stands(item, kernel_args.for_kernel(running))
     rivals = [token for token in kernel_args.for_kernel(running) if kernel_args.key(token) == key]
     return any(kernel_args.same(item, token) for token in (rivals if kernel_args.repeatable(key) else rivals[-1:]))
 
 
 def release(text: str, line: int, item: str) -> str:
-    """The assignment without the token; without an item: the assignment made to keep what stands before it."""
+    """The assignment without the token, or switch of one; without an item: the assignment made to keep what stands before it."""
     if not item:
         return grub_edit.keep_earlier(text, line)
+    key = kernel_args.key(item)
+    if kernel_args.sums(key):
+        return cmdline_lists.release(text, line, kernel_args.value(item) or "", {key}, str)
     return grub_edit.release(text, line, lambda token: (0, len(token)) if token == item else None)
 
 
@@ -99,4 +129,5 @@ SETTING = setting.HostSetting(
     edit=grub_edit.edit,
     effective=effective,
     release=release,
+    gives=kernel_args.gives,
 )
