@@ -7,6 +7,7 @@ import json
 import pytest
 
 from transom import errors
+from transom.plan import actions as acts
 from transom.reconcile.steps import reboot
 
 PLAIN = (
@@ -65,6 +66,29 @@ def test_who_dies_before_giving_back_is_followed_by_one_who_does(bench, guests, 
     assert running(bench) == {150, 151}
     assert bench.text("/etc/pve/qemu-server/152.conf") == guests[152]
     assert bench.node.ssh("ls /var/lib/transom/drained.json 2>/dev/null || true") == ""
+
+
+REFUSES = """\
+#!/bin/sh
+[ "$1" = reboot ] || exec /usr/bin/systemctl "$@"
+echo 'Call to Reboot failed: Access denied due to active block inhibitor' >&2
+exit 1
+"""
+
+
+def test_a_node_that_refuses_to_reboot_has_its_guests_back_at_once(bench, guests, monkeypatch):
+    monkeypatch.setattr(reboot, "REPORT_EVERY", 1)
+    tool = bench.node.root / "usr/local/sbin/systemctl"
+    tool.write_text(REFUSES)
+    tool.chmod(0o755)
+    boots = bench.node.boots
+    with pytest.raises(errors.Rejected, match=r"pve1 refuses to reboot: .*active block inhibitor.*the node is armed"):
+        bench.apply(bench.seed)
+    assert bench.node.boots == boots
+    assert running(bench) == {150, 151}
+    assert bench.text("/etc/pve/qemu-server/152.conf") == guests[152]
+    assert bench.node.ssh("ls /var/lib/transom/drained.json 2>/dev/null || true") == ""
+    assert any(isinstance(action, acts.Reboot) for action in bench.plan().actions), "it is owed yet"
 
 
 @pytest.mark.usefixtures("guests")

@@ -11,6 +11,7 @@ from transom.host import rebuild
 from transom.lab import node as lab_node
 from transom.plan import actions as acts
 from transom.plan import once
+from transom.reconcile.steps import reboot
 
 
 @pytest.fixture
@@ -58,6 +59,19 @@ def test_what_does_not_boot_is_never_made(trying, token):
         trying.apply(trying.seed)
     assert trying.files() == before
     assert trying.node.ssh("cat /proc/cmdline") == line
+    no_traces(trying)
+
+
+def test_a_node_that_refuses_to_reboot_has_nothing_of_the_trial_left(trying, monkeypatch):
+    monkeypatch.setattr(reboot, "REPORT_EVERY", 1)
+    tool = trying.node.root / "usr/local/sbin/systemctl"
+    tool.write_text('#!/bin/sh\n[ "$1" != reboot ] || { echo "Access denied" >&2; exit 1; }\n')
+    tool.chmod(0o755)
+    before, boots = trying.files(), trying.node.boots
+    with pytest.raises(errors.Rejected, match=r"pve1 refuses to reboot: Access denied .*nothing permanent was changed"):
+        trying.apply(trying.seed)
+    assert trying.node.boots == boots
+    assert trying.files() == before
     no_traces(trying)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pathlib
 import re
+import subprocess
+import time
 
 import pytest
 
@@ -34,6 +38,10 @@ class Machine:
     armed: bool = True
     goes_back: float | None = None
     """Seconds after the reboot at which it marks that it has gone back; it reboots then, and is there after ``sshd`` again."""
+    refuses: bytes | None = None
+    """What ``systemctl reboot`` says when it does not reboot; None when it obeys."""
+    state: str = "running"
+    """Of its systemd, while it is asked to reboot and has not; ``stopping`` for ever in a shutdown that hangs."""
 
     def up(self, after: float) -> bool:
         if self.goes_back and self.since >= self.goes_back + 1:
@@ -49,7 +57,7 @@ class Machine:
     def connect(self):
         if not self.up(self.sshd):
             raise errors.Unreachable("connection refused")
-        return self
+        return Shell(self)
 
     def run(self, argv, **_):
         if not self.up(self.sshd):
@@ -70,14 +78,14 @@ class Machine:
                 raise errors.Unreachable("connection refused")
             back = self.goes_back is not None and self.since >= self.goes_back
             return pump.Completed(0, GONE if back else b"armed=run1 boot-1 60\n", b"")
+        if text == reboot._REFUSED:
+            told = self.refuses is not None and self.state != "stopping"
+            return pump.Completed(0 if told else 1, (self.refuses or b"") if told else b"", b"")
         if "systemctl reboot" in text:
-            self.rebooted = self.clock
+            self.rebooted = self.clock if self.refuses is None and self.state == "running" else None
         elif not self.up(self.pmxcfs):
             return pump.Completed(3, b"", b"")
         return pump.Completed(0, f"nodes/{self.name}\n{self.name}\n".encode(), b"")
-
-    def close(self):
-        pass
 
     # --- the API ---
 
@@ -93,15 +101,48 @@ class Machine:
         return dataclasses.make_dataclass("Status", ["quorate"])(self.up(self.quorum))
 
 
+@dataclasses.dataclass
+class Shell:
+    """One connection, which is of no use once it is closed."""
+
+    machine: Machine
+    open: bool = True
+
+    def run(self, argv, **more):
+        self.usable()
+        return self.machine.run(argv, **more)
+
+    def script(self, *words, **more):
+        self.usable()
+        return self.machine.script(*words, **more)
+
+    def usable(self):
+        if not self.open:
+            raise errors.Unreachable("the connection has been closed")
+
+    def close(self):
+        self.open = False
+
+
 def world(machine: Machine, said: list[str], limit: float = 100) -> w.World:
     def sleep(seconds: float) -> None:
         machine.clock += seconds
 
     return w.World(
-        "pve1", machine, machine, machine.connect, lambda: machine.clock, sleep, str, said.append, lambda _: b"", limit
+        "pve1",
+        Shell(machine),
+        machine,
+        machine.connect,
+        lambda: machine.clock,
+        sleep,
+        str,
+        said.append,
+        lambda _: b"",
+        limit,
     )
 
 
+INHIBITED = b"Call to Reboot failed: Access denied due to active block inhibitor\n"
 ACTION = acts.Reboot("boot-1", "for a test")
 CONTEXT = eff.Context("run1", "boot-1")
 
@@ -198,6 +239,77 @@ def test_a_person_who_reboots_it_and_it_does_not_come_back_is_told_to_look_at_it
     there.sleep = sleep
     with pytest.raises(errors.Unreachable, match="console"):
         reboot.apply(dataclasses.replace(ACTION, by_hand=True), eff.Effect(), there, CONTEXT)
+
+
+def left_by_step(there: w.World) -> None:
+    reboot.apply(ACTION, eff.Effect(), there, CONTEXT)
+
+
+def left_by_trial(there: w.World) -> None:
+    reboot.again(there, "systemctl reboot", "boot-1")
+
+
+@pytest.mark.parametrize("leave", [left_by_step, left_by_trial])
+def test_a_node_that_refuses_to_reboot_says_so_soon_and_can_be_given_back_to(leave):
+    machine = Machine(refuses=INHIBITED)
+    there, began = world(machine, [], limit=900), machine.clock
+    with pytest.raises(
+        errors.Rejected, match=r"pve1 refuses to reboot: .*active block inhibitor \(`systemd-inhibit --list`"
+    ):
+        leave(there)
+    assert reboot.REPORT_EVERY <= machine.clock - began < 2 * reboot.REPORT_EVERY
+    assert machine.mark, "the reboot is owed yet"
+    assert reboot.still("boot-1", there), "its shell is open: guests are started by it"
+
+
+@pytest.mark.parametrize("leave", [left_by_step, left_by_trial])
+@pytest.mark.parametrize("refuses", [None, INHIBITED])
+def test_a_shutdown_that_takes_long_is_waited_for_and_one_that_never_ends_is_no_matter_for_the_console(leave, refuses):
+    machine = Machine(refuses=refuses, state="stopping")
+    there, began = world(machine, []), machine.clock
+    with pytest.raises(errors.Rejected, match="pve1 never went down: 100 s after") as ended:
+        leave(there)
+    assert machine.clock - began >= 100
+    assert "console" not in str(ended.value)
+    assert reboot.still("boot-1", there)
+
+
+@pytest.fixture
+def asked_to_reboot(tmp_path: pathlib.Path):
+    """Runs the real commands with a ``systemctl`` that has this answer to a reboot, and this state; what then speaks against
+    waiting on: exit status and words."""
+    tool = tmp_path / "systemctl"
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def sh(text: str) -> subprocess.CompletedProcess[str]:
+        text = text.replace("/run/", f"{tmp_path}/")
+        return subprocess.run(["sh", "-c", text], env=env, capture_output=True, text=True, check=False)
+
+    def run(answer: str, state: str, until: str) -> tuple[int, str]:
+        tool.write_text(f'#!/bin/sh\n[ "$1" = reboot ] || {{ echo {state}; exit; }}\n{answer}\n: >{tmp_path}/done\n')
+        tool.chmod(0o755)
+        assert sh(reboot._DETACHED.format(command="systemctl reboot")).returncode == 0
+        deadline = time.monotonic() + 60
+        while not (tmp_path / until).exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        said = sh(reboot._REFUSED)
+        return said.returncode, said.stdout
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "until", "want"),
+    [
+        ("echo 'Access denied' >&2; exit 1", "degraded", "transom-reboot", (0, "Access denied\n")),
+        ("echo 'Connection reset' >&2; exit 1", "stopping", "transom-reboot", (1, "")),
+        ("echo 'a warning' >&2", "running", "done", (1, "")),
+    ],
+)
+def test_what_is_said_against_a_reboot_stays_on_the_node(asked_to_reboot, tmp_path, answer, state, until, want):
+    (tmp_path / "transom-reboot").write_text("an older refusal")
+    assert asked_to_reboot(answer, state, until) == want
 
 
 @pytest.mark.parametrize(("text", "mark"), [(b"run1 boot-1 600\n", True), (b"run1 boot-1\n", False), (None, None)])

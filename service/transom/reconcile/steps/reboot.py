@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,8 +14,15 @@ from transom.reconcile import effect as eff
 from transom.reconcile import world as w
 
 _BOOT_ID = ["cat", "/proc/sys/kernel/random/boot_id"]
-# Detached, so that the answer to this very command still gets out.
-_DETACHED = "setsid -f sh -c 'sleep 0.3; exec {command}' >/dev/null 2>&1 </dev/null"
+_SAID = "/run/transom-reboot"
+# Detached, so that the answer to this very command still gets out; what is said against it stays on the node. No inhibitor is
+# overridden. Without the two variables systemd (since 254) starts what somebody has loaded with kexec in place of a reboot.
+_DETACHED = f"""\
+rm -f {_SAID} {_SAID}.new
+export SYSTEMCTL_SKIP_AUTO_KEXEC=1 SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1
+setsid -f sh -c 'sleep 0.3; {{command}} 2>{_SAID}.new || mv -f {_SAID}.new {_SAID}' >/dev/null 2>&1 </dev/null
+"""
+_REFUSED = f'[ -e {_SAID} ] && [ "$(timeout 5 systemctl is-system-running)" != stopping ] && cat {_SAID}'
 POLL = 0.5
 REPORT_EVERY = 15
 T = TypeVar("T")
@@ -37,8 +45,8 @@ def prepare(action: acts.Reboot, world: w.World) -> eff.Effect:
 
 def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
     """Unreachable when node, cluster file system and API are not back in time, WentBack when it has gone back by itself meanwhile;
-    Rejected when another node answers, and when the person who is to reboot it has not. A node that has rebooted since the plan is
-    not rebooted again."""
+    Rejected when another node answers, when this one refuses or does not go down, and when the person who is to reboot it has not.
+    A node that has rebooted since the plan is not rebooted again."""
     del effect
     started = world.now()
     patience = Patience(world, started, None if action.by_hand else context)
@@ -51,12 +59,7 @@ def apply(action: acts.Reboot, effect: eff.Effect, world: w.World, context: eff.
     else:
         context.refuse_now(emptied=True)
         _start(world)
-    try:
-        patience.until("SSH and another boot id", lambda: _booted(action.boot_id, world), quiet=True)
-    except errors.Unreachable:
-        if action.by_hand and _boot(world) == action.boot_id:
-            raise _not_rebooted(world) from None
-        raise
+    _wait_for_boot(action.boot_id, world, patience, by_hand=action.by_hand)
     new = boot_id(world.host)
     _wait_for_pve(world, patience)
     world.host.run(["rm", "-f", f"{eff.KEEP}/reboot-from"])
@@ -89,8 +92,13 @@ def again(world: w.World, command: str, old: str) -> None:
     ``apply``."""
     patience = Patience(world, world.now())
     _start(world, command)
-    patience.until("SSH and another boot id", lambda: _booted(old, world), quiet=True)
+    _wait_for_boot(old, world, patience)
     _wait_for_pve(world, patience)
+
+
+def still(old: str, world: w.World) -> bool:
+    """Whether the node is known to be in the boot with the id ``old`` yet."""
+    return _boot(world) == old
 
 
 def _start(world: w.World, command: str = "systemctl reboot") -> None:
@@ -100,6 +108,44 @@ def _start(world: w.World, command: str = "systemctl reboot") -> None:
     world.host.close()
 
 
+def _wait_for_boot(old: str, world: w.World, patience: Patience, *, by_hand: bool = False) -> None:
+    """Until another boot than ``old`` answers; Rejected when that one is kept, by a refusal or until time is up."""
+    asked = world.now()
+
+    def refusal(host: w.Host) -> errors.Rejected | None:
+        return None if by_hand or world.now() - asked < REPORT_EVERY else _refusal(host, world)
+
+    def too_late(_: w.Host) -> errors.Rejected:
+        return _not_rebooted(world) if by_hand else _not_down(world)
+
+    try:
+        patience.until("SSH and another boot id", lambda: _booted(old, world, refusal), quiet=True)
+    except errors.Unreachable:
+        with contextlib.suppress(errors.Unreachable):
+            if _booted(old, world, too_late):
+                return
+        raise
+
+
+def _refusal(host: w.Host, world: w.World) -> errors.Rejected | None:
+    """Since systemd 257 (PVE 9) block inhibitors hold for root too."""
+    done = host.script(_REFUSED, timeout=10, read_only=True)
+    if done.exit != 0:
+        return None
+    said = " ".join(done.stdout.decode(errors="replace").split())
+    return errors.Rejected(
+        f"{world.node} refuses to reboot: {said or 'it does not say why'}",
+        hint="`systemd-inhibit --list` there shows who holds it up; apply again once that has ended",
+    )
+
+
+def _not_down(world: w.World) -> errors.Rejected:
+    return errors.Rejected(
+        f"{world.node} never went down: {world.reboot_limit:.0f} s after it was told to reboot the same boot answers",
+        hint="`systemctl list-jobs` and `journalctl -b` there show what its shutdown waits for",
+    )
+
+
 def _wait_for_pve(world: w.World, patience: Patience) -> None:
     """sshd comes up before pmxcfs and the API: what follows a reboot needs both, and a cluster that can be written to."""
     patience.until("/etc/pve (pve-cluster)", lambda: _mounted(world))
@@ -107,17 +153,23 @@ def _wait_for_pve(world: w.World, patience: Patience) -> None:
     patience.until("quorum", lambda: quorate(world))
 
 
-def _booted(old: str, world: w.World) -> bool:
-    """Whether another boot answers; its shell is ``world.host`` then."""
+def _booted(old: str, world: w.World, against: Callable[[w.Host], errors.Rejected | None]) -> bool:
+    """Whether another boot answers; its shell is ``world.host`` then. While the old one does, what speaks ``against`` waiting on is
+    raised; ``world.host`` leads there again, so that what the node was emptied of can be given back."""
     host = world.connect()
     try:
-        if boot_id(host) != old:
-            world.host = host
-            return True
+        left = boot_id(host) != old
+        error = None if left else against(host)
     except errors.Unreachable:
-        pass
-    host.close()
-    return False
+        left, error = False, None
+    if not left and error is None:
+        host.close()
+        return False
+    world.host.close()
+    world.host = host
+    if error:
+        raise error
+    return True
 
 
 def _boot(world: w.World) -> str:

@@ -30,7 +30,8 @@ def prepare(action: once.TryBoot, world: w.World) -> eff.Effect:
 
 
 def apply(action: once.TryBoot, effect: eff.Effect, world: w.World, context: eff.Context) -> str:
-    """Rejected when the node comes back on what it had, or without the effect. Unreachable when it does not come back in time."""
+    """Rejected when the node comes back on what it had, or without the effect, and when it does not go down. Unreachable when it
+    does not come back in time."""
     del effect, context
     if reboot.boot_id(world.host) != action.boot_id:
         raise errors.Void("the node has rebooted since the plan was made", hint="plan again")
@@ -40,7 +41,7 @@ def apply(action: once.TryBoot, effect: eff.Effect, world: w.World, context: eff
     except errors.Rejected:
         _forget(action, world)
         raise
-    reboot.again(world, action.restart, action.boot_id)
+    _leave(action, world)
     problems = list(_problems(action, world))
     if problems and _tried(action, world):
         reboot.again(world, "systemctl reboot", reboot.boot_id(world.host))
@@ -48,6 +49,16 @@ def apply(action: once.TryBoot, effect: eff.Effect, world: w.World, context: eff
     if problems:
         raise errors.Rejected(f"the trial boot failed: {'; '.join(problems)}", hint=_HINT)
     return f"booted once with {' '.join(action.line)}: {_told(action)}"
+
+
+def _leave(action: once.TryBoot, world: w.World) -> None:
+    try:
+        reboot.again(world, action.restart, action.boot_id)
+    except errors.Rejected as error:
+        if reboot.still(action.boot_id, world):  # whoever reboots it later does not want a trial
+            _forget(action, world)
+            error.advise(_HINT)
+        raise
 
 
 def _forget(action: once.TryBoot, world: w.World) -> None:
