@@ -23,7 +23,8 @@ class Item:
     line: int
     """1-based; 0 when the file is not made of lines."""
     hides: bool = False
-    """True: this line gives no item (``value`` is none then) but makes what other files give void; only ``clashes`` looks at it."""
+    """True: this line gives no item to rely on (``value`` may be none) but can make what other files give void: it provides
+    nothing, and ``clashes`` judges it."""
 
     @property
     def place(self) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
 from transom import model
-from transom.host import boot_entries, devices, grub, kernel_args, loader, module_names, registry
+from transom.host import boot_entries, devices, grub, initramfs_modules, kernel_args, loader, module_names, registry
 from transom.plan import actions as acts
 from transom.spec import wish
 
@@ -151,6 +151,10 @@ def _driver(device: model.PciDevice, then: model.Facts) -> tuple[str | model.Unk
         place = next((place for value, place in given if value == item or value.startswith(f"{item}:")), None)
         if place and key == "driver_override":
             return VFIO, f"{place} gives it its address"
+        late = _given_by_initramfs(item, then) if key == "vfio_ids" else None
+        if given and late is not None and bool(place) != bool(late):
+            return model.Unknown(f"{initramfs_modules.PATH} gives vfio-pci other ids than {given[-1][1]}"), ""
+        place = place or late
         if place:
             return _by_id(device, f"{place} gives it {item}", then)
     if isinstance(device.driver, model.Unknown):
@@ -183,7 +187,9 @@ def _by_id(device: model.PciDevice, why: str, then: model.Facts) -> tuple[str | 
     away = any(value in names for value, _ in kept_away)
     if device.driver and names and not waits and not away:
         return device.driver, f"{why}, but {device.driver} may be loaded before vfio-pci"
-    comes = device.driver == VFIO or (waits and not away) or any(value == "vfio_pci" for value, _ in loaded)
+    named = initramfs_modules.read(then)
+    early = not isinstance(named, model.Unknown) and any(one.module == "vfio_pci" for one in named)
+    comes = device.driver == VFIO or (waits and not away) or early or any(value == "vfio_pci" for value, _ in loaded)
     return (VFIO, why) if comes else ("", f"{why}, but nothing loads vfio-pci")
 
 
@@ -200,6 +206,14 @@ def _modules(device: model.PciDevice) -> frozenset[str]:
     """The driver's module; where that was not read it has the driver's name, but for some of the display: bochs-drm is of bochs."""
     name = device.driver_module
     return frozenset({name, name.removesuffix("_drm")} - {""})
+
+
+def _given_by_initramfs(id: str, then: model.Facts) -> str | None:
+    """Where the initramfs gives vfio-pci the id, if it is the one that loads it; empty when it gives others, None for none."""
+    items = registry.by_key("vfio_ids").read(then)
+    found = () if isinstance(items, model.Unknown) else items
+    late = [item for item in found if item.path == initramfs_modules.PATH]
+    return next((one.place for one in late if one.value == id or one.value.startswith(f"{id}:")), "") if late else None
 
 
 def _given(key: str, then: model.Facts) -> list[tuple[str, str]] | model.Unknown:

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 
 from transom import errors, model
+from transom.host import initramfs_modules
 from transom.host.setting import HostSetting, Item
 from transom.plan import ledger_paths
 from transom.plan.draft import Draft, Ledger, cannot_read
@@ -21,6 +22,12 @@ from transom.spec import wish
 
 _ROUNDS = 100
 """Lines that one setting may have to take over: far more than any host has, and an end if a line cannot be settled."""
+
+_EITHER = "Change that line yourself, or let Transom comment it out: transom adopt NODE --take-over."
+_BY_HAND = (
+    "Take the options out of that line, which Transom does not edit (the module's name may stay), and declare what you need "
+    "of them; then update-initramfs -u -k all, and plan again."
+)
 
 
 @dataclasses.dataclass
@@ -55,6 +62,8 @@ def settle(
             return items
         clash = clashes[-1]  # from the end of a file: the lines above stay where they are
         stood = given - collections.Counter([clash.item.value])
+        if clash.item.path == initramfs_modules.PATH:
+            return contradiction(clash.want, clash.item, clash.reason)
         old = texts.get(clash.item.path)
         if isinstance(old, model.Unknown):
             return cannot_read(clash.item.path, old.unknown)
@@ -76,7 +85,7 @@ def contradiction(want: str, item: Item, reason: str) -> model.Finding:
         id="foreign-contradiction",
         subject=item.place,
         summary=f"{item.place} stands against the wanted {want!r}: {reason}",
-        remedy="Change that line yourself, or let Transom comment it out: transom adopt NODE --take-over.",
+        remedy=_BY_HAND if item.path == initramfs_modules.PATH else _EITHER,
         who=model.Who.ADOPT,
         evidence=(model.Evidence(source=item.place, says=item.value or reason),),
         holds=True,

@@ -27,6 +27,7 @@ GRUB_CMDLINE_LINUX=""
 COVERED = (
     "/etc/default/grub.d/*.cfg", "/etc/modprobe.d/*.conf", "/etc/modules-load.d/*.conf", "/usr/share/kvm/*",
     "/etc/sysctl.d/*.conf", "/etc/initramfs-tools/scripts/init-top/*",
+    "/etc/initramfs-tools/modules",
 )  # fmt: skip
 IGPU = model.PciDevice("0000:00:02.0", "8086", "9bc8", "030000", "1849:9bc8", "03", "i915", None, True)
 AUDIO = model.PciDevice("0000:00:1f.3", "8086", "a3f0", "040300", "1849:9bc8", "", "snd_hda_intel", None)

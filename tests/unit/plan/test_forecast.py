@@ -14,6 +14,7 @@ ADDRESS = "0000:00:02.0"
 OWN = "/etc/modprobe.d/zz-transom.conf"
 GRUB = "/etc/default/grub.d/90-transom.cfg"
 LOAD = "/etc/modules-load.d/transom.conf"
+EARLY = "/etc/initramfs-tools/modules"
 IDS = "options vfio-pci ids=8086:9bc8\n"
 SCRIPT = "/etc/initramfs-tools/scripts/init-top/00-transom-vfio"
 
@@ -26,7 +27,14 @@ def declared(id: str = "8086:9bc8") -> wish.NodeWish:
 def owner(node, *, driver: str | model.Unknown = "i915", **files: str) -> forecast.Owner:
     for path, text in files.items():
         node.write(
-            {"modprobe": OWN, "override": SCRIPT, "other": "/etc/modprobe.d/a.conf", "grub": GRUB, "load": LOAD}[path],
+            {
+                "modprobe": OWN,
+                "override": SCRIPT,
+                "other": "/etc/modprobe.d/a.conf",
+                "grub": GRUB,
+                "load": LOAD,
+                "early": EARLY,
+            }[path],
             text,
         )
     facts = node.facts()
@@ -60,6 +68,10 @@ def owner(node, *, driver: str | model.Unknown = "i915", **files: str) -> foreca
         ),
         ({"modprobe": "blacklist i915\n"}, "i915", "", f"{OWN}:1 keeps i915 away"),
         ({"modprobe": "blacklist bochs\n"}, "bochs-drm", "", "keeps bochs-drm away"),
+        ({"modprobe": f"{IDS}blacklist i915\n", "early": "vfio_pci\n"}, "i915", "vfio-pci", f"{OWN}:1 gives it"),
+        ({"early": "vfio_pci ids=8086:9bc8\n"}, "vfio-pci", "vfio-pci", f"{EARLY}:1 gives it 8086:9bc8"),
+        ({"early": "vfio_pci ids=8086:9bc8\n"}, "i915", "i915", "may be loaded before vfio-pci"),
+        ({"early": "vfio_pci ids=10de:1cb3\n"}, "i915", "i915", "nothing keeps it away"),
         ({"override": f"take {ADDRESS} 8086:9bc8\n"}, "i915", "vfio-pci", f"{SCRIPT}:1 gives it its address"),
     ],
 )
@@ -72,6 +84,19 @@ def test_the_files_decide(node, files: dict[str, str], driver: str, then: str, w
 def test_what_cannot_be_told_is_not_guessed(node) -> None:
     assert isinstance(owner(node, driver="vfio-pci").then, model.Unknown)
     assert owner(node, driver=model.Unknown("the API does not tell")).then == model.Unknown("the API does not tell")
+
+
+@pytest.mark.parametrize(
+    ("modprobe", "early"), [("8086:9bc8", "10de:1b81"), ("10de:1b81", "8086:9bc8"), ("8086:9bc8", "")]
+)
+def test_which_ids_count_where_the_initramfs_has_others_is_not_guessed(node, modprobe: str, early: str) -> None:
+    files = {
+        "modprobe": f"options vfio-pci ids={modprobe}\nsoftdep i915 pre: vfio-pci\n",
+        "early": f"vfio_pci ids={early}\n",
+    }
+    found = owner(node, **files)
+    assert isinstance(found.then, model.Unknown)
+    assert EARLY in found.then.unknown
 
 
 @pytest.mark.parametrize(("driver", "token"), [("i915", "i915.modeset=0"), ("bochs-drm", "bochs.modeset=0")])

@@ -22,8 +22,15 @@ def want() -> wish.NodeWish:
     return node
 
 
+EARLY = "/etc/initramfs-tools/modules"
+
+
 def holding(desk, want, name, text, **given):
     desk.node.write(f"/etc/modprobe.d/{name}", text)
+    return gates(desk, want, **given)
+
+
+def gates(desk, want, **given):
     desk.node.pci = (*desk.node.devices, NIC)
     facts = desk.node.facts()
     facts = dataclasses.replace(facts, standing=dataclasses.replace(facts.standing, links=(WAY,)))
@@ -45,3 +52,26 @@ def test_a_line_that_the_plan_takes_over_holds_nothing(desk, want):
     line = "options vfio-pci ids=10ec:8168\n"
     assert holding(desk, want, "zzz.conf", line) == {RULE, "foreign-contradiction"}
     assert holding(desk, want, "zzz.conf", line, take_over=True) == set()
+
+
+def test_ids_that_the_initramfs_gives_vfio_pci_hold_the_plan_and_are_a_persons_to_change(desk, want):
+    """modprobe puts them behind those of modprobe.d: with our line written the boot would still be theirs, or go either way."""
+    desk.node.write(EARLY, "vfio\nvfio_pci ids=10de:1b81,10de:10f0\n")
+    for take_over in (False, True):
+        plan = desk.plan(want, take_over=take_over)
+        (finding,) = (one for one in plan.findings if one.id == "foreign-contradiction")
+        assert (finding.subject, finding.holds, plan.actions) == (f"{EARLY}:2", True, ())
+        assert "does not edit" in finding.remedy
+        assert "--take-over" not in finding.remedy
+    desk.node.write(EARLY, "vfio\nvfio_pci ids=10ec:8168\n")
+    assert gates(desk, want) == {RULE, "foreign-contradiction"}
+    desk.node.write(EARLY, "vfio\nvfio_pci\n# vfio_pci ids=10ec:8168\n")
+    assert gates(desk, want) == set()
+
+
+def test_ids_that_the_initramfs_gives_as_well_are_written_all_the_same(desk, want):
+    """It gives them only where nothing loads vfio-pci before."""
+    desk.node.write(EARLY, "vfio_pci ids=8086:9bc8\n")
+    desk.apply(want)
+    assert "options vfio-pci ids=8086:9bc8" in desk.node.files["/etc/modprobe.d/zz-transom.conf"][0]
+    assert desk.plan(want).actions == ()

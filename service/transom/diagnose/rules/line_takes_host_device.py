@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 
 from transom import model
 from transom.diagnose import blacklists, rule, taken, view
-from transom.host import grub, kernel_args, module_names
+from transom.host import grub, initramfs_modules, kernel_args, module_names
 from transom.host import registry as settings
 
 RULE = rule.Rule(
     id="line-takes-host-device",
     scope=rule.Scope.NODE,
-    needs=("/etc/modprobe.d", "/etc/default/grub", "lsblk", "ip route get"),
+    needs=("/etc/modprobe.d", "/etc/default/grub", "/etc/initramfs-tools/modules", "lsblk", "ip route get"),
     who=model.Who.REFUSE,
     remedy="Take {lines} out, then plan again.",
     holds=True,
@@ -68,13 +68,16 @@ def _going(pci: tuple[model.PciDevice, ...], ids: Places, drivers: Places) -> It
 
 
 def _ids(host: view.Host) -> dict[str, str] | model.Unknown:
-    """Of the ``ids=`` that counts, the last one, and of pci-stub's: what documents do not want themselves."""
+    """Of the ``ids=`` that counts, the last one, of that with which the initramfs may load vfio-pci, and of pci-stub's: what
+    documents do not want themselves."""
     items, options = (settings.by_key(key).read(host.next_boot) for key in ("vfio_ids", "module_options"))
     if isinstance(items, model.Unknown):
         return items
     if isinstance(options, model.Unknown):
         return options
-    found = {item.value: item.place for item in items if item.place == items[-1].place and not item.hides}
+    late = {item.value: item.place for item in items if item.path == initramfs_modules.PATH and item.value}
+    sure = [item for item in items if item.path != initramfs_modules.PATH]
+    found = late | {item.value: item.place for item in sure if item.place == sure[-1].place and not item.hides}
     stubs = {
         part.lower(): one.place
         for one in options

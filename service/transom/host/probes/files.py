@@ -24,6 +24,7 @@ READ = (
     "/run/sysctl.d/*.conf",
     "/usr/local/lib/sysctl.d/*.conf",
     "/usr/lib/sysctl.d/*.conf",
+    "/etc/initramfs-tools/modules",
     "/etc/initramfs-tools/scripts/init-top/*",
     "/etc/kernel/cmdline",
     "/etc/kernel/proxmox-boot-uuids",
@@ -35,7 +36,7 @@ READ = (
 """Shell patterns, read whole. On merged systems /lib is /usr/lib, whose modprobe.d so needs no pattern of its own."""
 LOOKED_AT = "/boot/initrd.img-*"
 
-_FOLDERS = "/etc/default/grub.d /etc/modules-load.d /etc/modprobe.d /etc/sysctl.d /boot /boot/grub"
+_FOLDERS = "/etc/default/grub.d /etc/modules-load.d /etc/modprobe.d /etc/sysctl.d /etc/initramfs-tools /boot /boot/grub"
 COMMAND = f"""
 hash=sha256sum looked_at='{LOOKED_AT}'
 {packed.COLLECT}

@@ -15,6 +15,7 @@ from transom.host import (
     conditions,
     grub,
     grub_edit,
+    initramfs_modules,
     kernel_args,
     line_items,
     lines,
@@ -51,30 +52,36 @@ def normal(item: str) -> str:
 
 
 def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
-    """Every option of every module: modprobe.d as kmod reads it, then the kernel command line."""
-    found, line = modprobe.ordered(facts), grub.tokens(facts)
+    """Every option of every module: modprobe.d as kmod reads it, then the kernel command line; as hiding, those with which the
+    initramfs loads modules."""
+    found, line, loading = modprobe.ordered(facts), grub.tokens(facts), initramfs_modules.items(facts)
     if isinstance(found, model.Unknown):
         return found
     if isinstance(line, model.Unknown):
         return line
+    if isinstance(loading, model.Unknown):
+        return loading
     given = [
         setting.Item(one.item, file.path, one.word[0].line)
         for file in found
         for one in _options(str(file.text), file.path)
     ]
-    words = ((normal(token), path, number) for token, path, number in line)
+    words = [(normal(token), path, number, False) for token, path, number in line]
+    words += [(normal(item), initramfs_modules.PATH, number, True) for item, number in loading]
     return tuple(given) + tuple(
         setting.Item(*word) for word in words if "." in _key(word[0]) and _key(word[0]) not in _ELSEWHERE
     )
 
 
 def clashes(wants: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
-    """Another value for the same parameter; the last foreign one counts."""
+    """Another value for the same parameter; the last foreign one counts, and beside it the initramfs' (``initramfs_modules``)."""
     found: list[setting.Clash] = []
     for want in wants:
         rivals = [item for item in items if item.path != modprobe.OWN and _key(item.value) == _key(want)]
-        if rivals and not _same(want, rivals[-1].value):
-            found.append(setting.Clash(want, rivals[-1], f"{rivals[-1].value} contradicts {want}"))
+        others, late = ([one for one in rivals if one.hides is hides] for hides in (False, True))
+        for rival in others[-1:] + late[-1:]:
+            if not _same(want, rival.value):
+                found.append(setting.Clash(want, rival, f"{rival.value} contradicts {want}"))
     return tuple(found)
 
 

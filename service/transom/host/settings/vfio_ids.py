@@ -9,7 +9,17 @@ import dataclasses
 import posixpath
 
 from transom import errors, model
-from transom.host import cmdline_lists, conditions, line_items, lines, modprobe, setting, source
+from transom.host import (
+    cmdline_lists,
+    conditions,
+    initramfs_modules,
+    kernel_args,
+    line_items,
+    lines,
+    modprobe,
+    setting,
+    source,
+)
 
 _KEYS = frozenset({"vfio_pci.ids"})
 
@@ -42,10 +52,13 @@ def normal(written: str) -> str:
 
 
 def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
-    """What others give as merged (their last ``ids=`` alone) and what our own line gives, in the order of reading."""
-    given = _given(facts)
+    """What others give as merged (their last ``ids=`` alone) and what our own line gives, in the order of reading; behind them,
+    as hiding, what the initramfs gives vfio-pci when it is the one that loads it."""
+    given, loading = _given(facts), _of_initramfs(facts)
     if isinstance(given, model.Unknown):
         return given
+    if isinstance(loading, model.Unknown):
+        return loading
     own = [one for one in given if one.path == modprobe.OWN][-1:]
     foreign = [one for one in given if one.path != modprobe.OWN][-1:]
     items: list[setting.Item] = []
@@ -53,12 +66,30 @@ def read(facts: model.Facts) -> tuple[setting.Item, ...] | model.Unknown:
         items += [setting.Item(value, one.path, one.line) for value in one.ids]
         if not one.ids and _after_ours(one.path):
             items.append(setting.Item("", one.path, one.line, hides=True))
+    for one in loading:
+        items += [setting.Item(value, one.path, one.line, hides=True) for value in one.ids or ("",)]
     return tuple(items)
 
 
 def clashes(wants: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[setting.Clash, ...]:
     """Ids of others that our line would take away, or a later line that takes ours away; none when others give all of them."""
-    foreign = [item for item in items if item.path != modprobe.OWN]
+    foreign = [item for item in items if item.path not in (modprobe.OWN, initramfs_modules.PATH)]
+    late = [item for item in items if item.path == initramfs_modules.PATH]
+    return (*_clashes(wants, foreign), *_late_clashes(wants, late))
+
+
+def _late_clashes(wants: tuple[str, ...], late: list[setting.Item]) -> tuple[setting.Clash, ...]:
+    """The initramfs gives vfio-pci other ids than those that are wanted: which of both it gets, hangs on what loads it first."""
+    given = {item.value for item in late}
+    if not wants or not late or given == set(wants):
+        return ()
+    missing = next((want for want in wants if want not in given), wants[0])
+    other = next((item for item in late if item.value not in wants), late[0])
+    why = "the initramfs loads vfio-pci with this ids=, which then counts instead of that of modprobe.d"
+    return (setting.Clash(missing, other, why),)
+
+
+def _clashes(wants: tuple[str, ...], foreign: list[setting.Item]) -> tuple[setting.Clash, ...]:
     missing = [want for want in wants if want not in {item.value for item in foreign}]
     if not foreign or not missing:
         return ()
@@ -124,6 +155,18 @@ def _given(facts: model.Facts) -> tuple[_Given, ...] | model.Unknown:
     options = [option for file in found for option in _options(str(file.text), file.path)]
     return tuple(_Given(one.ids, one.directive.path, one.word[0].line) for one in options) + tuple(
         _Given(tuple(normal(part) for part in one.parts if part), one.path, one.line) for one in listings
+    )
+
+
+def _of_initramfs(facts: model.Facts) -> tuple[_Given, ...] | model.Unknown:
+    """The last ``ids=`` of the line that loads vfio-pci; empty when there is none."""
+    found = initramfs_modules.items(facts)
+    if isinstance(found, model.Unknown):
+        return found
+    lists = [(kernel_args.value(item) or "", line) for item, line in found if kernel_args.key(item) in _KEYS]
+    return tuple(
+        _Given(tuple(normal(part) for part in ids.split(",") if part), initramfs_modules.PATH, line)
+        for ids, line in lists[-1:]
     )
 
 
