@@ -165,6 +165,8 @@ class Vital:
     addresses: tuple[str, ...]
     source: str
     says: str
+    idle: bool = False
+    """It is known that the host does not use it now, nor has it among its storages: a pool that is not imported."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 
@@ -84,6 +85,78 @@ def test_a_disk_behind_a_controller_with_buses_of_its_own():
     pci = "link eno9 ../../devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e2:00.0/net/eno9"
     (way_out,) = links.parse(net(pci, "route 192.0.2.5 dev eno9 src 192.0.2.11"))
     assert way_out.addresses == ("0000:00:0e.0", "10000:e2:00.0")
+
+
+ZFS = """KNAME="sda1" PKNAME="sda" FSTYPE="zfs_member" MOUNTPOINT="" UUID="11" LABEL="tank"
+KNAME="sdb" PKNAME="" FSTYPE="zfs_member" MOUNTPOINT="" UUID="22" LABEL="rpool"
+"""
+STATUS = """  pool: rpool
+ state: DEGRADED
+config:
+
+\tNAME               STATE     READ WRITE CKSUM
+\trpool              DEGRADED     0     0     0
+\t  mirror-0         DEGRADED     0     0     0
+\t    /dev/nvme0n1p3 ONLINE       0     0     0
+\t    4711           UNAVAIL      0     0     0  was {was}
+"""
+STORAGES = "zfspool: local-zfs\n\tpool {pool}\n\tcontent images\n"
+
+
+def asked(guids: str = "22", was: str = "/dev/sdx", pool: str = "rpool/data", end: str = "-- asked --") -> str:
+    return f"-- pools --\n{guids}\n-- vdevs --\n{STATUS.format(was=was)}\n-- storages --\n{STORAGES.format(pool=pool)}\n{end}\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "answer", "idle"),
+    [
+        (ZFS, asked(), {"sda1"}),
+        (ZFS, asked(guids="22\n11"), set()),
+        (ZFS, asked(was="/dev/sda1"), set()),
+        (ZFS, asked(pool="tank"), set()),
+        (ZFS, asked(pool="tank/vms"), set()),
+        (ZFS, asked(pool="tank2"), {"sda1"}),
+        (ZFS, asked(end=""), set()),
+        (ZFS, "", set()),
+        (ZFS.replace('UUID="11"', 'UUID=""'), asked(), set()),
+        (ZFS.replace('LABEL="tank"', 'LABEL=""'), asked(), set()),
+        (ZFS.replace('MOUNTPOINT="" UUID="11"', 'MOUNTPOINT="/boot" UUID="11"'), asked(), set()),
+        (ZFS.replace("zfs_member", "LVM2_member", 1), asked(), set()),
+    ],
+)  # fmt: skip
+def test_a_pool_is_idle_only_when_it_is_known_not_to_be_imported(rows, answer, idle):
+    found = disks_probe.parse(f"{rows}-- links --\n{LINKS}{answer}-- esps --\n77AA-0001\n".encode())
+    assert {one.source for one in found} == {"lsblk sda1", "lsblk sdb"}
+    assert {one.source.removeprefix("lsblk ") for one in found if one.idle} == idle
+
+
+@pytest.mark.parametrize(
+    ("zpool", "idle"),
+    [
+        ('[ "$1" = status ] && echo /dev/sdb; [ "$1" = list ] && echo 22; exit 0', {"lsblk sda1"}),
+        ("echo 22; exit 1", set()),
+        (None, set()),
+    ],
+)
+def test_zpool_is_asked_where_its_module_is_loaded_and_its_failure_lets_nothing_go(tmp_path, zpool, idle):
+    tools = {"lsblk": f"cat <<'ROWS'\n{ZFS}ROWS", "find": f"cat <<'ROWS'\n{LINKS}ROWS", "zpool": zpool}
+    for name, text in tools.items():
+        if text is not None:
+            (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+            (tmp_path / name).chmod(0o755)
+    (tmp_path / "storage.cfg").write_text(STORAGES.format(pool="rpool/data").rstrip("\n"))
+    for loaded in (tmp_path, tmp_path / "none"):
+        command = disks_probe.COMMAND.replace("/sys/module/zfs", str(loaded))
+        command = command.replace("/etc/pve/storage.cfg", str(tmp_path / "storage.cfg"))
+        done = subprocess.run(
+            ["sh", "-c", command],
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+            capture_output=True,
+            check=True,
+            timeout=30,
+        )
+        found = {one.source for one in disks_probe.parse(done.stdout) if one.idle}
+        assert found == (idle if loaded == tmp_path else set())
 
 
 def test_an_esp_that_is_not_mounted_is_in_use():

@@ -36,6 +36,16 @@ def judge(device: taken.Taken, vital: tuple[model.Vital, ...] | model.Unknown, w
     )
 
 
+def left(device: taken.Taken, one: model.Vital) -> bool:
+    """Whether nothing of the host's uses ``one`` now, and it is on a device that a declared VM takes by address or id alone, no
+    mate of its IOMMU group: what a person gives a VM with the disks on it, before the VM's first start and whenever it is off."""
+    mates = device.mates()
+    if not one.idle or not device.starting or not isinstance(device.there, model.PciDevice):
+        return False
+    beside = () if isinstance(mates, model.Unknown) else tuple(mate.address for mate in mates)
+    return device.there.address in one.addresses and not set(beside) & set(one.addresses)
+
+
 def _unread(device: taken.Taken, vital: model.Unknown) -> rule.CannotTell:
     """A plan for the VM alone takes the device too, once PVE starts the VM: it waits where the host may use what goes."""
     mates = device.mates()

@@ -19,4 +19,6 @@ RULE = rule.Rule(
 
 
 def judge(device: taken.Taken) -> rule.Verdict:
-    return _vital.judge(device, device.host.facts.standing.disks, "the host's own storage would go")
+    disks = device.host.facts.standing.disks
+    used = disks if isinstance(disks, model.Unknown) else tuple(one for one in disks if not _vital.left(device, one))
+    return _vital.judge(device, used, "the host's own storage would go")

@@ -2,26 +2,69 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 
 from transom import model
 from transom.host import closure, loader, probe
 
-_SPLIT, _ESPS = "-- links --", "-- esps --"
+_SPLIT, _POOLS, _ESPS = "-- links --", "-- pools --", "-- esps --"
+_VDEVS, _STORAGES, _ASKED = "-- vdevs --", "-- storages --", "-- asked --"
 _MEMBERS = frozenset({"zfs_member", "LVM2_member", "linux_raid_member", "bcache", "ceph_bluestore", "drbd"})
 _SEVERAL = frozenset({"btrfs", "bcachefs"})
 """File systems of several devices, all of one UUID; lsblk shows the mount point at one of them alone."""
 _PCI = re.compile(probe.PCI_FUNCTION)
 _SUBSYSTEM = "/virtual/nvme-subsystem/"
 _SHARED = re.compile(r"nvme(\d+)n(\d+)(?:p\d+)?")
+_DEVICE = re.compile(r"(?<!\S)/dev/(\S+)")
+_POOL = re.compile(r"^\s+pool\s+([^\s/]+)", re.M)
 COMMAND = f"""
-lsblk -P -o KNAME,PKNAME,FSTYPE,MOUNTPOINT,UUID || exit 3
-printf '%s\\n' '{_SPLIT}'
+rows=$(lsblk -P -o KNAME,PKNAME,FSTYPE,MOUNTPOINT,UUID,LABEL) || exit 3
+printf '%s\\n' "$rows" '{_SPLIT}'
 find /sys/class/block -maxdepth 1 -type l -printf '%f %l\\n'
+case $rows in *'FSTYPE="zfs_member"'*)
+  # without the module zpool would load it
+  [ -d /sys/module/zfs ] && pools=$(timeout 10 zpool list -H -o guid) && vdevs=$(timeout 10 zpool status -LP) &&
+    storages=$(cat /etc/pve/storage.cfg) &&
+    printf '%s\\n' '{_POOLS}' "$pools" '{_VDEVS}' "$vdevs" '{_STORAGES}' "$storages" '{_ASKED}';;
+esac
 printf '%s\\n' '{_ESPS}'
 [ ! -r {loader.UUIDS} ] || cat {loader.UUIDS}
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pools:
+    """GUIDs of the imported ZFS pools, the devices in them, and the pools that a storage of PVE is on, imported or not."""
+
+    guids: frozenset[str]
+    devices: frozenset[str]
+    storages: frozenset[str]
+
+    def lets_go(self, row: dict[str, str]) -> bool:
+        """Whether a row is a member of a pool, and one that is none of these. blkid's UUID is the pool's GUID, LABEL its name; a
+        spare or cache device has neither (``vdev_label_init``), and one of an imported pool may have gone from its status."""
+        if row.get("FSTYPE") != "zfs_member" or row.get("MOUNTPOINT") or not row.get("UUID") or not row.get("LABEL"):
+            return False
+        taken = row["UUID"] in self.guids or row["KNAME"] in self.devices or row["LABEL"] in self.storages
+        return not taken
+
+
+def _pools(asked: str) -> _Pools | None:
+    """None where they could not be asked for."""
+    guids, _, rest = asked.partition(f"{_VDEVS}\n")
+    vdevs, _, rest = rest.partition(f"{_STORAGES}\n")
+    storages, whole, _ = rest.partition(f"{_ASKED}\n")
+    if not whole:
+        return None
+    devices = (name.replace("/", "!") for name in _DEVICE.findall(vdevs))
+    return _Pools(frozenset(guids.split()), frozenset(devices), frozenset(_POOL.findall(storages)))
+
+
+def _idle(vital: model.Vital, row: dict[str, str]) -> model.Vital:
+    words = f"{vital.what} of the pool {row['LABEL']}, which is not imported"
+    return dataclasses.replace(vital, what=words, says=words, idle=True)
 
 
 def parse(body: bytes) -> tuple[model.Vital, ...]:
@@ -31,6 +74,8 @@ def parse(body: bytes) -> tuple[model.Vital, ...]:
     if not mark:
         raise ValueError("the list was cut short")
     links, _, listed = rest.partition(f"{_ESPS}\n")
+    links, _, asked = links.partition(f"{_POOLS}\n")
+    pools = _pools(asked)
     rows = [_row(line) for line in table.splitlines() if line.strip()]
     paths = dict(line.split(" ", 1) for line in links.splitlines() if " " in line)
     esps = set(listed.split())
@@ -44,7 +89,7 @@ def parse(body: bytes) -> tuple[model.Vital, ...]:
         if use:
             addresses = _functions(row["KNAME"], parents, paths)
             vital = model.Vital(use, tuple(sorted(addresses)), f"lsblk {row['KNAME']}", use)
-            found.setdefault((row["KNAME"], use), vital)
+            found.setdefault((row["KNAME"], use), _idle(vital, row) if pools and pools.lets_go(row) else vital)
     return tuple(found.values())
 
 
