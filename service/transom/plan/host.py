@@ -45,7 +45,7 @@ def plan(node: wish.NodeWish, facts: model.Facts, ledger: Ledger, *, take_over: 
     for setting in registry.SETTINGS:
         _setting(desk, setting, wants.get(setting.key, ()))
     documents = {(key, want.value): want.document for key, items in wants.items() for want in items}
-    takeover.record(desk.taken, desk.texts, draft, node=node.name, documents=documents)
+    takeover.record(desk.taken, ledger, draft, node=node.name, documents=documents)
     takeover.give_back(desk.texts, ledger, wants, draft)
     changed = _file_actions(desk.texts, draft)
     boot.plan(facts, wants, draft, {path: afterwards(path) for path in changed})

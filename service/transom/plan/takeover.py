@@ -1,21 +1,22 @@
 """Taking over foreign lines that contradict what is wanted, when the user lets us; and giving them back when it is not wanted.
 
-A line is commented out with a mark, and what else it gave stays on a line of its own. Each changed place of a file is one ledger
-entry: the lines before, the lines instead, and the wanted items that it stood against. Places are given back newest first.
+A line is commented out with a mark, and what else it gave stays on a line of its own. Each changed place of a file (``places``) is
+one ledger entry: the lines before, the lines instead, and the wanted items that it stood against. A later run that changes such a
+place anew makes one entry of both. (Of older versions' entries one may stand in the text of another: then the newest goes first.)
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import difflib
 import hashlib
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Mapping
 
 from transom import errors, model
 from transom.host import initramfs_modules
 from transom.host.setting import HostSetting, Item
-from transom.plan import ledger_paths
+from transom.plan import ledger_paths, places
 from transom.plan.draft import Draft, Ledger, cannot_read
 from transom.plan.texts import Texts
 from transom.spec import wish
@@ -32,9 +33,9 @@ _BY_HAND = (
 
 @dataclasses.dataclass
 class Taken:
-    """What has been taken over so far: file → its text before, and what for."""
+    """What has been taken over so far: file → its texts from before the first line that was taken over on, and what for."""
 
-    before: dict[str, str] = dataclasses.field(default_factory=dict)
+    texts: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     causes: dict[str, dict[tuple[str, str], None]] = dataclasses.field(default_factory=dict)
 
 
@@ -73,7 +74,7 @@ def settle(
             return contradiction(clash.want, clash.item, f"it cannot be taken over: {error}")
         if new == old:
             break
-        taken.before.setdefault(clash.item.path, old)
+        taken.texts.setdefault(clash.item.path, [old]).append(new)
         taken.causes.setdefault(clash.item.path, {})[setting.key, clash.want] = None
         texts.now[clash.item.path] = new
     assert clash
@@ -92,56 +93,96 @@ def contradiction(want: str, item: Item, reason: str) -> model.Finding:
     )
 
 
-def record(taken: Taken, texts: Texts, draft: Draft, *, node: str, documents: Mapping[tuple[str, str], str]) -> None:
+def record(taken: Taken, ledger: Ledger, draft: Draft, *, node: str, documents: Mapping[tuple[str, str], str]) -> None:
     """One drift and one ledger entry for each changed place. ``documents``: (setting, item) → who wants it."""
-    for path, before in taken.before.items():
-        causes = tuple(taken.causes[path])
+    for path, texts in taken.texts.items():
+        rows = [row for row in _rows(ledger) if row.file == path and len(places.spans(texts[0], row.applied)) == 1]
+        known = [(row.before, row.applied) for row in rows]
+        found = places.between(texts, known)
+        left = {(one.before, one.applied) for one in found}
+        merged = [row for row in rows if (row.before, row.applied) not in left]
+        causes = tuple(dict.fromkeys([*taken.causes[path], *(one for row in merged for one in row.causes)]))
         document = documents.get(causes[0], "")
-        for number, (line, old, new) in enumerate(_places(before, texts.now[path])):
-            mark = hashlib.sha256(f"{number}\0{old}\0{new}".encode()).hexdigest()[:8]
+        for number, one in enumerate(found):
+            if (one.before, one.applied) in known:
+                continue
+            mark = hashlib.sha256(f"{number}\0{one.before}\0{one.applied}".encode()).hexdigest()[:8]
             name = str(ledger_paths.Foreign(path, mark, causes))
-            draft.drifts.append(_drift(f"{path}:{line}", new, old, document, "taken over"))
-            draft.entries.append(model.Entry(node, name, old, new, document, ""))
+            draft.drifts.append(_drift(f"{path}:{one.line}", one.applied, one.before, document, "taken over"))
+            draft.entries.append(model.Entry(node, name, one.before, one.applied, document, ""))
+        draft.forgets.extend(row.path for row in merged)
 
 
 def give_back(texts: Texts, ledger: Ledger, wants: Mapping[str, tuple[wish.Want, ...]], draft: Draft) -> None:
     """Places taken over for items that no document wants any more come back as they were."""
     wanted = {(key, want.value) for key, items in wants.items() for want in items}
-    rows = [(path, ledger_paths.parse(path), entry) for path, entry in ledger.items()]
-    due = [
-        (path, row.file, entry)
-        for path, row, entry in rows
-        if isinstance(row, ledger_paths.Foreign) and not wanted & set(row.causes)
-    ]
-    while step := next(((path, file, entry) for path, file, entry in due if _stands(texts, file, entry)), None):
-        path, file, entry = step  # what was taken over later stands in the text of what came before: so it goes first
-        text = texts.get(file)
-        assert isinstance(text, str)
-        texts.now[file] = text.replace(entry.applied or "", entry.before or "")
-        draft.drifts.append(_drift(file, entry.before, entry.applied, entry.document, "given back"))
-        draft.forgets.append(path)
-        due.remove(step)
-    for path, file, _ in due:
-        text = texts.get(file)
-        if isinstance(text, model.Unknown):
-            draft.findings.append(cannot_read(file, text.unknown))
+    mine = {path: entry for path, entry in ledger.items() if path not in draft.forgets}
+    rows = _rows(mine | {entry.path: entry for entry in draft.entries})
+    staying = [row for row in rows if wanted & set(row.causes)]
+    due = sorted((row for row in rows if row not in staying), key=lambda row: -len(row.applied))
+    while step := next((found for row in due if (found := _given_back(texts, row, due, staying))), None):
+        row, text = step  # of older versions' rows one may stand in the text of another, which goes later
+        texts.now[row.file] = text
+        for one in [one for one in due if one.same(row)]:
+            draft.drifts.append(_drift(one.file, one.before, one.applied, one.entry.document, "given back"))
+            draft.forgets.append(one.path)
+            due.remove(one)
+    for row in due:
+        now = texts.get(row.file)
+        if isinstance(now, model.Unknown):
+            draft.findings.append(cannot_read(row.file, now.unknown))
+        elif any(other.file == row.file for other in staying):
+            draft.noops.append(
+                model.Noop(row.file, "lines taken over here stay until what else was taken over comes back")
+            )
         else:
-            draft.forgets.append(path)
-            draft.noops.append(model.Noop(file, "the lines taken over have been changed since; left alone"))
+            draft.forgets.append(row.path)
+            draft.noops.append(model.Noop(row.file, "the lines taken over have been changed since; left alone"))
 
 
-def _stands(texts: Texts, file: str, entry: model.Entry) -> bool:
-    """Whether the lines that we left are there, once."""
-    text = texts.get(file)
-    return isinstance(text, str) and bool(entry.applied) and text.count(entry.applied or "") == 1
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    """A ledger line about a place of ``file``."""
+
+    path: str
+    file: str
+    causes: tuple[tuple[str, str], ...]
+    entry: model.Entry
+
+    @property
+    def before(self) -> str:
+        return self.entry.before or ""
+
+    @property
+    def applied(self) -> str:
+        return self.entry.applied or ""
+
+    def same(self, other: _Row) -> bool:
+        """Whether both made the same of the same lines: which of the places is whose does not matter then."""
+        return (self.file, self.before, self.applied) == (other.file, other.before, other.applied)
 
 
-def _places(old: str, new: str) -> Iterator[tuple[int, str, str]]:
-    """(1-based line, lines before, lines instead) for each place where the texts differ."""
-    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    for tag, start, end, at, to in difflib.SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
-        if tag != "equal":
-            yield start + 1, "".join(before[start:end]), "".join(after[at:to])
+def _rows(ledger: Ledger) -> list[_Row]:
+    parsed = ((path, ledger_paths.parse(path), entry) for path, entry in ledger.items())
+    return [
+        _Row(path, one.file, one.causes, entry) for path, one, entry in parsed if isinstance(one, ledger_paths.Foreign)
+    ]
+
+
+def _given_back(texts: Texts, row: _Row, due: list[_Row], staying: list[_Row]) -> tuple[_Row, str] | None:
+    """The text of the row's file with its lines as they were; None while that cannot be told, or would change another's lines."""
+    text = texts.get(row.file)
+    if isinstance(text, model.Unknown):
+        return None
+    where = places.spans(text, row.applied)
+    apart = all(two - one >= len(row.applied) for one, two in itertools.pairwise(where))
+    if not apart or not 0 < len(where) <= sum(one.same(row) for one in due):
+        return None
+    then = text
+    for start in reversed(where):
+        then = then[:start] + row.before + then[start + len(row.applied) :]
+    others = [one.applied for one in staying if one.file == row.file and places.spans(text, one.applied)]
+    return (row, then) if all(places.spans(then, other) for other in others) else None
 
 
 def _drift(path: str, desired: str | None, observed: str | None, document: str, why: str) -> model.Drift:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -261,3 +261,9 @@ def node() -> Node:
 @pytest.fixture
 def desk(node: Node) -> Desk:
     return Desk(node)
+
+
+@pytest.fixture(scope="session")
+def desk_anew() -> Callable[[], Desk]:
+    """For tests that need one for each example."""
+    return lambda: Desk(Node())
