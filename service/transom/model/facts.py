@@ -406,6 +406,8 @@ class Facts:
     """Whether Transom itself runs on this node: under the very same kernel, in a container too."""
     sysctl: Maybe[dict[str, str]] = Unknown("not read")
     """Key with dots → value in ``/proc/sys``, for the keys of our own file."""
+    sysctl_set: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Item of our own file that was set since the boot → what ``/proc/sys`` showed right after."""
     keeping: Maybe[Keeping] = Unknown("not read")
     drained: Maybe[Drained | None] = None
     """What the node is still owed from a reboot that it was emptied for."""

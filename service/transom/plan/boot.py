@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from transom import model
 from transom.host import boot_entries, kernel_args, rebuild, registry
-from transom.host.setting import HostSetting
+from transom.host.setting import HostSetting, Item
+from transom.host.settings import sysctl
 from transom.plan import actions as acts
 from transom.plan import trial
 from transom.plan.draft import Draft, cannot_read
@@ -20,6 +21,7 @@ Afterwards = Mapping[str, tuple[tuple[model.Step, ...], bool]]
 def plan(facts: model.Facts, wants: Wants, draft: Draft, changed: Afterwards) -> None:
     """Add to ``draft``, which holds the file actions already, the rebuilds and the reasons for a reboot."""
     draft.findings.extend(_unread(facts, wants))
+    draft.findings.extend(_shown_otherwise(facts, wants))
     _steps(facts, changed, wants, draft)
     _effects(facts, wants, draft)
     draft.actions.sort(key=lambda action: not _sets_at_once(action))  # what fails here has changed nothing of the boot
@@ -143,13 +145,34 @@ def _stale_bootconfig(facts: model.Facts, wants: Wants) -> str:
 
 
 def _not_set(facts: model.Facts, wants: Wants) -> str:
-    """Which settings of our own file /proc/sys does not show, or ``""``."""
-    setting = registry.by_key("sysctl")
+    """Which settings of our own file /proc/sys does not show although setting them may help, or ``""``."""
+    lost = [item.value for item in _not_shown(facts, wants) if not sysctl.kept_otherwise(item.value, facts)]
+    return f"/proc/sys shows another value than {', '.join(lost)}" if lost else ""
+
+
+def _not_shown(facts: model.Facts, wants: Wants) -> list[Item]:
+    setting = sysctl.SETTING
     wanted = {want.value for want in _selected(setting, wants, facts)}
     items = setting.read(facts) if wanted else ()
-    given = () if isinstance(items, model.Unknown) else [item.value for item in items if item.path == setting.path]
-    lost = [value for value in given if value in wanted and setting.effective(value, facts) is False]
-    return f"/proc/sys shows another value than {', '.join(lost)}" if lost else ""
+    given = () if isinstance(items, model.Unknown) else [item for item in items if item.path == setting.path]
+    return [item for item in given if item.value in wanted and setting.effective(item.value, facts) is False]
+
+
+def _shown_otherwise(facts: model.Facts, wants: Wants) -> Iterator[model.Finding]:
+    """What was set since the boot, and the kernel made something else of: told, and left so until the next boot."""
+    for item in _not_shown(facts, wants):
+        if sysctl.kept_otherwise(item.value, facts):
+            assert not isinstance(facts.sysctl, model.Unknown)
+            key, _, value = item.value.partition("=")
+            shown = facts.sysctl[key]
+            yield model.Finding(
+                id="sysctl-shown-otherwise",
+                subject=f"sysctl {key}",
+                summary=f"the kernel shows {key} = {shown} where {value} was set: it is not set again before the next boot",
+                remedy=f"Declare the value as the kernel shows it, or make room for it and run sysctl -p {item.path} on the node.",
+                who=model.Who.REPORT,
+                evidence=(model.Evidence(sysctl.path(item.value), shown), model.Evidence(item.place, item.value)),
+            )
 
 
 def _effects(facts: model.Facts, wants: Wants, draft: Draft) -> None:

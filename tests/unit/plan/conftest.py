@@ -47,6 +47,9 @@ class Node:
         self.guests: dict[int, str] = {}
         self.devices: tuple[model.PciDevice, ...] = (IGPU, AUDIO)
         self.sysctl = {"vm.nr_hugepages": "0"}
+        self.sysctl_makes: dict[str, str] = {}
+        """What the kernel makes of items, where that is something else."""
+        self.sysctl_set: dict[str, str] = {}
         self.options = {"kvm.ignore_msrs": "N"}
         self.running: set[int] = set()
         self.roms: dict[str, str] = {}
@@ -79,6 +82,7 @@ class Node:
         given = (item.value.partition("=") for item in modprobe_items(facts, "module_options"))
         self.options = {"kvm.ignore_msrs": "N", **{key: value for key, _, value in given}}
         self.step(model.Step.SYSCTL)
+        self.sysctl_set = {}
         self.modules |= {dev.driver.replace("-", "_") for dev in self.pci if dev.driver}
 
     def binds(self, device: model.PciDevice, facts: model.Facts) -> str:
@@ -109,8 +113,9 @@ class Node:
             entry = f"menuentry 'Proxmox VE GNU/Linux' {{\n\tlinux\t/boot/vmlinuz-{KERNEL} root=/dev/pve/root ro {tokens}\n}}\n"
             self.write("/boot/grub/grub.cfg", entry)
         elif step is model.Step.SYSCTL:
-            items = modprobe_items(self.facts(), "sysctl")
-            self.sysctl |= {key: value for key, _, value in (item.value.partition("=") for item in items)}
+            for item in modprobe_items(self.facts(), "sysctl"):
+                key, _, value = item.value.partition("=")
+                self.sysctl[key] = self.sysctl_set[item.value] = self.sysctl_makes.get(item.value, value)
         else:
             self.initrd = ("image", next(self.clock))
         self.dirty.discard(step)
@@ -131,6 +136,7 @@ class Node:
             modules=frozenset(getattr(self, "modules", ())),
             module_options=dict(self.options),
             sysctl=dict(self.sysctl),
+            sysctl_set=dict(self.sysctl_set),
             pci=getattr(self, "pci", (IGPU, AUDIO)),
             packages={"pve-qemu-kvm": "7.1.0-4", "pve-manager": "7.3-3"},
             hardware=model.Hardware(dmar=True),

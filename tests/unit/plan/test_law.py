@@ -581,6 +581,26 @@ def test_options_and_sysctl_settle_and_go_to_the_byte(desk):
     assert {path: text for path, (text, _) in desk.node.files.items() if not path.startswith("/boot")} == files
 
 
+def test_a_value_that_the_kernel_makes_something_else_of_is_set_once_a_boot_and_told(desk):
+    """1024 huge pages where memory yields 1010. Another value is set again; so is one that took and that somebody changed since."""
+    want, more = (with_host(wanted(), sysctl=f"vm.nr_hugepages={count}") for count in (1024, 2048))
+    desk.node.sysctl_makes = {"vm.nr_hugepages=1024": "1010"}
+    desk.apply(wanted())
+    desk.apply(want)
+    plan = desk.plan(want)
+    assert plan.empty
+    (finding,) = (one for one in plan.findings if one.id == "sysctl-shown-otherwise")
+    assert ("1010" in finding.summary, "1024" in finding.summary, finding.holds) == (True, True, False)
+    desk.node.reboot()
+    assert [action.step for action in desk.apply(want).actions] == [model.Step.SYSCTL]
+    assert desk.plan(want).empty
+    desk.apply(more)
+    assert "sysctl-shown-otherwise" not in {one.id for one in desk.plan(more).findings}
+    desk.node.sysctl["vm.nr_hugepages"] = "7"
+    assert [action.step for action in desk.apply(more).actions] == [model.Step.SYSCTL]
+    assert desk.plan(more).empty
+
+
 def test_what_is_set_at_once_is_looked_for_aside_and_comes_before_what_boots(desk):
     """A key or a value that the kernel refuses has then changed nothing of the boot."""
     want = with_host(wanted(), sysctl="net/ipv4/conf/eno1.10/forwarding=1", kernel_cmdline="intel_iommu=on")

@@ -7,7 +7,6 @@ last (see ``modprobe``). ``vfio_pci.ids`` is ``vfio_ids``' own and no item here.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator
 
 from transom import errors, model
@@ -21,14 +20,13 @@ from transom.host import (
     lines,
     modprobe,
     module_names,
+    numbers,
     setting,
     source,
 )
 
 _BOOLEAN = {"1": "Y", "y": "Y", "Y": "Y", "on": "Y", "0": "N", "n": "N", "N": "N", "off": "N"}
 _SWITCH = {"y": 1, "Y": 1, "on": 1, "n": 0, "N": 0, "off": 0}
-_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
-_OCTAL = re.compile(r"[+-]?0[0-7]+")
 _ELSEWHERE = frozenset({"vfio_pci.ids"})
 
 
@@ -121,12 +119,8 @@ def _shows(wanted: str, shown: str) -> bool | model.Unknown:
 
 
 def _plain(value: str) -> int | str:
-    """A number as the kernel reads it (``kstrtol`` with base 0), a switch as 1 or 0, else the word itself."""
-    if value in _SWITCH:
-        return _SWITCH[value]
-    if not _NUMBER.fullmatch(value):
-        return value
-    return int(value, 8 if _OCTAL.fullmatch(value) else 0)
+    """A number as the kernel reads it, a switch as 1 or 0, else the word itself."""
+    return _SWITCH[value] if value in _SWITCH else numbers.plain(value)
 
 
 def _equal(wanted: int | str, shown: int | str) -> bool:

@@ -10,7 +10,7 @@ import posixpath
 import re
 
 from transom import model
-from transom.host import conditions, files, line_items, lines, setting
+from transom.host import conditions, files, line_items, lines, numbers, setting
 
 OWN = "/etc/sysctl.d/zz-transom.conf"
 FOLDERS = (
@@ -30,7 +30,7 @@ def normal(item: str) -> str:
 
 def path(item: str) -> str:
     """Where the kernel has the key of a normal item."""
-    return f"/proc/sys/{_key(item).translate(str.maketrans('./', '/.'))}"
+    return f"/proc/sys/{key(item).translate(str.maketrans('./', '/.'))}"
 
 
 def _places(text: str) -> tuple[line_items.Place, ...]:
@@ -64,7 +64,7 @@ def clashes(wants: tuple[str, ...], items: tuple[setting.Item, ...]) -> tuple[se
         setting.Clash(want, item, f"read after {OWN}, and the last value counts")
         for want in wants
         for item in items
-        if _key(item.value) == _key(want)
+        if key(item.value) == key(want)
         and item.value != want
         and posixpath.basename(item.path) > posixpath.basename(OWN)
     )
@@ -79,8 +79,26 @@ def effective(item: str, facts: model.Facts) -> bool | model.Unknown:
     """Whether /proc/sys shows the value; Unknown for a key that was not read: those of our own file are."""
     if isinstance(facts.sysctl, model.Unknown):
         return facts.sysctl
-    shown = facts.sysctl.get(_key(item))
-    return model.Unknown(f"{_key(item)} was not read") if shown is None else normal(f"{_key(item)}={shown}") == item
+    shown = facts.sysctl.get(key(item))
+    return model.Unknown(f"{key(item)} was not read") if shown is None else _shows(item, shown)
+
+
+def kept_otherwise(item: str, facts: model.Facts) -> bool:
+    """Whether the kernel showed another value right after the item was last set, since this boot: it makes something else of it
+    (1010 huge pages of 1024), and setting it again does not help."""
+    shown = facts.sysctl_set.get(item)
+    return shown is not None and not _shows(item, shown)
+
+
+def given(text: str) -> tuple[str, ...]:
+    """The items of one file."""
+    return tuple(place.value for place in _places(text))
+
+
+def _shows(item: str, shown: str) -> bool:
+    """Numbers as numbers: ``0x400`` is shown as 1024."""
+    mine, theirs = (tuple(map(numbers.plain, text.split())) for text in (item.partition("=")[2], shown))
+    return mine == theirs
 
 
 def release(text: str, line: int, item: str) -> str:
@@ -88,7 +106,8 @@ def release(text: str, line: int, item: str) -> str:
     return line_items.release(_FORM, text, line, item)
 
 
-def _key(item: str) -> str:
+def key(item: str) -> str:
+    """The key of a normal item."""
     return item.partition("=")[0]
 
 

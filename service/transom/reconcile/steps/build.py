@@ -6,6 +6,7 @@ import shlex
 
 from transom import errors, model
 from transom.host import rebuild
+from transom.host.probes import sysctl
 from transom.plan import actions as acts
 from transom.reconcile import effect as eff
 from transom.reconcile import world as w
@@ -37,6 +38,8 @@ def apply(action: acts.RunStep, effect: eff.Effect, world: w.World, context: eff
             f"{rebuild.said(command)} ended with {done.exit}: {' / '.join(tail)}",
             hint=_HINTS.get(action.step, _BY_HAND),
         )
+    if action.step is model.Step.SYSCTL and (seen := world.host.script(sysctl.MARK, [], timeout=LIMIT)).exit != 0:
+        raise errors.Rejected(f"cannot keep what /proc/sys shows: {seen.stderr.decode(errors='replace').strip()}")
     mark = world.host.script(_DONE, [f"{eff.KEEP}/dirty/{action.step}"], timeout=LIMIT)
     if mark.exit != 0:
         why = mark.stderr.decode(errors="replace").strip()
