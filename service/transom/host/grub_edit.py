@@ -9,20 +9,27 @@ from collections.abc import Callable
 from transom import errors
 from transom.host import grub, grub_words, lines, shell, source
 
-_OWN = re.compile(rf'{grub.DEFAULT}="\${grub.DEFAULT}((?: (?:[^"\\`$\n]|\\[^\n])*)+)"')
+_OWN = re.compile(rf'{grub.DEFAULT}="\$(?:{grub.DEFAULT}|\{{{grub.DEFAULT}\}}) (?:[^"\\`$\n]|\\[^\n])*"')
+"""As we write it, also in braces; tokens may hold escaped quotes with blanks between them."""
 _SHELL_MEANS = re.compile(r'[$`"\\]')
+_BEFORE = source.Char("\x01", "", 0, -1, -1)
+"""Stands for what the files before our drop-in give."""
 
 Span = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
 class _Line:
-    """Our line in the drop-in: its number, its text without the end, what it gives, the words of ours on it."""
+    """An assignment of our drop-in: its first line, its end, its value, and the tokens that stand in it and count in the end."""
 
     number: int
-    text: str
+    end: int
     value: source.Chars
     words: tuple[grub_words.Word, ...]
+    appends: bool
+    """It has the form of ours, and nothing sets the variable after it."""
+    alone: bool
+    """It has that form, and the physical line for itself."""
 
 
 def edit(text: str, owned: frozenset[str], wanted: tuple[str, ...]) -> str:
@@ -31,7 +38,7 @@ def edit(text: str, owned: frozenset[str], wanted: tuple[str, ...]) -> str:
 
 
 def items(text: str) -> tuple[str, ...]:
-    """The tokens on our own lines of the drop-in."""
+    """The tokens that stand in the drop-in and count."""
     return tuple(word.token for line in _live(text) for word in line.words)
 
 
@@ -73,28 +80,22 @@ def _with(text: str, wanted: tuple[str, ...]) -> str:
     missing = [_written(token) for token in dict.fromkeys(wanted) if token not in have]
     if not missing:
         return text
-    if not live:
+    last = next((line for line in live if line.appends and line.words), None)
+    if last is None:
         line = f'{grub.DEFAULT}="${grub.DEFAULT} {" ".join(missing)}"'
         return lines.add(text, line, unfinished=shell.unfinished(text))
-    last, physical = live[-1], lines.split(text)
-    ending = physical[last.number - 1][len(last.text) :]
-    physical[last.number - 1] = f'{last.text[:-1]} {" ".join(missing)}"{ending}'
-    return "".join(physical)
+    return f"{text[: last.end - 1]} {' '.join(missing)}{text[last.end - 1 :]}"
 
 
 def _without(text: str, unwanted: frozenset[str]) -> str:
-    if not unwanted:
-        return text
-    physical, empty = lines.split(text), set()
-    for line in _live(text):
-        left = line.text
-        for word in reversed(line.words):
-            if word.token in unwanted:
-                left = source.cut(left, word.chars, line.value)
-        physical[line.number - 1] = left + physical[line.number - 1][len(line.text) :]
-        if all(word.token in unwanted for word in line.words):
-            empty.add(line.number)
-    return lines.drop("".join(physical), empty) if empty else "".join(physical)
+    """The tokens cut out where they stand; a line of ours that gives nothing else goes."""
+    while found := next(((line, one) for line in _live(text) for one in line.words if one.token in unwanted), None):
+        line, word = found
+        if line.alone and all(one.token in unwanted for one in line.words):
+            text = lines.drop(text, {line.number})
+        else:
+            text = source.cut(text, word.chars, line.value)
+    return text
 
 
 def _written(token: str) -> str:
@@ -103,35 +104,60 @@ def _written(token: str) -> str:
 
 
 def _live(text: str) -> list[_Line]:
-    """Our lines that still count: behind them nothing else sets the variable. All of them where the file cannot be judged."""
-    candidates = {
-        number: line
-        for number, physical in enumerate(lines.split(text), 1)
-        if (line := _own(number, physical.removesuffix("\n"))) is not None
+    """What the drop-in gives in the end, as ``grub.merged`` reads it. Where it cannot be judged: each line that has our form."""
+    if not shell.unfinished(text):
+        try:
+            return _parsed(text)
+        except shell.Unjudged:
+            pass
+    found: list[_Line] = []
+    offset = 0
+    for number, physical in enumerate(lines.split(text), 1):
+        if _OWN.fullmatch(physical.removesuffix("\n")):
+            found += [_moved(line, number, offset) for line in _parsed(physical)]
+        offset += len(physical)
+    return [dataclasses.replace(line, appends=line is found[-1]) for line in found]
+
+
+def _parsed(text: str) -> list[_Line]:
+    known: dict[str, source.Chars] = {grub.BASE: (), grub.DEFAULT: (_BEFORE,)}
+    found = [one for one in shell.walk(text, "", known) if one.name in {grub.BASE, grub.DEFAULT}]
+    words = {
+        word.chars[0].start: word
+        for name in (grub.BASE, grub.DEFAULT)
+        for word in grub_words.words(known[name], lenient=True)
     }
-    if shell.unfinished(text):
-        return list(candidates.values())
-    try:
-        found = [one for one in shell.walk(text, "", {}) if one.name == grub.DEFAULT]
-    except shell.Unjudged:
-        return list(candidates.values())
-    live: list[_Line] = []
-    for one in found:
-        own = candidates.get(one.line)
-        live = [*live, own] if own and own.text == text[one.start : one.end] else []
-    return live
+    last = next((one for one in reversed(found) if one.name == grub.DEFAULT), None)
+    physical = lines.split(text)
+    return [
+        _Line(
+            number=one.line,
+            end=one.end,
+            value=one.value,
+            words=tuple(
+                word for word in words.values() if all(one.value_start <= char.start < one.end for char in word.chars)
+            ),
+            appends=one is last and bool(_OWN.fullmatch(text, one.start, one.end)),
+            alone=bool(_OWN.fullmatch(physical[one.line - 1].removesuffix("\n"))),
+        )
+        for one in found
+    ]
 
 
-def _own(number: int, physical: str) -> _Line | None:
-    matched = _OWN.fullmatch(physical)
-    if matched is None:
-        return None
-    one = next(iter(shell.walk(physical, "", {grub.DEFAULT: ()})))
-    try:
-        words = grub_words.words(one.value)
-    except shell.Unjudged:
-        return None
-    return _Line(number, physical, one.value, words) if words else None
+def _moved(line: _Line, number: int, offset: int) -> _Line:
+    """The same, as part of a longer text."""
+
+    def shifted(chars: source.Chars) -> source.Chars:
+        return tuple(dataclasses.replace(one, start=one.start + offset, end=one.end + offset) for one in chars)
+
+    words = tuple(grub_words.Word(word.token, shifted(word.chars)) for word in line.words)
+    return dataclasses.replace(
+        line,
+        number=number,
+        end=line.end + offset,
+        value=shifted(line.value),
+        words=words,
+    )
 
 
 def _assignment(text: str, line: int) -> shell.Assignment:
