@@ -13,6 +13,7 @@ from transom.host.probes import (
     disks,
     dpkg,
     drained,
+    drm,
     esp,
     files,
     firmware,
@@ -62,6 +63,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
     esps, kernel, started, processes = of(esp.PROBE), of(sysctl.PROBE), of(rom_users.PROBE), of(qemus.make(node))
     given, owed = of(supplies.PROBE), of(drained.PROBE)
     once: model.OneShot | model.Unknown = of(oneshot.PROBE)
+    nodes: dict[str, str] | model.Unknown = of(drm.PROBE)
     by_firmware = of(firmware.PROBE)
     return model.Facts(
         node=node,
@@ -86,7 +88,7 @@ def facts(node: str, sections: Mapping[str, stream.Section]) -> model.Facts:
         interfaces=named,
         iomem=ranges,
         esps=esps,
-        standing=model.Standing(storage, network, lxc, voting, services, tasks, packaging, room),
+        standing=model.Standing(storage, network, lxc, voting, services, tasks, packaging, room, nodes),
         sysctl=kernel if isinstance(kernel, model.Unknown) else kernel.now,
         sysctl_set={} if isinstance(kernel, model.Unknown) else kernel.set,
         keeping=kept,

@@ -205,6 +205,8 @@ class Standing:
     dpkg: Maybe[tuple[str, ...]] = Unknown("not read")
     """What the package system has not finished."""
     space: Maybe[tuple[Space, ...]] = Unknown("not read")
+    drm: Maybe[dict[str, str]] = Unknown("not read")
+    """Node of ``/dev/dri`` (``renderD128``) → address of its PCI function."""
 
 
 @dataclasses.dataclass(frozen=True)

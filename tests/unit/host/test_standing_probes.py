@@ -9,7 +9,7 @@ import pytest
 
 from transom import model
 from transom.host.probes import disks as disks_probe
-from transom.host.probes import dpkg, ha, jobs, links, space, votes
+from transom.host.probes import dpkg, drm, ha, jobs, links, space, votes
 
 NVME = "../../devices/pci0000:00/0000:00:1b.0/0000:01:00.0/nvme/nvme0"
 ROWS = """KNAME="nvme0n1" PKNAME="" FSTYPE="" MOUNTPOINT=""
@@ -367,3 +367,17 @@ def test_space():
     for wrong in (b"", b"image 50\n", b"room x 4096 /boot\n"):
         with pytest.raises(ValueError):
             space.parse(wrong)
+
+
+def test_nodes_of_dev_dri_lead_to_their_function():
+    pci = "../../devices/pci0000:00"
+    links = f"""card0 {pci}/0000:00:02.0/drm/card0
+card0-DP-1 {pci}/0000:00:02.0/drm/card0/card0-DP-1
+renderD128 {pci}/0000:00:02.0/drm/renderD128
+renderD129 {pci}/0000:00:01.0/0000:01:00.0/drm/renderD129
+card7 ../../devices/platform/simple-framebuffer.0/drm/card7
+"""
+    assert drm.parse(links.encode()) == {
+        "card0": "0000:00:02.0", "renderD128": "0000:00:02.0", "renderD129": "0000:01:00.0"
+    }  # fmt: skip
+    assert drm.parse(b"") == {}
