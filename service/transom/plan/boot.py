@@ -192,8 +192,23 @@ def _effects(facts: model.Facts, wants: Wants, draft: Draft) -> None:
     draft.reboot.extend(_owed(facts, draft))
     if lacking and (draft.actions or draft.reboot or _changed_since_boot(facts, wants)):
         draft.reboot.append("settings come into effect at boot")
-    elif lacking:
-        draft.findings.append(_no_help([path for path, _ in lacking]))
+    elif stand := [path for path, _ in lacking if path in _standing(facts, wants)]:
+        draft.findings.append(_no_help(stand))
+
+
+def _standing(facts: model.Facts, wants: Wants) -> frozenset[str]:
+    """The wanted items that the boot read in the files, with no line of others against them."""
+    found: set[str] = set()
+    for setting in registry.SETTINGS:
+        values = tuple(want.value for want in _selected(setting, wants, facts))
+        items = setting.read(facts) if values else ()
+        if isinstance(items, model.Unknown):
+            continue
+        foreign = tuple(item for item in items if item.path != setting.path)
+        against = {clash.want for clash in setting.clashes(values, foreign)}
+        given = [one for one in values if any(not item.hides and setting.gives(item.value, one) for item in items)]
+        found |= {f"host/{setting.key}/{value}" for value in given if value not in against}
+    return frozenset(found)
 
 
 def _owed(facts: model.Facts, draft: Draft) -> Iterator[str]:

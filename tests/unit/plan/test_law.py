@@ -309,6 +309,28 @@ def test_a_reboot_that_cannot_help_is_a_finding_and_no_action(desk):
     assert plan.actions == ()
 
 
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet intel_iommu=off"\n'),
+        ("/etc/default/grub.d/zz.cfg", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n'),
+        ("/etc/default/grub.d/zz.cfg", 'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT intel_iommu=off"\n'),
+    ],
+)
+@pytest.mark.parametrize("ours", [False, True])
+def test_what_a_line_of_others_keeps_out_is_not_said_to_be_in_the_files(desk, path, text, ours):
+    want = dataclasses.replace(
+        wanted(), host={"kernel_cmdline": (wish.Want("intel_iommu=on", wanted().document),)}, guests=()
+    )
+    if ours:
+        desk.apply(want)
+    desk.node.write(path, text)
+    desk.node.step(model.Step.BOOTCONFIG)
+    desk.node.reboot()
+    found = {finding.id for finding in desk.plan(want).findings if finding.holds}
+    assert found == {"foreign-contradiction"}
+
+
 def test_unread_files_hold_everything(desk):
     facts = desk.node.facts()
     files = {**facts.files, "/etc/default/grub": model.Unknown("permission denied")}
