@@ -193,6 +193,32 @@ def test_what_systemd_boot_starts_from_an_esp_is_put_back(host: subject.Subject,
     is_tried_no_more(host)
 
 
+ON_DEMAND = """
+set -e
+sed -i 's%umask=0077%umask=0077,x-systemd.automount,x-systemd.idle-timeout=5%' /etc/fstab
+systemctl daemon-reload
+umount /boot/efi
+systemctl start boot-efi.automount
+"""
+IDLE = "while grep -q '/boot/efi vfat' /proc/mounts; do sleep 1; done; grep -q '/boot/efi autofs' /proc/mounts"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("start", [images.uefi])
+def test_an_esp_that_is_mounted_when_it_is_asked_for_is_put_back(host: subject.Subject) -> None:
+    """Nothing has asked for it when it is kept, nor in the boot that fails."""
+    host.node.ssh(ON_DEMAND)
+    before = Before(host)
+    host.node.ssh(IDLE, within=STEP)
+    command = follow.Command(host.command(*declared(host, subject.GIVEN_AWAY)), host.env)
+    die_after_the_reboot(command, host)
+    host.node.started(before.starts + 2, STEP)
+
+    before.is_back()
+    host.transom("apply", "--yes", code=3)
+    is_told(host)
+
+
 @pytest.mark.long
 def test_a_person_at_the_console_goes_back_without_the_daemon(host: subject.Subject, before: Before) -> None:
     die_after_the_reboot(follow.Command(host.command(*declared(host, subject.GIVEN_AWAY, within=3600)), host.env), host)
