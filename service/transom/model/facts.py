@@ -261,6 +261,8 @@ class Keeping:
     """It runs a trial boot, which goes back by itself unless it is confirmed."""
     armed: Armed | None = None
     rolled_back: RolledBack | None = None
+    unarmed: tuple[str, ...] = ()
+    """Runs that were cut off between keeping what boots and arming the node: nothing has been changed by them."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,12 +22,26 @@ WENT_BACK = "the node went back by itself"
 def settle(node: str, facts: model.Facts, world: w.World, kept: store.Store) -> bool:
     """Whether something was settled, so that ``facts`` are old. A run of another store is left alone."""
     gone, waits = deadman.rolled_back(facts), deadman.waits(facts)
+    if not gone and not waits:
+        return _swept(node, facts, world, kept)
     run = kept.run(gone.run if gone else waits.run if waits else "")
     if run is None or run.node != node:
         return False
     if gone:
         return _note(run, gone, world, kept)
     return _confirm(run, facts, world, kept)
+
+
+def _swept(node: str, facts: model.Facts, world: w.World, kept: store.Store) -> bool:
+    """What a run was putting there to go back by, when it was cut off, goes."""
+    found = () if isinstance(facts.keeping, model.Unknown) else facts.keeping.unarmed
+    ended = [run for one in found if (run := kept.run(one)) and run.node == node and run.state != records.RUNNING]
+    for run in ended:
+        deadman.disarm(world.host, run.id)
+        kept.append(
+            run.id, 0, "swept", "cut off before the node was armed: its copies there are removed", None, world.now()
+        )
+    return bool(ended)
 
 
 def _confirm(run: records.Run, facts: model.Facts, world: w.World, kept: store.Store) -> bool:

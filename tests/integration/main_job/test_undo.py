@@ -7,6 +7,7 @@ import contextlib
 import pytest
 
 from transom.guest import conf
+from transom.reconcile import deadman
 from transom.reconcile.steps import guest as guest_step
 from transom.reconcile.steps import reboot
 
@@ -79,6 +80,18 @@ def test_undone_before_its_reboot_it_owes_none(bench):
     assert bench.plan().empty
     assert bench.node.boots == boots
     assert not (bench.node.root / "var/lib/transom/reboot-from").exists()
+
+
+def test_what_a_run_was_putting_there_to_go_back_by_goes_when_it_was_cut_off(bench):
+    """Nothing has been changed yet, so that nothing else would ever take it away."""
+    with cut_off(deadman, "arm"):
+        bench.apply(bench.seed)
+    units = bench.node.root / "etc/systemd/system"
+    (units / "transom-rollback.timer").write_text("[Timer]\n")
+    assert (bench.node.root / "var/lib/transom/rollback" / last_run(bench)).is_dir()
+    bench.undo(last_run(bench))
+    assert not list(units.glob("transom-*"))
+    assert not (bench.node.root / "var/lib/transom/rollback").exists()
 
 
 def test_a_rom_that_a_later_run_put_to_use_holds_and_that_run_is_named(bench):

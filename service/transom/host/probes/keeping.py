@@ -15,7 +15,13 @@ for path in dirty/*; do [ -e "$path" ] && printf 'dirty=%s\\n' "${path#dirty/}";
 [ -f reboot-from ] && { boot=$(cat reboot-from) || exit 3; printf 'reboot_from=%s\\n' "$boot"; } # empty: left so by a loss of power
 [ -f ledger.json ] && { printf 'ledger='; sha256sum <ledger.json || exit 3; }
 [ -f rollback/armed ] && { IFS= read -r armed <rollback/armed || exit 3; printf 'armed=%s\\n' "$armed"; }
-[ -f rollback/rolled-back ] || exit 0
+[ -f rollback/rolled-back ] || {
+    for path in rollback/*/; do
+        [ -d "$path" ] && [ ! -f "$path/onboot" ] && [ ! -f rollback/armed ] && [ ! -f rollback/rolling ] || continue
+        path=${path%/} && printf 'unarmed=%s\\n' "${path##*/}"
+    done
+    exit 0
+}
 sed -n 's/^./rolled-&/p' rollback/rolled-back
 run=$(sed -n 's/^run=//p' rollback/rolled-back)
 tail -n 20 "rollback/$run/journal" | cut -c 1-300 | sed 's/^/log=/'
@@ -28,6 +34,7 @@ def parse(body: bytes) -> model.Keeping:
     dirty: list[model.Step] = []
     reboot_from = ledger = ""
     trial = False
+    unarmed: list[str] = []
     armed, back = None, _Back()
     for line in filter(None, body.decode("utf-8", "replace").split("\n")):
         name, _, value = line.partition("=")
@@ -42,6 +49,8 @@ def parse(body: bytes) -> model.Keeping:
                 ledger = value.split()[0]
             case "armed":
                 armed = armed_by(value)
+            case "unarmed":
+                unarmed.append(value)
             case "log":
                 back.log.append(value)
             case "rolled-problem":
@@ -51,7 +60,7 @@ def parse(body: bytes) -> model.Keeping:
             case _:
                 raise ValueError(f"{line[:80]!r} is no line of it")
     steps = tuple(step for step in model.Step if step in dirty)
-    return model.Keeping(steps, reboot_from, ledger, trial, armed, back.read())
+    return model.Keeping(steps, reboot_from, ledger, trial, armed, back.read(), tuple(unarmed))
 
 
 @dataclasses.dataclass
