@@ -44,9 +44,9 @@ def between(texts: Sequence[str], known: Sequence[tuple[str, str]] = ()) -> tupl
         _change(now, lines.split(text))
     found = _found(now, before)
     while (vague := next((span for span in found if not _once(now, span[0], span[1])), None)) is not None:
-        now[
-            vague[0] - 1 if vague[0] else vague[1]
-        ].origin = None  # a neighbour more, until it stands there once: at most all lines
+        start, end, _, _ = vague
+        # a neighbour more, until it stands there once: at most all lines
+        now[start - 1 if start else end].origin = None
         found = _found(now, before)
     return tuple(
         Place(old_start + 1, "".join(before[old_start:old_end]), _joined(now, start, end))
