@@ -42,7 +42,7 @@ def entries(text: str) -> tuple[Entry, ...]:
         elif not inside:
             continue
         elif opened := _ENTRY.match(line):
-            title = next(iter(grub_words.split(opened.group(1))), "").strip('"')
+            title = _title(opened.group(1))
         elif title and (linux := _LINUX.match(line)):
             image, *tokens = grub_words.split(linux.group(1)) or ("",)
             if (kernel := _KERNEL.match(image)) is not None:
@@ -54,9 +54,9 @@ def entries(text: str) -> tuple[Entry, ...]:
 
 def is_first(text: str) -> bool:
     """Whether the menu begins with an entry of 10_linux, so that the default `0` is one."""
-    before = next((line for line in text.split("\n") if _ENTRY.match(line)), "")
+    first = next((opened.group(1) for line in text.split("\n") if (opened := _ENTRY.match(line))), "")
     found = entries(text)
-    return bool(found) and found[0].title in before
+    return bool(found) and found[0].title == _title(first)
 
 
 def body(text: str, kernel: str) -> tuple[str, ...]:
@@ -72,6 +72,11 @@ def body(text: str, kernel: str) -> tuple[str, ...]:
         elif lines is not None:
             lines.append(line)
     return ()
+
+
+def _title(opened: str) -> str:
+    """Of what follows ``menuentry``."""
+    return next(iter(grub_words.split(opened)), "").strip('"')
 
 
 def with_tokens(line: str, tokens: tuple[str, ...]) -> str:

@@ -31,6 +31,7 @@ submenu 'Advanced options for Proxmox VE GNU/Linux' {{
 ### END /etc/grub.d/10_linux ###
 """
 OWN = "menuentry 'memory test' {\n\tlinux16 /memtest\n}\n"
+LIKE = OWN.replace("memory test", "Proxmox VE GNU/Linux, memory test")
 
 
 def facts(
@@ -57,6 +58,7 @@ def facts(
         ),
         ("gnulinux-advanced-7c>gnulinux-5.15.74-1-pve-advanced-7c", "", None),
         ("0", OWN, None),
+        ("0", LIKE, None),
         ("1>2", "", None),
         ("${saved_entry}", "", None),
     ],

@@ -45,7 +45,7 @@ put() {
 # Whether the function $2, run aside, ends within $1 s. PVE's tools hang with /etc/pve, a storage or a QEMU, and then no signal ends
 # them: nothing here waits for them any longer.
 within() {
-    ended=/run/transom-rollback.ended
+    ended=/run/transom-rollback.$$.$2 # whoever comes after one that hangs is not told by it
     rm -f "$ended"
     { "$2"; : >"$ended"; } >/dev/null 2>&1 8>&- 9>&- &
     tries=$(($1 * 5))
@@ -53,7 +53,8 @@ within() {
         sleep 0.2
         tries=$((tries - 1))
     done
-    [ -f "$ended" ]
+    [ ! -f "$ended" ] || { rm -f "$ended"; return 0; }
+    return 1
 }
 
 locked() {

@@ -64,8 +64,8 @@ mount_again() {
 }
 
 is_lost() {
-    for at in $lost; do
-        case $1 in "$at"/*) return ;; esac
+    for gone in $lost; do
+        case $1 in "$gone"/*) return ;; esac
     done
     return 1
 }
