@@ -194,7 +194,7 @@ room() {
 
 # What differs from it when the node goes back is not the run's.
 left() {
-    run=$1 folder=$base/$1 kernel=none
+    run=$1 folder=$base/$1
     [ -f "$folder/manifest" ] || say left
     locked 10 || say busy "$lock"
     set --
