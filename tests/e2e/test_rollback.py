@@ -237,6 +237,48 @@ def test_a_person_at_the_console_goes_back_without_the_daemon(host: subject.Subj
 
 
 @pytest.mark.long
+def test_what_the_card_says_to_type_boots_it_with_its_display(host: subject.Subject, before: Before) -> None:
+    """Though the files, and the first time the initramfs too, still give the display away; a blacklist no words can help."""
+    wanted = {**subject.GIVEN_AWAY, "blacklist": []}
+    die_after_the_reboot(follow.Command(host.command(*declared(host, wanted, within=3600)), host.env), host)
+    host.node.up()
+    assert host.driver() == "vfio-pci"
+    (run,) = host.json("run", "ls")
+    card = [line.strip() for line in host.transom("run", "show", run["id"], "--card").splitlines()]
+    words = card[next(n for n, line in enumerate(card) if line.startswith("In the menu of GRUB press e")) + 1]
+    first = next(n for n, line in enumerate(card) if line.startswith("search "))
+    release = host.node.ssh("uname -r").strip()
+    menus = (
+        (
+            f"search --set=root --file /boot/vmlinuz-{release}",
+            f"linux /boot/vmlinuz-{release} {words}",
+            f"initrd /boot/initrd.img-{release}",
+        ),
+        card[first : first + 3],
+    )
+
+    for menu in menus:
+        typed(host, menu)
+
+        assert host.driver() == "bochs-drm"
+        given = host.node.ssh("cat /proc/cmdline").split()
+        assert given[-1] == "vfio-pci.ids="
+        assert not set(subject.GIVEN_AWAY["kernel_cmdline"]) & set(given)
+        assert recipe.DISPLAY in host.node.ssh("cat /etc/modprobe.d/zz-transom.conf")
+
+    host.node.ssh("rm /boot/grub/custom.cfg; setsid -f sh /root/transom-undo.sh >/dev/null 2>&1 </dev/null")
+    host.node.started(before.starts + 4, STEP)
+    before.is_back(boots=4)
+
+
+def typed(host: subject.Subject, lines: Sequence[str]) -> None:
+    """Boots once with these lines of GRUB, as if a person had typed them there."""
+    entry = "\n".join(["menuentry typed {", *lines, "}", ""])
+    host.node.ssh(f"echo {shlex.quote(entry)} >/boot/grub/custom.cfg && grub-reboot typed && sync")
+    host.node.reboot()
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(1, 4))
 def test_the_power_goes_while_it_goes_back(seed: int, tmp_path: pathlib.Path) -> None:
     dice = random.Random(seed)
