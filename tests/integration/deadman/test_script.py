@@ -297,6 +297,25 @@ def test_an_esp_that_cannot_be_mounted_is_told_and_its_mount_point_left_alone(ro
     assert all("efi" in path for path in after if after[path] != before.get(path))
 
 
+def test_a_boot_that_cannot_be_mounted_is_told_once_not_as_what_became_of_its_files(root):
+    installed(root, "grub")
+    root.write("boot/.mounted", "")
+    before = root.state()
+    armed(root, "grub")
+    (root.folder / "boot").rename(root.folder / "away")
+    (root.folder / "boot").mkdir()
+    root.script("roll", "unit", boot="boot-2")
+    told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text().splitlines()
+    assert [line for line in told if line.startswith("problem=")] == [
+        "problem=/boot could not be mounted, and what it boots from is as it was left"
+    ]
+    assert list((root.folder / "boot").iterdir()) == []
+    (root.folder / "boot").rmdir()
+    (root.folder / "away").rename(root.folder / "boot")
+    after = root.state()
+    assert all(path.startswith("boot/") for path in after if after[path] != before.get(path))
+
+
 MB = 1_000_000
 OTHER = "boot/initrd.img-6.9.1-1-pve"
 

@@ -65,7 +65,7 @@ mount_again() {
 
 is_lost() {
     for gone in $lost; do
-        case $1 in "$gone"/*) return ;; esac
+        case $1 in "$gone"/*) return 0 ;; esac
     done
     return 1
 }
