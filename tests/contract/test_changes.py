@@ -49,7 +49,8 @@ def wishes(draw: st.DrawFn) -> dict[str, str | None]:
 
 
 @hypothesis.settings(
-    max_examples=60, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(wanted=wishes(), there=st.sets(st.sampled_from(sorted(THERE)), min_size=4))
 def test_any_change_is_exactly_that_change(here, root, wanted, there):

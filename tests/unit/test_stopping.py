@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 
+from patience import PATIENCE
 from transom import stopping
 
 
@@ -30,6 +31,6 @@ def test_a_signal_that_comes_while_it_is_set_does_not_hang():
         for _ in range(500):
             os.kill(os.getpid(), signal.SIGUSR1)
             stop.set()
-            assert stop.wait(5)
+            assert stop.wait(PATIENCE)
     finally:
         signal.signal(signal.SIGUSR1, before)

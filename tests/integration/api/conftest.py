@@ -9,12 +9,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from patience import until
 from transom import resources
 from transom.lab import fleet
 
@@ -74,13 +74,6 @@ class Daemon:
 
 
 PROGRAM = [sys.executable, "-m", "transom"]
-
-
-def until(true: Callable[[], bool], why: Callable[[], str]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, why()
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import json
 import signal
 import stat
 import threading
-import time
 import urllib.request
 
+from patience import PATIENCE, until
 from transom.lab import breaks
 
 
@@ -70,19 +70,19 @@ def test_rejecting(daemon, seed):
 def test_a_term_waits_for_the_step_under_way_and_the_next_start_goes_on(daemon, seed):
     asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
     asking.start()
-    wait_for(lambda: "[1/" in daemon.log())
+    until(lambda: "[1/" in daemon.log())
     assert daemon.stop() == 0
     asking.join(60)
     assert not (daemon.state / "serve.json").exists()
     assert not (daemon.state / "serve.token").exists()
     daemon.start()
-    wait_for(lambda: daemon.json("node", "ls")[0]["state"] == "as-declared")
+    until(lambda: daemon.json("node", "ls")[0]["state"] == "as-declared")
 
 
 def test_a_killed_daemon_is_none_and_the_next_one_converges(daemon, seed):
     asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
     asking.start()
-    wait_for(lambda: "[3/" in daemon.log())
+    until(lambda: "[3/" in daemon.log())
     daemon.stop(signal.SIGKILL)
     asking.join(60)
     assert (daemon.state / "serve.json").exists()
@@ -90,7 +90,7 @@ def test_a_killed_daemon_is_none_and_the_next_one_converges(daemon, seed):
     assert (refused.returncode, "transom serve" in refused.stderr) == (69, True)
     assert daemon.transom("run", "ls").returncode == 0, "what can work alone does"
     daemon.start()
-    wait_for(lambda: daemon.json("node", "ls")[0]["state"] == "as-declared")
+    until(lambda: daemon.json("node", "ls")[0]["state"] == "as-declared")
     assert daemon.transom("plan", "--detailed-exitcode").returncode == 0
 
 
@@ -145,21 +145,14 @@ def scan(daemon) -> None:
     before = daemon.json("node", "ls")[0]["observed_at"]
     token = (daemon.state / "serve.token").read_text()
     assert ask(daemon, token, "/v1/nodes/pve1/scan", b"")[0] == 202
-    wait_for(lambda: daemon.json("node", "ls")[0]["observed_at"] > before)
+    until(lambda: daemon.json("node", "ls")[0]["observed_at"] > before)
 
 
 def ask(daemon, token: str, path: str = "/v1/whoami", data: bytes | None = None) -> tuple[int, object]:
     request = urllib.request.Request(daemon.url + path, data, {"Authorization": f"Bearer {token}"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.load(error)
-
-
-def wait_for(true) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)

@@ -6,10 +6,11 @@ import json
 import pathlib
 import shutil
 import subprocess
-import time
 from typing import Any
 
 import pytest
+
+from patience import until
 
 
 class Curl:
@@ -104,11 +105,9 @@ def test_what_is_wrong_is_told_as_described(curl, seed: pathlib.Path):
 
 
 def follow(curl: Curl, operation: str) -> dict[str, Any]:
-    end = time.monotonic() + 60
-    while True:
+    def asked() -> dict[str, Any]:
         status, found = curl.call("get-v1-operations-id", id=operation)
         assert status == 200
-        if found["state"] != "running":
-            return dict(found)
-        assert time.monotonic() < end, found
-        time.sleep(0.2)
+        return dict(found)
+
+    return until(lambda: (found := asked())["state"] != "running" and found, asked)

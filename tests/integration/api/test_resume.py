@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 
 import pytest
+
+from patience import until
 
 
 @pytest.fixture
@@ -19,18 +20,11 @@ def killed(daemon, seed, lab):
     def killed() -> None:
         asking = threading.Thread(target=daemon.transom, args=("apply", "-f", seed, "--yes"))
         asking.start()
-        wait_for(lambda: lab.node("pve1").boots == 2)
+        until(lambda: lab.node("pve1").boots == 2)
         daemon.stop(signal.SIGKILL)
         asking.join(60)
 
     return killed
-
-
-def wait_for(true) -> None:
-    end = time.monotonic() + 240
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_node_that_went_back_is_resumed_through_the_daemon(daemon, killed, lab):
@@ -38,14 +32,14 @@ def test_a_node_that_went_back_is_resumed_through_the_daemon(daemon, killed, lab
     killed()
     timer = node.root / "etc/systemd/system/transom-rollback.timer"
     timer.write_text(timer.read_text().replace("OnBootSec=3600", "OnBootSec=0"))
-    wait_for(lambda: node.boots == 3 and node.state == "up")
+    until(lambda: node.boots == 3 and node.state == "up")
     daemon.start()
-    wait_for(lambda: any(row["key"].startswith("rolled-back") for row in daemon.json("drift")))
+    until(lambda: any(row["key"].startswith("rolled-back") for row in daemon.json("drift")))
     assert daemon.json("run", "ls")[0]["state"] == "failed"
     assert daemon.transom("apply", "--yes").returncode == 3
     assert node.boots == 3, "it tries no more by itself"
     assert daemon.transom("resume", "pve1").returncode == 0
-    wait_for(lambda: not any(row["key"].startswith("rolled-back") for row in daemon.json("drift")))
+    until(lambda: not any(row["key"].startswith("rolled-back") for row in daemon.json("drift")))
     assert not (node.root / "var/lib/transom/rollback").exists()
     again = daemon.transom("resume", "pve1")
     assert again.returncode == 1

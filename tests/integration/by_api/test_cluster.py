@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 
 import pytest
 
+from patience import until
 from transom import daemon, errors
 from transom.lab.pve import install, server, status, world
 from transom.pve import client
@@ -81,17 +81,10 @@ spec: {mode: enforce, limits: {fleet_drift_percent: 100}}
     with daemon.open_keeper(bench.folder / "state", options) as keeper:
         text = backend.Text("fleet.yaml", (bench.folder / "fleet.yaml").read_text())
         asked = keeper.provision([text], approve=True, key="", by="eve")
-        _until(lambda: keeper.operation(asked.id).state in {"done", "failed", "held"})
+        until(lambda: keeper.operation(asked.id).state in {"done", "failed", "held"})
         assert keeper.operation(asked.id).state == "done"
         bench.set(memory="512")
         keeper.scan("pve1", by="eve")
-        _until(lambda: bench.values()["memory"] == "4096")
-        _until(lambda: keeper.nodes()[0].state == "as-declared")
+        until(lambda: bench.values()["memory"] == "4096")
+        until(lambda: keeper.nodes()[0].state == "as-declared")
         assert keeper.drift() == []
-
-
-def _until(holds, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)

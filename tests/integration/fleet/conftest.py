@@ -6,7 +6,6 @@ import contextlib
 import pathlib
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -63,22 +62,3 @@ def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
 def bench_of() -> type[Bench]:
     """For labs of another make than one node."""
     return Bench
-
-
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
-
-
-def settled(one: keeper.Keeper, asked: backend.Operation, *states: str) -> backend.Operation:
-    """The operation once it is in one of ``states``; by default once it no longer runs."""
-    wanted = states or ("done", "held", "waiting", "failed")
-    until(lambda: one.operation(asked.id).state in wanted)
-    return one.operation(asked.id)
-
-
-@pytest.fixture
-def waiting() -> tuple[Callable[..., None], Callable[..., backend.Operation]]:
-    return until, settled

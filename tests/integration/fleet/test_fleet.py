@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from patience import settled, until
 from transom import errors
 from transom.lab import breaks
 from transom.reconcile import settings
@@ -13,8 +14,7 @@ from transom.reconcile import settings
 BY = {"by": "eve"}
 
 
-def converged(bench, keeper, waiting, mode: str):
-    _, settled = waiting
+def converged(bench, keeper, mode: str):
     limits = "  mode: enforce\n  limits: {impact: host-reboot, fleet_drift_percent: 100}"
     text = bench.text(lambda seed: seed.replace("  mode: observe", limits) if mode == "enforce" else seed)
     done = settled(keeper, keeper.provision([text], approve=True, key="", **BY))
@@ -29,10 +29,9 @@ def do(bench, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", ["vm-edited-in-ui", "args-dropped", "grub-dropin-removed", "modules-edited", "rom-lost", "kernel-upgraded"]
 )
-def test_enforce_puts_right(bench, waiting, kind):
-    until, _ = waiting
+def test_enforce_puts_right(bench, kind):
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "enforce")
+        converged(bench, keeper, "enforce")
         do(bench, kind)
         until(lambda: keeper.runs()[0]["kind"] == "enforce" and keeper.runs()[0]["state"] == "applied")
         until(lambda: keeper.nodes()[0].state == "as-declared" and not [r for r in keeper.drift() if r.kind == "drift"])
@@ -49,10 +48,9 @@ def test_enforce_puts_right(bench, waiting, kind):
         ("no-quorum", "no-quorum"),
     ],
 )
-def test_what_nobody_may_put_right_alone_is_told(bench, waiting, kind, row):
-    until, _ = waiting
+def test_what_nobody_may_put_right_alone_is_told(bench, kind, row):
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "enforce")
+        converged(bench, keeper, "enforce")
         runs = len(keeper.runs())
         do(bench, kind)
         until(lambda: any(one.key.startswith(row) for one in keeper.drift()))
@@ -64,10 +62,9 @@ def changed_since_good(keeper) -> str:
     return next((row.detail["summary"] for row in keeper.drift() if row.key.startswith("changed-since-good")), "")
 
 
-def test_what_others_change_on_a_good_host_is_told_apart_from_our_own_work(bench, waiting):
-    until, _ = waiting
+def test_what_others_change_on_a_good_host_is_told_apart_from_our_own_work(bench):
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "observe")
+        converged(bench, keeper, "observe")
         keeper.scan("pve1", **BY)
         until(lambda: not keeper.status()["under_way"])
         assert changed_since_good(keeper) == "", "what the run itself has changed is no news"
@@ -79,11 +76,10 @@ def test_what_others_change_on_a_good_host_is_told_apart_from_our_own_work(bench
         until(lambda: "zzz-gpu" not in changed_since_good(keeper))
 
 
-def test_a_bios_update_is_told_by_what_it_changed(bench, waiting):
+def test_a_bios_update_is_told_by_what_it_changed(bench):
     """Found at the next look, with what it breaks now; nothing of it is ours."""
-    until, _ = waiting
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "enforce")
+        converged(bench, keeper, "enforce")
         runs = len(keeper.runs())
         do(bench, "bios-updated")
         until(lambda: "P1.60 03/11/2022 and is American Megatrends Inc. P2.30" in changed_since_good(keeper))
@@ -94,11 +90,10 @@ def test_a_bios_update_is_told_by_what_it_changed(bench, waiting):
         assert len(keeper.runs()) == runs
 
 
-def test_a_stale_pin_is_told_and_an_own_later_run_is_not(bench, waiting):
+def test_a_stale_pin_is_told_and_an_own_later_run_is_not(bench):
     """What breaks at some later boot is found before; what the policy then puts right itself is no news."""
-    until, _ = waiting
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "enforce")
+        converged(bench, keeper, "enforce")
         good = keeper.last_good("pve1")
         assert good.since is not None
         assert good.differs == ()
@@ -114,10 +109,9 @@ def test_a_stale_pin_is_told_and_an_own_later_run_is_not(bench, waiting):
         assert any(row.key.startswith("kernel-pin-stale") for row in keeper.drift()), "stands until somebody mends it"
 
 
-def test_observe_reports_and_an_approval_puts_right(bench, waiting):
-    until, settled = waiting
+def test_observe_reports_and_an_approval_puts_right(bench):
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "observe")
+        converged(bench, keeper, "observe")
         do(bench, "vga-changed")
         until(lambda: keeper.plans(state="proposed"))
         assert [row.key for row in keeper.drift() if row.kind == "drift"] == ["qemu/112/vga"]
@@ -125,10 +119,9 @@ def test_observe_reports_and_an_approval_puts_right(bench, waiting):
         assert settled(keeper, asked).state == "done"
 
 
-def test_an_undone_run_is_not_done_again_by_the_policy(bench, waiting):
-    until, settled = waiting
+def test_an_undone_run_is_not_done_again_by_the_policy(bench):
     with bench.keeper() as keeper:
-        done = converged(bench, keeper, waiting, "enforce")
+        done = converged(bench, keeper, "enforce")
         run = done.shares[0].run
         way_back = keeper.preview_undo(run)
         asked = settled(keeper, keeper.undo(run, approved=way_back["hash"], **BY))
@@ -138,14 +131,13 @@ def test_an_undone_run_is_not_done_again_by_the_policy(bench, waiting):
     assert "vfio" not in bench.lab.node("pve1").ssh("cat /proc/cmdline /etc/modules; ls /etc/modprobe.d")
 
 
-def test_release_gives_the_host_back_and_leaves_the_vm(bench, waiting):
-    _, settled = waiting
+def test_release_gives_the_host_back_and_leaves_the_vm(bench):
     node = bench.lab.node("pve1")
     before = node.ssh(
         "cat /proc/cmdline; sha256sum /etc/default/grub /etc/modules /etc/modprobe.d/* /etc/modules-load.d/*"
     )
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "observe")
+        converged(bench, keeper, "observe")
         keeper.release("Policy/home", **BY)
         asked = settled(keeper, keeper.release("Node/pve1", **BY), "waiting")
         keeper.approve(asked.shares[0].plan, **BY)
@@ -161,10 +153,9 @@ def test_release_gives_the_host_back_and_leaves_the_vm(bench, waiting):
     assert "vm-112-disk-0" in conf
 
 
-def test_remove_deletes_the_vm_and_asks_before_the_reboot(bench, waiting):
-    _, settled = waiting
+def test_remove_deletes_the_vm_and_asks_before_the_reboot(bench):
     with bench.keeper() as keeper:
-        converged(bench, keeper, waiting, "observe")
+        converged(bench, keeper, "observe")
         asked = settled(keeper, keeper.remove("win11-igd", confirm="win11-igd", **BY))
         assert asked.state == "waiting", "taking the host settings back needs a reboot, which nobody has typed"
         keeper.approve(asked.shares[0].plan, **BY)
@@ -174,8 +165,7 @@ def test_remove_deletes_the_vm_and_asks_before_the_reboot(bench, waiting):
     assert "igd-" not in node.ssh("ls /usr/share/kvm")
 
 
-def test_an_adoption_is_approved_like_any_plan(bench, waiting):
-    until, settled = waiting
+def test_an_adoption_is_approved_like_any_plan(bench):
     do(bench, "foreign-contradiction")
     with bench.keeper() as keeper:
         asked = settled(keeper, keeper.provision([bench.text()], approve=True, key="", **BY))

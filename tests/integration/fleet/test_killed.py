@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from patience import until
 from transom.store import records
 
 ROUNDS = int(os.environ.get("TRANSOM_KILLS", "3"))
@@ -20,8 +21,7 @@ ROUNDS = int(os.environ.get("TRANSOM_KILLS", "3"))
 
 @pytest.mark.timeout(60 + 60 * ROUNDS)
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
-def test_killed_at_random_moments(bench, waiting, seed):
-    until, _ = waiting
+def test_killed_at_random_moments(bench, seed):
     rng = random.Random(seed)
     ends = []
     for number in range(ROUNDS):

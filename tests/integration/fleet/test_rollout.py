@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from patience import settled, until
 from transom.lab import fleet
 from transom.reconcile import settings
 
@@ -46,8 +47,7 @@ def runs(keeper) -> list[dict[str, object]]:
     return [run for run in keeper.runs() if run["state"] != "running"]
 
 
-def test_one_after_the_other_and_each_says_what_it_waits_for(two, waiting):
-    _, settled = waiting
+def test_one_after_the_other_and_each_says_what_it_waits_for(two):
     with two.keeper(QUICK) as keeper:
         asked = keeper.provision([two.text()], approve=True, key="", **BY)
         assert settled(keeper, asked, "done", "failed").state == "done", keeper.operation(asked.id)
@@ -57,8 +57,7 @@ def test_one_after_the_other_and_each_says_what_it_waits_for(two, waiting):
         assert [two.lab.node(name).boots for name in ("pve1", "pve2")] == [2, 2]
 
 
-def test_after_a_failed_reboot_no_other_before_a_person_says_so(two, waiting):
-    until, settled = waiting
+def test_after_a_failed_reboot_no_other_before_a_person_says_so(two):
     for at, name in enumerate(("pve1", "pve2")):  # a VM that runs, and would not start again
         node, vmid = two.lab.node(name), str(150 + at)
         path = pathlib.Path(node.root) / f"etc/pve/nodes/{name}/qemu-server/{vmid}.conf"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 
+from patience import settled, until
 from transom import resources
 from transom.lab import synthetic_rom
 from transom.reconcile import backend
 
 
-def test_killed_while_building_it_is_built_and_rolled_out(bench, waiting):
-    until, settled = waiting
+def test_killed_while_building_it_is_built_and_rolled_out(bench):
     document = bench.lab.stage(resources.examples_dir() / "rom-from-bios.yaml")
     with bench.child(document, "once") as process:
         assert process.stdout is not None

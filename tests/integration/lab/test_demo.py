@@ -15,18 +15,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from patience import PATIENCE, until
 from transom import errors
 from transom.lab import control, fleet
 from transom.lab.demo import asking, keeping, place, serving, showing, staying
 
 Processes = Callable[[str], list[str]]
-
-
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_everything_stays_until_it_is_enough(tmp_path: Path, lab: fleet.Fleet, processes: Processes) -> None:
@@ -46,7 +40,7 @@ def test_everything_stays_until_it_is_enough(tmp_path: Path, lab: fleet.Fleet, p
             assert control.ask(lab.folder, verb="break", kind="foreign-contradiction", node="pve1")
             assert stays.is_alive()
             control.ask(lab.folder, verb="down")
-            stays.join(20)
+            stays.join(PATIENCE)
             assert not stays.is_alive()
     assert f'"Authorization: Bearer $(cat {tmp_path}/{place.TOKEN})" {daemon.url}/v1/nodes' in said[0]
     assert "Stopping" in said[-1]
@@ -67,8 +61,8 @@ def test_an_interrupted_demo_leaves_nothing_running(
     time.sleep(0.2)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(demo.pid, number)  # the impatient
-    said, _ = demo.communicate(timeout=60)
-    until(lambda: not processes(str(folder)), 20)
+    said, _ = demo.communicate(timeout=PATIENCE)
+    until(lambda: not processes(str(folder)))
     if number is signal.SIGINT:
         assert demo.returncode == 130
         assert said.endswith("interrupted; run the same command again to go on from what is there\n")

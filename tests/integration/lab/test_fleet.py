@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from patience import PATIENCE
 from transom import errors, resources
 from transom.lab import fleet
 from transom.spec import loader
@@ -31,7 +32,7 @@ def call(lab: fleet.Fleet, name: str, path: str, *, form: str = "") -> Any:
     data = form.encode() or None
     request = urllib.request.Request(f"{node.url}/api2/json{path}", data, headers, method="PUT" if form else "GET")
     context = ssl.create_default_context(cadata=ssl.get_server_certificate(("127.0.0.1", node.api_port)))
-    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+    with urllib.request.urlopen(request, context=context, timeout=PATIENCE) as answer:
         return json.load(answer)["data"]
 
 

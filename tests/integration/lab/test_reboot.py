@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE, until
 from transom import errors
 from transom.lab import fleet
 
@@ -99,7 +100,7 @@ def test_a_vm_starts_when_vfio_has_the_device_and_stops_with_the_host(own: fleet
 
 def test_connections_drop_and_the_port_stays(own: fleet.FleetNode) -> None:
     port = own.ssh_port
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as line:
         assert line.recv(4) == b"SSH-"
         line.recv(200)
         own.reboot()
@@ -124,10 +125,7 @@ def test_a_power_cut_leaves_what_was_on_disk(own: fleet.FleetNode) -> None:
 
 def test_poweroff_stays_off_until_somebody_comes(own: fleet.FleetNode) -> None:
     own.ssh("poweroff")
-    end = time.monotonic() + 10
-    while own.state == "up" and time.monotonic() < end:
-        time.sleep(0.02)
-    assert own.state == "off"
+    until(lambda: own.state == "off")
     own.power_on()
     assert own.ssh("echo back") == "back\n"
 

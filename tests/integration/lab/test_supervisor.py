@@ -10,13 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from patience import until
 from transom import resources
 
 Processes = Callable[[str], list[str]]
@@ -47,13 +47,6 @@ def status(folder: Path) -> dict[str, Any]:
     return found
 
 
-def gone(folder: Path, processes: Processes) -> bool:
-    end = time.monotonic() + 10
-    while processes(str(folder)) and time.monotonic() < end:
-        time.sleep(0.05)
-    return not processes(str(folder))
-
-
 def test_up_status_ssh_break_power_stage_down(folder: Path, processes: Processes) -> None:
     up = transom(folder, "up", "--detach", "--documents", str(resources.examples_dir() / "seed.yaml"))
     assert up.returncode == 0, up.stderr
@@ -75,7 +68,7 @@ def test_up_status_ssh_break_power_stage_down(folder: Path, processes: Processes
     assert again.returncode != 0
     assert "a lab is running in" in again.stderr
     assert transom(folder, "down").returncode == 0
-    assert gone(folder, processes)
+    until(lambda: not processes(str(folder)))
     assert transom(folder, "status").returncode == 69
 
 
@@ -105,11 +98,8 @@ def test_everything_dies_with_the_supervisor(folder: Path, processes: Processes,
     assert transom(folder, "ssh", "pve1", f"setsid -f {napping} </dev/null >/dev/null 2>&1").returncode == 0
     assert processes(napping)
     os.kill(supervisor(folder), number)
-    assert gone(folder, processes)
-    end = time.monotonic() + 5
-    while processes(napping) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert not processes(napping)
+    until(lambda: not processes(str(folder)))
+    until(lambda: not processes(napping))
     for node in nodes:
         with contextlib.closing(socket.socket()) as line:
             assert line.connect_ex(("127.0.0.1", node["ssh_port"])) != 0

@@ -11,8 +11,7 @@ import pathlib
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -126,16 +125,3 @@ def bench(tmp_path: pathlib.Path) -> Iterator[Bench]:
 def bench_of() -> type[Bench]:
     """For labs of another make than one node."""
     return Bench
-
-
-@pytest.fixture
-def waiting() -> Callable[[Callable[[], object]], None]:
-    """Until something holds that another thread brings about."""
-
-    def until(holds: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
-        while not holds():
-            assert time.monotonic() < deadline, "it did not come about"
-            time.sleep(0.05)
-
-    return until

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patience import until
 from transom import daemon, errors
 from transom.reconcile import observe, settings
 from transom.reconcile.steps import confirm
@@ -102,7 +103,7 @@ def test_whoever_dies_right_after_confirming_leaves_no_start_held(bench):
     assert not (bench.node.root / "var/lib/transom/drained.json").exists()
 
 
-def test_a_paused_daemon_still_confirms_what_a_dead_one_left(bench, waiting):
+def test_a_paused_daemon_still_confirms_what_a_dead_one_left(bench):
     quiet = settings.Settings(scan_every=3600, scan_jitter=0, settle=0)
     with daemon.open_keeper(bench.state, quiet) as keeper:
         keeper.pause("power cut", by="eve")
@@ -110,5 +111,5 @@ def test_a_paused_daemon_still_confirms_what_a_dead_one_left(bench, waiting):
         carried_out(bench, "… confirm the boot", dies)
     assert (bench.node.root / ARMED).exists()
     with daemon.open_keeper(bench.state, quiet) as keeper:
-        waiting(lambda: not (bench.node.root / ARMED).exists())
+        until(lambda: not (bench.node.root / ARMED).exists())
         assert keeper.status()["paused"]

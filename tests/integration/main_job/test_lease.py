@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from patience import until
 from transom import daemon, errors
 from transom.reconcile import lease
 
@@ -47,10 +48,10 @@ def test_a_lease_is_written_kept_to_and_refused_to_others(bench):
     assert bench.files() == before
 
 
-def test_a_daemon_goes_on_from_a_lease_that_was_written_without_it(bench, waiting):
+def test_a_daemon_goes_on_from_a_lease_that_was_written_without_it(bench):
     bench.apply(bench.seed)
     with daemon.open_keeper(bench.state) as keeper:
-        waiting(lambda: keeper.nodes()[0].state == "as-declared")
+        until(lambda: keeper.nodes()[0].state == "as-declared")
         assert keeper.status()["paused"] is None
         service = bench.service()
         with pytest.raises(errors.Busy, match="a daemon works on"):

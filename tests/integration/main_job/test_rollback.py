@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from patience import until
 from transom import errors
 from transom.lab import espmenu, fleet
 from transom.reconcile.steps import drain, files
@@ -47,15 +48,15 @@ def test_confirmed_nothing_is_left(bench):
     assert "sh /root/transom-undo.sh" in card
 
 
-def test_a_boot_that_nobody_confirms_is_taken_back(bench, waiting):
+def test_a_boot_that_nobody_confirms_is_taken_back(bench):
     before, boots = everything(bench), bench.node.boots
     bench.cut("… confirm the boot")
     run = bench.json("run", "ls")[0]["id"]
     assert bench.driver() == "vfio-pci"
     assert [gate.name for gate in bench.plan().gates] == ["unconfirmed"]
     time_is_over(bench)
-    waiting(lambda: bench.node.boots == boots + 2)
-    waiting(lambda: bench.node.state == "up")
+    until(lambda: bench.node.boots == boots + 2)
+    until(lambda: bench.node.state == "up")
     assert bench.driver() == "i915"
     assert everything(bench) == before
 
@@ -136,14 +137,14 @@ def not_emptied(bench, monkeypatch):
     return run
 
 
-def test_what_boots_after_a_run_that_failed_before_its_reboot_is_taken_back(bench, waiting, request):
+def test_what_boots_after_a_run_that_failed_before_its_reboot_is_taken_back(bench, request):
     before = everything(bench)
     request.getfixturevalue("not_emptied")
     boots = bench.node.boots
     time_is_over(bench)
     bench.node.reboot()  # the power, or a person
-    waiting(lambda: bench.node.boots == boots + 2)
-    waiting(lambda: bench.node.state == "up")
+    until(lambda: bench.node.boots == boots + 2)
+    until(lambda: bench.node.state == "up")
     assert everything(bench) == before
 
 

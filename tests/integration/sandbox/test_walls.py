@@ -11,10 +11,10 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 
+from patience import until
 from transom import errors
 from transom.sandbox import limits, run, seccomp, walls
 
@@ -213,10 +213,8 @@ def test_memory_ends() -> None:
 
 
 def test_cpu_ends() -> None:
-    started = time.monotonic()
     done = walled("while True: pass", before=limits.Limits(cpu=1))
     assert done.returncode in (128 + signal.SIGXCPU, 128 + signal.SIGKILL)
-    assert time.monotonic() - started < 15
 
 
 def test_dies_with_its_parent(tmp_path: pathlib.Path) -> None:
@@ -234,23 +232,14 @@ with contextlib.ExitStack() as stack:
 """
     parent = subprocess.Popen([sys.executable, "-c", script])
     try:
-        pids = wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().split())
-        below = wait_for(lambda: children(int(pids[0])))
+        pids = until(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().split())
+        below = until(lambda: children(int(pids[0])))
         workers = [*below, *(grand for one in below for grand in children(one))]
         assert any(alive(pid) for pid in workers)
     finally:
         parent.kill()
         parent.wait()
-    assert wait_for(lambda: not any(alive(pid) for pid in workers))
-
-
-def wait_for(what, seconds: float = 10):  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("nothing came")
+    until(lambda: not any(alive(pid) for pid in workers))
 
 
 def children(pid: int) -> list[int]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 
 import pytest
 
+from patience import until
 from transom import ssh
 from transom.spec import wish
 
@@ -101,16 +102,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: pathlib.Path) -> None:
-    for _ in range(200):
-        if process.poll() is not None:
-            break
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"sshd did not start: {log.read_text()}")
+    def listens() -> bool:
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
+    until(listens, log.read_text)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from patience import PATIENCE, until
 from transom.api import auth, feed, sse
 from transom.reconcile import backend
 
@@ -48,10 +49,7 @@ def take(lines: Iterator[str], count: int) -> list[dict[str, str]]:
 
 def kept(api, count: int) -> None:
     """Wait until the feed has taken in events up to that one."""
-    end = time.monotonic() + 5
-    while not api.feed._kept or api.feed._kept[-1].seq < count:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: api.feed._kept and api.feed._kept[-1].seq >= count)
 
 
 def test_events_come_in_order_as_they_happen(api):
@@ -118,10 +116,7 @@ def test_the_stream_ends_with_the_server(api):
 def test_who_goes_is_forgotten(api):
     with stream(api):
         assert len(api.feed._listeners) == 1
-    end = time.monotonic() + 5
-    while api.feed._listeners:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: not api.feed._listeners)
 
 
 def test_who_does_not_read_is_dropped_and_nobody_waits(api):
@@ -135,10 +130,7 @@ def test_who_does_not_read_is_dropped_and_nobody_waits(api):
         for _ in range(40):
             api.daemon.tell("big", data={"text": "x" * 500_000})
             take(lines, 1)  # the other client gets each one at once
-        end = time.monotonic() + 10
-        while len(api.feed._listeners) > 1:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        until(lambda: len(api.feed._listeners) == 1)
 
 
 def test_there_are_only_so_many(api, monkeypatch):
@@ -165,7 +157,7 @@ def test_no_event_between_backlog_and_what_follows():
         listener, _ = tested.listen(after)
         seen: list[int] = []
         while not seen or seen[-1] < total:
-            taken = await asyncio.wait_for(listener.take(), 10)
+            taken = await asyncio.wait_for(listener.take(), PATIENCE)
             seen += [event.seq for event in taken]
             if not taken and listener.ended:
                 break
@@ -211,7 +203,7 @@ def test_a_silent_stream_ends_too():
 
         source = feed.Feed(lambda: iter(()), "life")
         made = sse.respond(source, None, "", allowed=allowed, heartbeat=0.01)
-        await asyncio.wait_for(made({"type": "http"}, receive, send), 10)
+        await asyncio.wait_for(made({"type": "http"}, receive, send), PATIENCE)
         return sent
 
     assert asyncio.run(whole())[1:] == [b"retry: 3000\n\n", b""]

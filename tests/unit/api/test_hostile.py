@@ -7,10 +7,12 @@ import json
 import socket
 import threading
 import time
+from typing import Any
 
 import httpx
 import pytest
 
+from patience import PATIENCE, until
 from transom import errors
 from transom.api import auth, body, server
 
@@ -103,10 +105,7 @@ def test_a_mistake_of_ours_shows_nothing_of_the_inside(api, caplog):
     assert (answer.status_code, answer.json()["type"]) == (500, "urn:transom:problem:internal")
     assert "42" not in answer.text
     assert "Traceback" not in answer.text
-    end = time.monotonic() + 5
-    while "the secret is 42" not in caplog.text:  # the log is written after the answer
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: "the secret is 42" in caplog.text)  # the log is written after the answer
 
 
 @pytest.mark.parametrize(
@@ -144,20 +143,20 @@ def test_nodes_that_hang_keep_only_their_own_requests(api):
 
     def hang() -> None:
         began.release()
-        hanging.wait(20)
+        hanging.wait(PATIENCE)
 
     api.daemon.fail = hang
     asking = [threading.Thread(target=httpx.get, args=(f"{api.url}/v1/nodes/pve1/facts",), kwargs={
-        "headers": dict(api.viewer.headers), "timeout": 20}) for _ in range(12)]  # fmt: skip
+        "headers": dict(api.viewer.headers), "timeout": PATIENCE}) for _ in range(12)]  # fmt: skip
     for thread in asking:
         thread.start()
     for _ in range(8):
-        assert began.acquire(timeout=10)
+        assert began.acquire(timeout=PATIENCE)
     assert api.viewer.get("/v1/plans").status_code == 200
     assert api.viewer.get("/healthz").status_code == 200
     hanging.set()
     for thread in asking:
-        thread.join(10)
+        thread.join(PATIENCE)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
@@ -167,10 +166,11 @@ def test_nodes_that_hang_keep_only_their_own_requests(api):
     "sent", [b"", b"GET /healthz HTTP/1.1\r\nHost:", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h"]
 )
 def test_headers_that_do_not_come_are_not_waited_for(api, monkeypatch, sent):
+    usual = server.HEADERS
     monkeypatch.setattr(server, "HEADERS", 0.3)
     with _connected(api) as line:
         line.sendall(sent)
-        assert _until_closed(line) < 6
+        assert _until_closed(line) < usual
 
 
 def test_a_body_that_does_not_come_is_408(api, monkeypatch):
@@ -192,10 +192,19 @@ def test_what_is_no_http_is_sent_away(api, sent):
 
 def test_a_client_that_does_not_read_is_cut(api, monkeypatch):
     monkeypatch.setattr(server, "UNREAD", 0.5)
-    api.daemon.status = lambda: {"paused": False, "much": "x" * 30_000_000}
+    asked = threading.Event()
+
+    def much() -> dict[str, Any]:
+        asked.set()
+        return {"paused": False, "much": "x" * 30_000_000}
+
+    api.daemon.status = much
     with _connected(api, small=True) as line:
         line.sendall(f"GET /v1/status HTTP/1.1\r\nHost: x\r\n{_authorization(api)}\r\n".encode())
-        time.sleep(2)
+        assert asked.wait(PATIENCE)
+        until(
+            lambda: not api.server._server.server_state.connections
+        )  # the line itself does not tell before it is read
         assert _drain(line) < 30_000_000
 
 
@@ -208,7 +217,7 @@ def _connected(api, *, small: bool = False) -> socket.socket:
     line = socket.socket()
     if small:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    line.settimeout(10)
+    line.settimeout(PATIENCE)
     line.connect((url.host, url.port))
     return line
 
@@ -262,10 +271,11 @@ def test_a_certificate_that_is_none_is_a_clear_error(tmp_path):
 
 
 def test_answers_are_not_held_back(api):
-    """Head and body are two writes; with Nagle's algorithm the second waits for an acknowledgement that is delayed by 40 ms."""
+    """Head and body are two writes; with Nagle's algorithm the second waits for an acknowledgement that is delayed by 40 ms, each
+    time: the quickest of many says it on a busy machine too."""
     took = []
     for _ in range(20):
         began = time.monotonic()
         api.viewer.get("/healthz")
         took.append(time.monotonic() - began)
-    assert sorted(took)[len(took) // 2] < 0.035
+    assert min(took) < 0.035

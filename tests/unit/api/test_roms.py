@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from patience import until
 from transom.api import auth
 
 BYTES = {"Content-Type": "application/octet-stream"}
@@ -53,10 +54,9 @@ def test_what_breaks_off_leaves_nothing(api):
         line.sendall(
             f"{head}Content-Type: application/octet-stream\r\nContent-Length: 90000\r\n\r\n".encode() + bytes(500)
         )
-    for _ in range(100):
-        if nothing_kept(api) and api.viewer.get("/v1/roms").json()["total"] == 0:
-            return
-    pytest.fail("half a file was kept")
+        until(lambda: not nothing_kept(api))
+    until(lambda: nothing_kept(api))
+    assert api.viewer.get("/v1/roms").json()["total"] == 0
 
 
 @pytest.mark.parametrize(

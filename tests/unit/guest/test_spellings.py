@@ -229,7 +229,7 @@ def spelt(draw: st.DrawFn, key: str, meaning: Mapping[str, tuple[str, ...]]) -> 
 
 
 KEYS = pytest.mark.parametrize("key", sorted(STRINGS))
-QUICK = hypothesis.settings(max_examples=40, deadline=None)
+QUICK = hypothesis.settings(max_examples=40)
 
 
 @KEYS

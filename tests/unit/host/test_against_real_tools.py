@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patience import PATIENCE
 from transom.host import grub, grub_edit, grub_words, modprobe, registry, shell, source
 from transom.host.settings import blacklist, softdep
 
@@ -22,12 +23,12 @@ def sourced(text: str, name: str) -> subprocess.CompletedProcess[str]:
     """What ``sh`` has in the variable after the text, as grub-mkconfig sources it."""
     script = f'set -e\n. /dev/stdin\nprintf "%s" "${name}"'
     return subprocess.run(
-        [SH, "-c", script], input=text, capture_output=True, text=True, timeout=10, check=False, env={}
+        [SH, "-c", script], input=text, capture_output=True, text=True, timeout=PATIENCE, check=False, env={}
     )
 
 
 @given(st.lists(TOKENS, min_size=1, max_size=4, unique=True))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_we_write_the_shell_and_grub_give_back(tokens):
     text = registry.by_key("kernel_cmdline").edit("", frozenset(), tuple(tokens))
     assert grub_edit.items(text) == tuple(tokens)
@@ -37,7 +38,7 @@ def test_what_we_write_the_shell_and_grub_give_back(tokens):
 
 
 @given(st.lists(st.builds("A{}={}".format, st.sampled_from("AB"), SHELL), max_size=3).map("\n".join))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_assignments_are_read_as_the_shell_does(text):
     known: dict[str, source.Chars] = {"AA": (), "AB": ()}
     try:
@@ -102,7 +103,7 @@ def test_what_runs_is_not_judged(line):
         max_size=8,
     ).map(lambda lines: "\n".join([*lines, ""]))
 )
-@settings(max_examples=120, deadline=None)  # fmt: skip
+@settings(max_examples=120)  # fmt: skip
 def test_modprobe_d_is_read_as_kmod_does(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("m", numbered=True)
     (folder / "a.conf").write_bytes(text.encode())
@@ -139,10 +140,10 @@ def test_the_articles_file_blacklists_all_three(tmp_path):
 
 def dump(folder) -> dict[str, list[str]]:
     """What ``modprobe -c`` makes of a folder, without what this machine's own command line adds."""
-    ran = subprocess.run([str(MODPROBE), "-C", str(folder), "-c"], capture_output=True, timeout=10, check=True)
+    ran = subprocess.run([str(MODPROBE), "-C", str(folder), "-c"], capture_output=True, timeout=PATIENCE, check=True)
     lines = ran.stdout.decode().split("\n# End of configuration")[0].split("\n")
     extra = (
-        subprocess.run([str(MODPROBE), "-C", "/dev/null", "-c"], capture_output=True, timeout=10, check=True)
+        subprocess.run([str(MODPROBE), "-C", "/dev/null", "-c"], capture_output=True, timeout=PATIENCE, check=True)
         .stdout.decode()
         .split("\n")
     )

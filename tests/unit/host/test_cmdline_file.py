@@ -21,7 +21,7 @@ def tokens(text: str) -> tuple[str, ...]:
 
 
 @given(text=LINES, wishes=STEPS)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_any_sequence_of_edits_is_idempotent_and_undone_to_the_byte(text, wishes):
     """``owned`` as the ledger keeps it: what a step added; what was there before is never owned."""
     now, owned = text, frozenset()

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patience import PATIENCE
 from transom import model
 from transom.host import devices
 from transom.host.settings import driver_override
@@ -22,7 +23,9 @@ ITEMS = ["0000:01:00.0=10de:1f08", "0000:02:00.0=10de:1f08", "0000:03:00.0=144d:
 
 def run(script: str, sysfs: pathlib.Path, *words: str) -> subprocess.CompletedProcess[str]:
     here = script.replace("/sys/bus/pci/devices", str(sysfs))
-    return subprocess.run([SH, "-c", here, "script", *words], capture_output=True, text=True, timeout=10, check=True)
+    return subprocess.run(
+        [SH, "-c", here, "script", *words], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
 
 
 def test_the_named_device_is_kept_and_its_twin_is_not(tmp_path: pathlib.Path) -> None:
@@ -48,7 +51,7 @@ def test_the_named_device_is_kept_and_its_twin_is_not(tmp_path: pathlib.Path) ->
     wishes=st.lists(st.lists(st.sampled_from(ITEMS), unique=True), max_size=6),
     own=st.sampled_from(["", "echo mine\n", "echo mine"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_sequence_of_edits_is_idempotent_and_undone(wishes: list[list[str]], own: str) -> None:
     text = start = driver_override.HEAD + own if own else ""
     owned: frozenset[str] = frozenset()

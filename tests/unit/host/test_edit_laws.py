@@ -95,7 +95,7 @@ READERS = {
 
 @pytest.mark.parametrize("key", READERS)
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_adding_is_undone_to_the_byte_and_done_once(key, data):
     text, one, wanted = _draw(key, data)
     added = frozenset(wanted) - set(READERS[key](text))
@@ -108,7 +108,7 @@ def test_adding_is_undone_to_the_byte_and_done_once(key, data):
 
 @pytest.mark.parametrize("key", READERS)
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_owned_items_go_and_come_and_lines_of_others_stay(key, data):
     text, one, wanted = _draw(key, data)
     owned = frozenset(data.draw(st.lists(st.sampled_from(ITEMS[key]), unique=True)))
@@ -125,7 +125,7 @@ def test_owned_items_go_and_come_and_lines_of_others_stay(key, data):
 
 @pytest.mark.parametrize("key", READERS)
 @given(data=st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_any_sequence_of_edits_is_idempotent_and_undone_to_the_byte(key, data):
     """``owned`` as the ledger keeps it: what the edits brought; what stood there before is never owned."""
     text, one, _ = _draw(key, data)
@@ -148,7 +148,7 @@ def test_an_empty_file_gets_a_header_and_goes_again(key):
 
 
 @given(order=st.permutations(["vfio_ids", "blacklist", "softdep", "module_options"]), text=TEXTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_settings_that_share_a_file_leave_each_other_alone(order, text):
     assume(text.strip() != lines.HEADER)
     before = {key: set(READERS[key](text)) for key in order}

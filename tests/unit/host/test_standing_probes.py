@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from patience import PATIENCE
 from transom import model
 from transom.host.probes import disks as disks_probe
 from transom.host.probes import dpkg, drm, ha, jobs, links, space, votes
@@ -153,7 +154,7 @@ def test_zpool_is_asked_where_its_module_is_loaded_and_its_failure_lets_nothing_
             env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
             capture_output=True,
             check=True,
-            timeout=30,
+            timeout=PATIENCE,
         )
         found = {one.source for one in disks_probe.parse(done.stdout) if one.idle}
         assert found == (idle if loaded == tmp_path else set())

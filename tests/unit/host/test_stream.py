@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from patience import PATIENCE
 from transom import errors, model
 from transom.host import facts, probe, probes, stream
 
@@ -73,21 +74,23 @@ def test_a_nonce_that_would_break_the_script_is_refused(nonce):
 @given(
     st.lists(st.binary(min_size=1, max_size=30).filter(lambda body: b"\0" not in body and b"'" not in body), max_size=3)
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_real_shell_frames_it_so(bodies):
     several = [
         probe.Probe(f"p{at}", f"printf '%s' '{body.decode('latin-1')}'; exit {at}", bytes)
         for at, body in enumerate(bodies)
     ]
     script = stream.assemble(several, NONCE).encode("latin-1")
-    ran = subprocess.run(["sh", "-s"], input=script, capture_output=True, timeout=10, check=True)
+    ran = subprocess.run(["sh", "-s"], input=script, capture_output=True, timeout=PATIENCE, check=True)
     assert stream.split(ran.stdout, NONCE) == {f"p{at}": stream.Section(body, at) for at, body in enumerate(bodies)}
 
 
 def test_the_script_is_plain_posix_sh_and_quotes_the_node():
     script = stream.assemble(probes.all_probes("pve1'; touch /tmp/x; '"), NONCE)
     assert (
-        subprocess.run(["sh", "-n"], input=script.encode(), capture_output=True, timeout=10, check=False).returncode
+        subprocess.run(
+            ["sh", "-n"], input=script.encode(), capture_output=True, timeout=PATIENCE, check=False
+        ).returncode
         == 0
     )
     assert """/etc/pve/nodes/'pve1'"'"'; touch /tmp/x; '"'"''/qemu-server""" in script

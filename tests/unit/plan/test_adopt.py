@@ -250,7 +250,8 @@ def test_releasing_an_adopted_document_leaves_everything(desk):
 
 
 @hypothesis.settings(
-    max_examples=150, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
 )
 @hypothesis.given(content=vmconfs.texts(), running=st.booleans())
 def test_any_vm_can_be_adopted_and_the_plan_is_empty(desk, content, running):

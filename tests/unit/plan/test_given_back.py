@@ -107,7 +107,7 @@ def texts(desk) -> dict[str, str]:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_was_taken_over_comes_back_to_the_byte(desk_anew, data):
     """In several runs, for some wishes after others, and undeclared one by one in any order."""
     desk = desk_anew()

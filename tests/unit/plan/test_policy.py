@@ -299,7 +299,7 @@ def against(rules: wish.PolicyWish, plan: result.Plan, state: policy.State, now:
     return reasons
 
 
-@hypothesis.settings(max_examples=150, deadline=None)
+@hypothesis.settings(max_examples=150)
 @hypothesis.given(policies, plans, histories, scans, st.booleans(), st.booleans(), st.integers(0, 24))
 def test_carried_out_only_when_no_reason_stands_against_it(
     rules: wish.PolicyWish,

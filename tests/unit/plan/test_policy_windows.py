@@ -167,7 +167,7 @@ def open_by_hand(all_of: Sequence[wish.Window], openings: Sequence[list], at: da
     return not denied and (not allowing or any(allowing))
 
 
-@hypothesis.settings(max_examples=200, deadline=None)
+@hypothesis.settings(max_examples=200)
 @hypothesis.given(st.lists(drawn(), max_size=3), NOWS)
 def test_open_is_what_counting_by_hand_says(cases: list, now: datetime.datetime) -> None:
     all_of = tuple(case[0] for case in cases)
@@ -175,7 +175,7 @@ def test_open_is_what_counting_by_hand_says(cases: list, now: datetime.datetime)
     assert windows.is_open(all_of, now) == open_by_hand(all_of, openings, now)
 
 
-@hypothesis.settings(max_examples=100, deadline=None)
+@hypothesis.settings(max_examples=100)
 @hypothesis.given(st.lists(drawn(), max_size=3), NOWS)
 def test_the_next_opening_is_open_and_nothing_before_it_is(cases: list, now: datetime.datetime) -> None:
     all_of = tuple(case[0] for case in cases)

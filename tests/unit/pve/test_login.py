@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.twofactor import totp
 
+from patience import PATIENCE, until
 from transom import errors, pve
 from transom.spec import wish
 
@@ -373,7 +374,7 @@ def test_two_at_a_time_write_on_a_node_whoever_they_are(connector, access):
             with guard:
                 writing[node] += 1
                 most[node] = max(most[node], writing[node])
-            assert go.wait(20)
+            assert go.wait(PATIENCE)
             with guard:
                 writing[node] -= 1
         return httpx.Response(200, json={"data": {"digest": "d"} if request.method == "GET" else None})
@@ -387,9 +388,8 @@ def test_two_at_a_time_write_on_a_node_whoever_they_are(connector, access):
         thread.start()
     with connector.connect(access, transport=httpx.MockTransport(slow)) as api:
         read(api)
-        while sum(writing.values()) < 4:
-            threading.Event().wait(0.01)
+        until(lambda: sum(writing.values()) == 4)
     go.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert most == {"pve1": 2, "pve2": 2}

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
+from patience import PATIENCE
 from transom import errors, model
 from transom.guest import conf
 from transom.host.probes import identity
@@ -120,7 +121,7 @@ class Host:
         if self.node.broken is not None:
             raise self.node.broken
         if self.node.hangs is not None:
-            self.node.hangs.wait(60)
+            self.node.hangs.wait(PATIENCE)
         if found := _FRAME.search(text):
             return pump.Completed(0, self._observation(found[1], [name for _, name in _FRAME.findall(text)]), b"")
         if not args:
@@ -476,39 +477,16 @@ spec:
 {extra}"""
 
 
-def until(holds: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something that another thread brings about."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
-
-
-def settled(one: keeper.Keeper, operation: backend.Operation, *states: str, seconds: float = 60) -> backend.Operation:
-    """The operation once it is in one of ``states`` (by default: once it no longer runs)."""
-    wanted = states or ("done", "held", "waiting", "failed")
-    until(lambda: one.operation(operation.id).state in wanted, seconds)
-    return one.operation(operation.id)
-
-
-@dataclasses.dataclass(frozen=True)
-class Tools:
-    """What test modules cannot import from here."""
-
-    fleet: Callable[..., Fleet]
-    until: Callable[..., None]
-    settled: Callable[..., backend.Operation]
-
-
 @pytest.fixture
-def tools(tmp_path: pathlib.Path) -> Iterator[Tools]:
+def new_fleet(tmp_path: pathlib.Path) -> Iterator[Callable[..., Fleet]]:
+    """Makes a fleet of nodes with these names."""
     made: list[Fleet] = []
 
     def fleet(*names: str) -> Fleet:
         made.append(Fleet(tmp_path, names or ("pve1",)))
         return made[-1]
 
-    yield Tools(fleet, until, settled)
+    yield fleet
     for one in made:
         for node in one.nodes.values():
             if node.hangs is not None:

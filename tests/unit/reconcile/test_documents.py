@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from patience import settled
 from transom import errors
 from transom.reconcile import backend
 
@@ -19,9 +20,9 @@ spec: {cluster: spare}
 """
 
 
-def test_what_was_checked_is_what_is_stored(tools, monkeypatch):
+def test_what_was_checked_is_what_is_stored(new_fleet, monkeypatch):
     """A document goes between the check and the writing of another one that needs it: one of the two is refused."""
-    fleet = tools.fleet()
+    fleet = new_fleet()
     keeper = fleet.start()
     spare = fleet.documents().text.split("---\n")[0].replace("name: home", "name: spare")
     keeper.provision([fleet.documents(), backend.Text("s.yaml", spare)], approve=False, key="", **BY)
@@ -46,10 +47,10 @@ def test_what_was_checked_is_what_is_stored(tools, monkeypatch):
     assert any(one["metadata"]["name"] == "spare" for one in keeper.documents())
 
 
-def test_a_daemon_starts_with_documents_that_do_not_fit_and_takes_those_that_mend_them(tools):
-    fleet = tools.fleet()
+def test_a_daemon_starts_with_documents_that_do_not_fit_and_takes_those_that_mend_them(new_fleet):
+    fleet = new_fleet()
     keeper = fleet.start()
-    tools.settled(keeper, keeper.provision([fleet.documents()], approve=True, key="", **BY), "done")
+    settled(keeper, keeper.provision([fleet.documents()], approve=True, key="", **BY), "done")
     kept = fleet.keepers[-1][1]
     lost = next(one for one in kept.documents() if one["document"]["kind"] == "Cluster")
     broken = json.loads(json.dumps(lost).replace("home", "gone"))
@@ -63,5 +64,5 @@ def test_a_daemon_starts_with_documents_that_do_not_fit_and_takes_those_that_men
         keeper.nodes()
     fleet.nodes["pve1"].set(100, memory="512")
     asked = keeper.provision([fleet.documents()], approve=True, key="", **BY)
-    tools.settled(keeper, asked, "done")
+    settled(keeper, asked, "done")
     assert (keeper.ready()["documents"], fleet.nodes["pve1"].get(100, "memory")) == ("ok", "2048")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patience import settled, until
 from transom import errors
 from transom.reconcile import backend
 
@@ -25,11 +26,11 @@ def two(fleet, memory: int, mode: str) -> backend.Text:
     return backend.Text("fleet.yaml", text)
 
 
-def made(tools, mode: str = "observe"):
-    fleet = tools.fleet()
+def made(new_fleet, mode: str = "observe"):
+    fleet = new_fleet()
     keeper = fleet.start()
     asked = keeper.provision([two(fleet, 2048, mode)], approve=True, key="", **BY)
-    assert tools.settled(keeper, asked).state == "done", keeper.operation(asked.id)
+    assert settled(keeper, asked).state == "done", keeper.operation(asked.id)
     return fleet, keeper, fleet.nodes["pve1"]
 
 
@@ -41,11 +42,11 @@ def unlock(node, vmid: int) -> None:
     node.confs[vmid] = node.confs[vmid].replace("lock: backup\n", "")
 
 
-def look(tools, keeper, node) -> None:
+def look(keeper, node) -> None:
     """At least one whole turn from now on."""
     seen = node.looks
     keeper.scan("pve1", **BY)
-    tools.until(lambda: node.looks > seen and not keeper.status()["under_way"])
+    until(lambda: node.looks > seen and not keeper.status()["under_way"])
 
 
 def memories(node) -> list[str | None]:
@@ -56,11 +57,11 @@ def by_name(node) -> dict[str, int]:
     return {str(node.get(vmid, "name")): vmid for vmid in node.confs}
 
 
-def test_the_rest_is_carried_out_and_what_is_held_waits_for_a_person(tools):
-    fleet, keeper, node = made(tools)
+def test_the_rest_is_carried_out_and_what_is_held_waits_for_a_person(new_fleet):
+    fleet, keeper, node = made(new_fleet)
     held = by_name(node)["vm-two"]
     lock(node, held)
-    asked = tools.settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY), "held")
+    asked = settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY), "held")
     (share,) = asked.shares
     assert share.run
     assert "vm-locked" in share.reason
@@ -69,104 +70,104 @@ def test_the_rest_is_carried_out_and_what_is_held_waits_for_a_person(tools):
     (row,) = keeper.nodes()
     assert row.state == "held"
     runs = len(keeper.runs())
-    look(tools, keeper, node)
-    look(tools, keeper, node)
+    look(keeper, node)
+    look(keeper, node)
     assert (len(keeper.runs()), keeper.nodes()[0].state) == (runs, "held")
     unlock(node, held)
-    look(tools, keeper, node)
+    look(keeper, node)
     waiting = keeper.operation(asked.id).shares[0]
     assert (waiting.state, len(keeper.runs())) == ("waiting", runs)  # what was approved was the other plan
-    tools.settled(keeper, keeper.approve(waiting.plan, **BY), "done")
+    settled(keeper, keeper.approve(waiting.plan, **BY), "done")
     assert memories(node) == ["4096", "4096"]
     assert keeper.operation(asked.id).state == "done"
 
 
-def test_an_approval_of_the_rest_is_not_spent_on_the_whole(tools):
-    fleet, keeper, node = made(tools)
+def test_an_approval_of_the_rest_is_not_spent_on_the_whole(new_fleet):
+    fleet, keeper, node = made(new_fleet)
     held = by_name(node)["vm-two"]
     lock(node, held)
-    asked = tools.settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=False, key="", **BY))
+    asked = settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=False, key="", **BY))
     hash = asked.shares[0].plan
     shown = keeper.plan(hash)
     assert (asked.state, shown["held"], list(shown["held_documents"])) == ("waiting", False, [TWO])
     unlock(node, held)
-    failed = tools.settled(keeper, keeper.approve(hash, **BY))
+    failed = settled(keeper, keeper.approve(hash, **BY))
     assert (failed.state, memories(node)) == ("failed", ["2048", "2048"])
     with pytest.raises(errors.Rejected, match="void"):
         keeper.approve(hash, **BY)
 
 
-def test_a_policy_keeps_the_others_and_no_breaker_counts_what_is_held(tools):
-    _, keeper, node = made(tools, "enforce")
+def test_a_policy_keeps_the_others_and_no_breaker_counts_what_is_held(new_fleet):
+    _, keeper, node = made(new_fleet, "enforce")
     names = by_name(node)
     held, other = names["vm-two"], names["vm-pve1"]
     lock(node, held)
     node.set(held, memory="512")
     for _ in range(2):
         node.set(other, memory="1024")
-        look(tools, keeper, node)
-        tools.until(lambda: node.get(other, "memory") == "2048")
-        tools.until(lambda: keeper.nodes()[0].state == "held")
+        look(keeper, node)
+        until(lambda: node.get(other, "memory") == "2048")
+        until(lambda: keeper.nodes()[0].state == "held")
     assert node.get(held, "memory") == "512"
     unlock(node, held)
-    look(tools, keeper, node)
-    tools.until(lambda: node.get(held, "memory") == "2048")  # put right once, not for the third time
-    tools.until(lambda: keeper.nodes()[0].state == "as-declared")
+    look(keeper, node)
+    until(lambda: node.get(held, "memory") == "2048")  # put right once, not for the third time
+    until(lambda: keeper.nodes()[0].state == "as-declared")
     lock(node, held)
     node.set(other, memory="1024")
-    look(tools, keeper, node)
+    look(keeper, node)
     assert node.get(other, "memory") == "1024"
     assert "fighting" in keeper.nodes()[0].reason
 
 
-def test_a_way_back_takes_back_what_was_done_and_no_more(tools):
-    fleet, keeper, node = made(tools)
+def test_a_way_back_takes_back_what_was_done_and_no_more(new_fleet):
+    fleet, keeper, node = made(new_fleet)
     held = by_name(node)["vm-two"]
     lock(node, held)
     before = dict(node.confs)
-    asked = tools.settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY), "held")
+    asked = settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY), "held")
     run = asked.shares[0].run
     way = keeper.preview_undo(run)
     assert way["held"] is False
-    tools.settled(keeper, keeper.undo(run, approved=way["hash"], **BY), "done")
+    settled(keeper, keeper.undo(run, approved=way["hash"], **BY), "done")
     assert node.confs == before
 
 
-def test_another_vm_is_let_go_while_one_is_held(tools):
-    _, keeper, node = made(tools)
+def test_another_vm_is_let_go_while_one_is_held(new_fleet):
+    _, keeper, node = made(new_fleet)
     held = by_name(node)["vm-two"]
     lock(node, held)
-    asked = tools.settled(keeper, keeper.release("vm-pve1", **BY), "waiting")
-    tools.settled(keeper, keeper.approve(asked.shares[0].plan, **BY), "done", "running", "waiting")
-    tools.settled(keeper, asked, "done")
+    asked = settled(keeper, keeper.release("vm-pve1", **BY), "waiting")
+    settled(keeper, keeper.approve(asked.shares[0].plan, **BY), "done", "running", "waiting")
+    settled(keeper, asked, "done")
     assert node.get(by_name(node)["vm-pve1"], "tags") is None
     assert node.get(held, "tags") == "transom"
 
 
-def test_a_run_ends_failed_when_a_vm_is_held_that_was_not_before(tools):
-    fleet, keeper, node = made(tools)
+def test_a_run_ends_failed_when_a_vm_is_held_that_was_not_before(new_fleet):
+    fleet, keeper, node = made(new_fleet)
     names = by_name(node)
     node.before_update = lambda: lock(node, names["vm-two"]) if "lock" not in node.confs[names["vm-two"]] else None
-    asked = tools.settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY))
+    asked = settled(keeper, keeper.provision([two(fleet, 4096, "observe")], approve=True, key="", **BY))
     assert asked.state == "failed"
 
 
-def test_what_was_held_when_the_documents_changed_is_approved_once_and_the_rest_is_kept(tools):
-    fleet, keeper, node = made(tools, "enforce")
+def test_what_was_held_when_the_documents_changed_is_approved_once_and_the_rest_is_kept(new_fleet):
+    fleet, keeper, node = made(new_fleet, "enforce")
     names = by_name(node)
     held, other = names["vm-two"], names["vm-pve1"]
     lock(node, held)
-    tools.settled(keeper, keeper.provision([two(fleet, 4096, "enforce")], approve=True, key="", **BY), "held")
+    settled(keeper, keeper.provision([two(fleet, 4096, "enforce")], approve=True, key="", **BY), "held")
     node.set(other, memory="1024")
-    look(tools, keeper, node)
-    tools.until(lambda: node.get(other, "memory") == "4096")  # as its policy says, though the documents are new
+    look(keeper, node)
+    until(lambda: node.get(other, "memory") == "4096")  # as its policy says, though the documents are new
     unlock(node, held)
-    look(tools, keeper, node)
-    tools.until(lambda: keeper.nodes()[0].state == "waiting")
+    look(keeper, node)
+    until(lambda: keeper.nodes()[0].state == "waiting")
     assert "its part has not been approved" in keeper.nodes()[0].reason
     (waiting,) = [plan for plan in keeper.plans() if plan.state == "waiting"]
-    tools.settled(keeper, keeper.approve(waiting.hash, **BY), "done")
+    settled(keeper, keeper.approve(waiting.hash, **BY), "done")
     assert memories(node) == ["4096", "4096"]
     node.set(held, memory="1024")
-    look(tools, keeper, node)
-    tools.until(lambda: node.get(held, "memory") == "4096")
+    look(keeper, node)
+    until(lambda: node.get(held, "memory") == "4096")

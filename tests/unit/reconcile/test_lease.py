@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from patience import settled, until
 from transom import errors
 from transom.reconcile import lease
 
@@ -36,60 +37,60 @@ def test_what_a_lease_means(found, standing):
     assert lease.judge(found, lease.Known(MINE, lives, 100, frozenset({"over"})))[0] is standing
 
 
-def enforced(tools, *names: str, **options):
-    fleet = tools.fleet(*names)
+def enforced(new_fleet, *names: str, **options):
+    fleet = new_fleet(*names)
     keeper = fleet.start(**options)
     asked = keeper.provision([fleet.documents(mode="enforce")], approve=True, key="", **BY)
-    assert tools.settled(keeper, asked).state == "done"
+    assert settled(keeper, asked).state == "done"
     return fleet, keeper
 
 
-def test_observing_writes_no_lease_and_changing_does(tools):
-    fleet = tools.fleet()
+def test_observing_writes_no_lease_and_changing_does(new_fleet):
+    fleet = new_fleet()
     keeper = fleet.start()
     node = fleet.nodes["pve1"]
     asked = keeper.provision([fleet.documents()], approve=False, key="", **BY)
-    assert tools.settled(keeper, asked).state == "waiting"
+    assert settled(keeper, asked).state == "waiting"
     assert node.files == {}
     keeper.approve(keeper.operation(asked.id).shares[0].plan, **BY)
-    tools.settled(keeper, asked, "done")
+    settled(keeper, asked, "done")
     assert json.loads(node.files[PATH])["fleet"] == keeper.status()["fleet"]
 
 
 @pytest.mark.parametrize("content", [b'{"fleet":"g","instance":"i","life":"l","generation":1,"at":0.0}', b"nonsense"])
-def test_a_foreign_lease_is_left_alone_and_told(tools, content):
-    fleet, keeper = enforced(tools)
+def test_a_foreign_lease_is_left_alone_and_told(new_fleet, content):
+    fleet, keeper = enforced(new_fleet)
     node = fleet.nodes["pve1"]
     node.files[PATH] = content
     node.set(100, memory="512")
     keeper.scan("pve1", **BY)
-    tools.until(lambda: keeper.nodes()[0].state == "held")
+    until(lambda: keeper.nodes()[0].state == "held")
     assert "lease-foreign /var/lib/transom/lease.json" in [row.key for row in keeper.drift()]
     assert (node.files[PATH], node.get(100, "memory")) == (content, "512")
     assert keeper.status()["paused"] is None  # the rest of the fleet goes on
     del node.files[PATH]
     keeper.scan("pve1", **BY)
-    tools.until(lambda: node.get(100, "memory") == "2048")
+    until(lambda: node.get(100, "memory") == "2048")
 
 
-def test_a_kill_and_a_new_start_go_on(tools):
-    fleet, _ = enforced(tools)
+def test_a_kill_and_a_new_start_go_on(new_fleet):
+    fleet, _ = enforced(new_fleet)
     fleet.stop()
     fleet.nodes["pve1"].set(100, memory="512")
     keeper = fleet.start()
-    tools.until(lambda: fleet.nodes["pve1"].get(100, "memory") == "2048")
+    until(lambda: fleet.nodes["pve1"].get(100, "memory") == "2048")
     assert keeper.status()["paused"] is None
 
 
-def test_a_restored_store_starts_paused_until_a_person_says_so(tools):
-    fleet, keeper = enforced(tools)
+def test_a_restored_store_starts_paused_until_a_person_says_so(new_fleet):
+    fleet, keeper = enforced(new_fleet)
     fleet.stop()
     shutil.copytree(fleet.folder / "state", fleet.folder / "backup")
     keeper = fleet.start()
     node = fleet.nodes["pve1"]
     node.set(100, memory="512")
     keeper.scan("pve1", **BY)
-    tools.until(lambda: keeper.runs()[0]["kind"] == "enforce" and keeper.runs()[0]["state"] == "applied")
+    until(lambda: keeper.runs()[0]["kind"] == "enforce" and keeper.runs()[0]["state"] == "applied")
     fleet.stop()
     shutil.rmtree(fleet.folder / "state")
     shutil.move(fleet.folder / "backup", fleet.folder / "state")
@@ -100,37 +101,37 @@ def test_a_restored_store_starts_paused_until_a_person_says_so(tools):
         fleet.stop()
     node.broken = None
     keeper = fleet.start()
-    tools.until(lambda: keeper.status()["paused"])
+    until(lambda: keeper.status()["paused"])
     assert "restored from a backup" in keeper.status()["paused"]["reason"]
-    tools.until(lambda: keeper.nodes()[0].state == "held")
+    until(lambda: keeper.nodes()[0].state == "held")
     assert node.get(100, "memory") == "512"
     keeper.resume(**BY)
-    tools.until(lambda: node.get(100, "memory") == "2048")
+    until(lambda: node.get(100, "memory") == "2048")
     assert keeper.status()["paused"] is None
 
 
-def test_a_clone_does_not_fight_and_after_resume_the_other_one_stands_back(tools):
-    fleet, first = enforced(tools)
+def test_a_clone_does_not_fight_and_after_resume_the_other_one_stands_back(new_fleet):
+    fleet, first = enforced(new_fleet)
     node = fleet.nodes["pve1"]
     shutil.copytree(fleet.folder / "state", fleet.folder / "copy")
     second = fleet.start("copy")
-    tools.until(lambda: second.status()["paused"])
+    until(lambda: second.status()["paused"])
     assert "another installation" in second.status()["paused"]["reason"]
     second.resume(**BY)
     node.set(100, memory="512")
     second.scan("pve1", **BY)
-    tools.until(lambda: second.runs()[0]["kind"] == "enforce" and node.get(100, "memory") == "2048")
+    until(lambda: second.runs()[0]["kind"] == "enforce" and node.get(100, "memory") == "2048")
     node.set(100, memory="512")
     first.scan("pve1", **BY)
-    tools.until(lambda: first.status()["paused"])
+    until(lambda: first.status()["paused"])
     assert node.get(100, "memory") == "512"
 
 
-def test_a_lease_of_ours_is_kept_fresh(tools):
-    fleet, keeper = enforced(tools)
+def test_a_lease_of_ours_is_kept_fresh(new_fleet):
+    fleet, keeper = enforced(new_fleet)
     node = fleet.nodes["pve1"]
     before = json.loads(node.files[PATH])
     fleet.clock.ahead = 600.0
     keeper.scan("pve1", **BY)
-    tools.until(lambda: json.loads(node.files[PATH])["at"] > before["at"] + 500)
+    until(lambda: json.loads(node.files[PATH])["at"] > before["at"] + 500)
     assert json.loads(node.files[PATH])["generation"] == before["generation"]

@@ -12,6 +12,7 @@ from concurrent import futures
 
 import pytest
 
+from patience import PATIENCE
 from transom import errors
 from transom.reconcile import library
 from transom.spec import wish
@@ -114,7 +115,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(BYTES[:9])
         if self.path == "/slow":
             self.server.stands.set()
-            self.server.go_on.wait(20)
+            self.server.go_on.wait(PATIENCE)
         self.wfile.write(BYTES[9:])
 
     def log_message(self, *_: object) -> None:
@@ -135,12 +136,12 @@ def test_a_slow_download_holds_no_other_one(shelf, monkeypatch):
         try:
             url = f"http://127.0.0.1:{server.server_port}"
             slow = threads.submit(shelf.build, rom("slow", url=f"{url}/slow", sha256="b" * 64), "Rom/slow")
-            assert server.stands.wait(5)
+            assert server.stands.wait(PATIENCE)
             fast = threads.submit(shelf.build, rom("fast", url=f"{url}/fast", sha256=SHA), "Rom/fast")
-            assert fast.result(timeout=5).state == "built"
+            assert fast.result(timeout=PATIENCE).state == "built"
             assert not slow.done()
         finally:
             server.go_on.set()
             server.shutdown()
         with pytest.raises(errors.RomError, match="has sha256"):
-            slow.result(timeout=5)
+            slow.result(timeout=PATIENCE)

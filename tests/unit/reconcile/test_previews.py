@@ -7,16 +7,17 @@ import threading
 
 import pytest
 
+from patience import PATIENCE, settled
 from transom import errors
 from transom.reconcile import lease, observe
 
 BY = {"by": "eve"}
 
 
-def test_the_way_back_of_a_run_on_somebody_elses_node_is_not_looked_for(tools):
-    fleet = tools.fleet()
+def test_the_way_back_of_a_run_on_somebody_elses_node_is_not_looked_for(new_fleet):
+    fleet = new_fleet()
     keeper, node = fleet.start(), fleet.nodes["pve1"]
-    tools.settled(keeper, keeper.provision([fleet.documents()], approve=True, key="", **BY), "done")
+    settled(keeper, keeper.provision([fleet.documents()], approve=True, key="", **BY), "done")
     theirs = json.dumps({"fleet": "other", "instance": "x", "life": "y", "generation": 1, "at": 1.0}).encode()
     node.files[lease.PATH] = theirs
     before = dict(node.files)
@@ -25,21 +26,21 @@ def test_the_way_back_of_a_run_on_somebody_elses_node_is_not_looked_for(tools):
     assert node.files == before
 
 
-def test_a_preview_of_other_documents_leaves_no_plan_behind(tools):
-    fleet = tools.fleet()
+def test_a_preview_of_other_documents_leaves_no_plan_behind(new_fleet):
+    fleet = new_fleet()
     keeper = fleet.start()
-    tools.settled(keeper, keeper.provision([fleet.documents()], approve=False, key="", **BY))
+    settled(keeper, keeper.provision([fleet.documents()], approve=False, key="", **BY))
     (shown,) = keeper.preview([fleet.documents(memory=3000)])
     assert shown.plan["actions"]
     with pytest.raises(errors.Rejected, match="there is no plan"):
         keeper.plan(shown.plan["hash"])
 
 
-def test_nodes_are_previewed_at_once(tools, monkeypatch):
-    fleet = tools.fleet("pve1", "pve2", "pve3")
+def test_nodes_are_previewed_at_once(new_fleet, monkeypatch):
+    fleet = new_fleet("pve1", "pve2", "pve3")
     keeper = fleet.open()
     keeper.provision([fleet.documents()], approve=False, key="", **BY)
-    together, seen = threading.Barrier(3, timeout=20), observe.observe
+    together, seen = threading.Barrier(3, timeout=PATIENCE), observe.observe
 
     def waits(*args):
         together.wait()  # breaks when one is looked at after the other

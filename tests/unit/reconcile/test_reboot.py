@@ -7,10 +7,10 @@ import os
 import pathlib
 import re
 import subprocess
-import time
 
 import pytest
 
+import patience
 from transom import errors, model
 from transom.host.probes import keeping
 from transom.plan import actions as acts
@@ -289,10 +289,7 @@ def asked_to_reboot(tmp_path: pathlib.Path):
         tool.write_text(f'#!/bin/sh\n[ "$1" = reboot ] || {{ echo {state}; exit; }}\n{answer}\n: >{tmp_path}/done\n')
         tool.chmod(0o755)
         assert sh(reboot._DETACHED.format(command="systemctl reboot")).returncode == 0
-        deadline = time.monotonic() + 60
-        while not (tmp_path / until).exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        patience.until((tmp_path / until).exists)
         said = sh(reboot._REFUSED)
         return said.returncode, said.stdout
 

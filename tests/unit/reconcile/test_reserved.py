@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patience import settled, until
 from transom import errors
 from transom.reconcile import backend
 
@@ -11,8 +12,8 @@ BY = {"by": "eve"}
 
 
 @pytest.mark.parametrize("name", ["serve.token", "transom.db", "sub/../serve.token", "link"])
-def test_no_document_reads_from_the_state_folder(tools, name):
-    fleet = tools.fleet()
+def test_no_document_reads_from_the_state_folder(new_fleet, name):
+    fleet = new_fleet()
     keeper = fleet.start()
     state = fleet.folder / "state"
     (fleet.folder / "link").symlink_to(state / "serve.token")
@@ -27,16 +28,16 @@ def test_no_document_reads_from_the_state_folder(tools, name):
     assert keeper.documents() == []
 
 
-def test_a_policy_concerns_the_nodes_that_it_keeps(tools):
-    fleet = tools.fleet()
+def test_a_policy_concerns_the_nodes_that_it_keeps(new_fleet):
+    fleet = new_fleet()
     keeper, node = fleet.start(), fleet.nodes["pve1"]
     asked = keeper.provision([fleet.documents()], approve=True, key="", **BY)
-    assert tools.settled(keeper, asked).state == "done"
+    assert settled(keeper, asked).state == "done"
     node.set(100, memory="512")
     keeper.scan("pve1", **BY)
-    tools.until(lambda: keeper.nodes()[0].state == "drifted")
+    until(lambda: keeper.nodes()[0].state == "drifted")
     policy = fleet.documents(mode="enforce").text.rpartition("---\n")[2]
     assert keeper.reserved([backend.Text("p.yaml", policy)]) == ("Policy/all says what is changed unasked",)
     asked = keeper.provision([backend.Text("p.yaml", policy)], approve=False, key="", by="boss")
-    assert [share.node for share in tools.settled(keeper, asked, "done").shares] == ["pve1"]
+    assert [share.node for share in settled(keeper, asked, "done").shares] == ["pve1"]
     assert node.get(100, "memory") == "2048"

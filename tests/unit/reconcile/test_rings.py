@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 
+from patience import settled, until
+
 BY = {"by": "eve"}
 
 
-def test_a_thousand_rings_from_eight_threads(tools):
-    fleet = tools.fleet()
+def test_a_thousand_rings_from_eight_threads(new_fleet):
+    fleet = new_fleet()
     keeper = fleet.start()
     node = fleet.nodes["pve1"]
     asked = keeper.provision([fleet.documents()], approve=True, key="", **BY)
-    assert tools.settled(keeper, asked).state == "done"
+    assert settled(keeper, asked).state == "done"
     writing = threading.Lock()
     count = iter(range(1, 1001))
 
@@ -30,26 +32,26 @@ def test_a_thousand_rings_from_eight_threads(tools):
         thread.start()
     for thread in threads:
         thread.join()
-    tools.until(lambda: [row.detail["observed"] for row in keeper.drift()] == ["11000"])
-    tools.until(lambda: not keeper.status()["under_way"])
+    until(lambda: [row.detail["observed"] for row in keeper.drift()] == ["11000"])
+    until(lambda: not keeper.status()["under_way"])
     assert node.overlaps == 0
     assert node.looks < 1000  # rings of a node that is under way become one
 
 
-def test_one_hanging_node_of_ten_keeps_nobody_from_its_interval(tools):
+def test_one_hanging_node_of_ten_keeps_nobody_from_its_interval(new_fleet):
     names = [f"pve{number}" for number in range(1, 11)]
-    fleet = tools.fleet(*names)
+    fleet = new_fleet(*names)
     keeper = fleet.open(scan_every=1.0, scan_jitter=0)
     keeper.provision([fleet.documents()], approve=False, key="", **BY)
     others = [node for name, node in fleet.nodes.items() if name != "pve4"]
 
     keeper.start()
-    tools.until(lambda: all(node.looks for node in fleet.nodes.values()))
+    until(lambda: all(node.looks for node in fleet.nodes.values()))
     fleet.nodes["pve4"].hangs = threading.Event()
-    tools.until(lambda: "pve4" in keeper.status()["under_way"])
+    until(lambda: "pve4" in keeper.status()["under_way"])
     seen = fleet.nodes["pve4"].looks
     before = {node.name: node.looks for node in others}
-    tools.until(lambda: all(node.looks >= before[node.name] + 4 for node in others))  # it hangs until it is let go
+    until(lambda: all(node.looks >= before[node.name] + 4 for node in others))  # it hangs until it is let go
     assert "pve4" in keeper.status()["under_way"]
     fleet.nodes["pve4"].hangs.set()
-    tools.until(lambda: fleet.nodes["pve4"].looks > seen)
+    until(lambda: fleet.nodes["pve4"].looks > seen)

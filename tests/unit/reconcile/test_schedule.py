@@ -11,17 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from patience import PATIENCE, until
 from transom.reconcile import schedule, workqueue
 
-PATIENCE = 60.0
 HOUR = 3600.0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
 
 
 def utc(*, ago: float = 0.0) -> datetime.datetime:

@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 
+from patience import settled
 from transom import errors
 from transom.guest import conf, identity
 from transom.pve import tasks
@@ -65,8 +66,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tools, tmp_path):
-    one = Bench(tools.fleet(), tmp_path)
+def bench(new_fleet, tmp_path):
+    one = Bench(new_fleet(), tmp_path)
     yield one
     one.kept.close()
 
@@ -351,12 +352,12 @@ def test_an_id_that_is_always_taken_ends(bench):
 # --- through the daemon ----------------------------------------------------------------------------------------------
 
 
-def test_the_lines_of_a_task_are_on_the_event_stream(tools):
-    fleet = tools.fleet()
+def test_the_lines_of_a_task_are_on_the_event_stream(new_fleet):
+    fleet = new_fleet()
     fleet.nodes["pve1"].ends = [("OK", "allocating (50%)", "TASK OK")]
     keeper = fleet.start()
     asked = keeper.provision([fleet.documents()], approve=True, key="", by="eve")
-    assert tools.settled(keeper, asked).state == "done"
+    assert settled(keeper, asked).state == "done"
     seen = list(itertools.takewhile(lambda event: event is not None, keeper.events()))
     lines = [event.data for event in seen if event.kind == "task.log"]
     assert [(line["line"], line["percent"]) for line in lines] == [("allocating (50%)", 50.0), ("TASK OK", None)]

@@ -16,18 +16,9 @@ import pytest
 from hypothesis import settings, stateful
 from hypothesis import strategies as st
 
+from patience import PATIENCE, until
 from transom import errors
 from transom.reconcile import agenda, workqueue
-
-PATIENCE = 60.0
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
 
 
 @pytest.fixture
@@ -467,5 +458,5 @@ class Model(stateful.RuleBasedStateMachine):
         assert left == self.due.keys()
 
 
-Model.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Model.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestAgenda = Model.TestCase

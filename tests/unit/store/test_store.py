@@ -41,7 +41,7 @@ def _run(name: str, **changes: object) -> records.Run:
     return records.Run(**{**vars(base), **changes})  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(content=st.dictionaries(TEXT, JSON, max_size=4), node=TEXT)
 def test_a_plan_comes_back_and_its_hash_is_taken_once(kept, content, node):
     # The store outlives the examples, so each has a hash of its own.
@@ -51,7 +51,7 @@ def test_a_plan_comes_back_and_its_hash_is_taken_once(kept, content, node):
     assert kept.plan(hash) == records.StoredPlan(hash, node, content, 5.0)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     data=JSON, text=TEXT, phase=TEXT, step=st.integers(0, 1000), at=TIME, ledger=st.dictionaries(TEXT, JSON, max_size=3)
 )
@@ -73,7 +73,7 @@ def test_runs_and_events(kept, data, text, phase, step, at, ledger):
     assert (ended.state, ended.error, ended.ended_at) == (records.UNDONE, text, at + 1)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(path=st.text(min_size=1, max_size=20), values=st.lists(st.none() | TEXT, min_size=3, max_size=3))
 def test_the_first_before_of_the_ledger_stays(kept, path, values):
     before, applied, later = values
