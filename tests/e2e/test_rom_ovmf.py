@@ -47,7 +47,7 @@ def rom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return out.read_bytes()
 
 
-def boot(rom: bytes, folder: pathlib.Path, *, tries: int = 2, limit: int = LIMIT) -> str:
+def boot(rom: bytes, folder: pathlib.Path, *, tries: int = 5, limit: int = LIMIT) -> str:
     """Boot OVMF to its shell with the ROM on a device at 00:05.0; gives what the script printed, without control codes."""
     shutil.copy(VARS, folder / "vars.fd")
     (folder / "esp").mkdir()
