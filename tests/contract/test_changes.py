@@ -48,10 +48,7 @@ def wishes(draw: st.DrawFn) -> dict[str, str | None]:
     return {key: draw(st.sampled_from(WANTS[key])) for key in chosen}
 
 
-@hypothesis.settings(
-    max_examples=60,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
-)
+@hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(wanted=wishes(), there=st.sets(st.sampled_from(sorted(THERE)), min_size=4))
 def test_any_change_is_exactly_that_change(here, root, wanted, there):
     path = here.place.path(CONF)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from patience import PATIENCE
-
 COMPARATOR = Path(__file__).resolve().parents[3] / "shared/tools/contract_replay.py"
 
 
@@ -32,7 +30,7 @@ def rig(contract: Path, tmp_path: Path) -> Iterator[str]:
         assert process.stdout
         yield process.stdout.readline().split()[0]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(10) == 0
 
 
 @pytest.mark.timeout(240)

@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-from patience import PATIENCE
 from transom.lab.pve import conf, drives, files, formats, node, power, replies, runstate, schema, server
 
 VM = "/nodes/pve1/qemu/112"
@@ -92,7 +91,7 @@ def test_pending_applies_at_reboot(here: node.Node, root: Any) -> None:
     assert {"key": "memory", "value": "64", "pending": "128"} in root("GET", f"{VM}/pending")
     assert root.task("POST", f"{VM}/status/reboot")[0] == "OK"
     (start,) = [one.text for one in here.tasks.newest_first() if one.type == "qmstart" and one.caller.root][:1]
-    assert here.tasks.wait(start, PATIENCE) == "OK"  # a task of its own
+    assert here.tasks.wait(start, 5) == "OK"  # a task of its own
     running = runstate.read(here.place, 112)
     assert running
     assert running.config["memory"] == "128"
@@ -225,7 +224,7 @@ def test_a_running_task_can_be_interrupted(here: node.Node) -> None:
     upid = here.tasks.start("qmshutdown", "112", access.ROOT, lambda log: log.sleep(30))
     assert here.tasks.end(upid) is None
     here.tasks.stop(upid)
-    assert here.tasks.wait(upid, PATIENCE) == "received interrupt"
+    assert here.tasks.wait(upid, 5) == "received interrupt"
 
 
 def test_writers_of_one_vm_take_turns(here: node.Node, root: Any) -> None:

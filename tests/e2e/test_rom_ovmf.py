@@ -50,7 +50,7 @@ def rom(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return out.read_bytes()
 
 
-def boot(rom: bytes, folder: pathlib.Path, *, tries: int = 4) -> str:
+def boot(rom: bytes, folder: pathlib.Path, *, tries: int = 2) -> str:
     """Boot OVMF to its shell with the ROM on a device at 00:05.0; gives what the script printed, without control codes."""
     shutil.copy(VARS, folder / "vars.fd")
     (folder / "esp").mkdir()

@@ -279,41 +279,25 @@ def test_a_damaged_copy_is_told_and_the_rest_goes_back(root):
     assert {path for path in after if after[path] != before.get(path)} == {"boot/grub/grub.cfg"}
 
 
-def test_an_esp_that_cannot_be_mounted_is_told_and_its_mount_point_left_alone(root):
-    installed(root, "kernel-install")
-    root.write("boot/efi/.mounted", "")
+@pytest.mark.parametrize(("kind", "point"), [("kernel-install", "boot/efi"), ("grub", "boot")])
+def test_what_cannot_be_mounted_is_told_once_and_its_mount_point_left_alone(root, kind, point):
+    """And not as what became of the files on it."""
+    installed(root, kind)
+    root.write(f"{point}/.mounted", "")
     before = root.state()
-    armed(root, "kernel-install")
-    (root.folder / "boot/efi").rename(root.folder / "away")
-    (root.folder / "boot/efi").mkdir()
-    root.script("roll", "unit", boot="boot-2")
-    assert (
-        "problem=/boot/efi could not be mounted" in (root.folder / "var/lib/transom/rollback/rolled-back").read_text()
-    )
-    assert list((root.folder / "boot/efi").iterdir()) == []
-    (root.folder / "boot/efi").rmdir()
-    (root.folder / "away").rename(root.folder / "boot/efi")
-    after = root.state()
-    assert all("efi" in path for path in after if after[path] != before.get(path))
-
-
-def test_a_boot_that_cannot_be_mounted_is_told_once_not_as_what_became_of_its_files(root):
-    installed(root, "grub")
-    root.write("boot/.mounted", "")
-    before = root.state()
-    armed(root, "grub")
-    (root.folder / "boot").rename(root.folder / "away")
-    (root.folder / "boot").mkdir()
+    armed(root, kind)
+    (root.folder / point).rename(root.folder / "away")
+    (root.folder / point).mkdir()
     root.script("roll", "unit", boot="boot-2")
     told = (root.folder / "var/lib/transom/rollback/rolled-back").read_text().splitlines()
     assert [line for line in told if line.startswith("problem=")] == [
-        "problem=/boot could not be mounted, and what it boots from is as it was left"
+        f"problem=/{point} could not be mounted, and what it boots from is as it was left"
     ]
-    assert list((root.folder / "boot").iterdir()) == []
-    (root.folder / "boot").rmdir()
-    (root.folder / "away").rename(root.folder / "boot")
+    assert list((root.folder / point).iterdir()) == []
+    (root.folder / point).rmdir()
+    (root.folder / "away").rename(root.folder / point)
     after = root.state()
-    assert all(path.startswith("boot/") for path in after if after[path] != before.get(path))
+    assert all(path.startswith(f"{point}/") for path in after if after[path] != before.get(path))
 
 
 MB = 1_000_000

@@ -16,7 +16,6 @@ import time
 import httpx
 import pytest
 
-from patience import PATIENCE
 from transom import errors
 from transom.lab.pve import certificate
 from transom.pve import client
@@ -83,6 +82,8 @@ class Proxy:
             if request is None or kind == "closed before":
                 return
             status, reason, headers, body = self._api.answer(request)
+            if kind == "slow loris":
+                headers["Content-Length"] = "1000000"
             head = f"HTTP/1.1 {status} {reason}\r\n".encode()
             head += b"".join(f"{name}: {value}\r\n".encode() for name, value in headers.items()) + b"\r\n"
             _answer(tls, kind, head, body)
@@ -103,7 +104,7 @@ def _answer(tls: ssl.SSLSocket, kind: str, head: bytes, body: bytes) -> None:
         tls.sendall(head + body[:4])
         tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     elif kind == "slow loris":
-        tls.sendall(head.replace(f"Content-Length: {len(body)}".encode(), b"Content-Length: 1000000"))
+        tls.sendall(head)
         while True:  # each piece in time, the whole never: until the client hangs up
             tls.sendall(b" ")
             time.sleep(LIMIT * 0.7)
@@ -163,7 +164,7 @@ def test_every_failure_is_told_in_time_and_truly(proxy):
             well += said is None
             if said is not None:
                 assert carried == 0 or said.unsure, (kind, said)
-            assert time.monotonic() - began < PATIENCE
+            assert time.monotonic() - began < 20 * LIMIT
     assert well
     assert set(seen) == {"wrong certificate", *QUICK, *SLOW}
 

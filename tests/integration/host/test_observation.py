@@ -7,11 +7,11 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from patience import PATIENCE
 from transom import model
 from transom.host import facts, probes, stream
 
@@ -115,7 +115,7 @@ def observe_in(root: Path, script: str) -> bytes:
         walls += ["--ro-bind", str(root / name), f"/{name}"]
     walls += ["--tmpfs", "/usr/share", "--ro-bind", str(root / "usr-share-kvm"), "/usr/share/kvm", "--dev", "/dev"]
     shell = shutil.which("dash") or "sh"
-    return subprocess.run([*walls, "--", shell, "-c", script], capture_output=True, timeout=PATIENCE, check=True).stdout
+    return subprocess.run([*walls, "--", shell, "-c", script], capture_output=True, timeout=30, check=True).stdout
 
 
 @pytest.mark.skipif(BWRAP is None, reason="bubblewrap is not installed")
@@ -171,10 +171,13 @@ def test_folders_that_are_missing_leave_unknowns_and_no_more(root):
     assert seen.roms == {}
 
 
-def test_this_very_machine_can_be_read():
+def test_this_very_machine_can_be_read_quickly():
     script = stream.assemble(probes.all_probes("pve1"), NONCE)
-    ran = subprocess.run(["sh", "-c", script], capture_output=True, timeout=PATIENCE, check=True)
+    began = time.monotonic()
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, timeout=30, check=True)
+    took = time.monotonic() - began
     seen = facts.facts("pve1", stream.split(ran.stdout, NONCE))
     assert seen.boot.kernel == os.uname().release
     assert seen.boot.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert ran.stderr == b""
+    assert took < 5, "measured idle: 0.03 s"

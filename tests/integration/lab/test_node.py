@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -83,8 +84,8 @@ def test_paramiko_gets_along_and_a_command_takes_under_30_ms(node: fleet.FleetNo
         _, out, _ = client.exec_command("true")
         assert out.channel.recv_exit_status() == 0
         times.append(time.monotonic() - started)
-    # the quickest: the machine that runs the tests has other things to do
-    assert min(times) < 0.03
+    # the quicker half: the machine that runs the tests has other things to do
+    assert statistics.median(sorted(times)[:20]) < 0.03
 
 
 def test_only_the_labs_key_opens(node: fleet.FleetNode, lab: fleet.Fleet, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -159,7 +160,7 @@ def test_only_driver_files_go_along(bios: pathlib.Path, tmp_path: pathlib.Path) 
     assert "must be an .efi driver" in done.stderr
 
 
-def test_a_bare_driver_of_x64_is_wrapped(tmp_path: pathlib.Path) -> None:
+def test_a_bare_driver_is_wrapped_at_once(tmp_path: pathlib.Path) -> None:
     entry = [
         sys.executable,
         "-c",
@@ -168,5 +169,12 @@ def test_a_bare_driver_of_x64_is_wrapped(tmp_path: pathlib.Path) -> None:
         "build",
         str(EFIROM / "x64-big.efi"),
     ]
-    subprocess.run([*entry, "--device", "8086:9bc8", "-o", str(tmp_path / "x.rom")], check=True, capture_output=True)
+    best = 9.0
+    for _ in range(3):
+        started = time.monotonic()
+        subprocess.run(
+            [*entry, "--device", "8086:9bc8", "-o", str(tmp_path / "x.rom")], check=True, capture_output=True
+        )
+        best = min(best, time.monotonic() - started)
     assert (tmp_path / "x.rom").stat().st_size == 0x12000
+    assert best < 1.0  # 0.15 s on an idle machine; the limit of 0.3 s is held by bench/rom.py

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -213,8 +214,10 @@ def test_memory_ends() -> None:
 
 
 def test_cpu_ends() -> None:
+    started = time.monotonic()
     done = walled("while True: pass", before=limits.Limits(cpu=1))
     assert done.returncode in (128 + signal.SIGXCPU, 128 + signal.SIGKILL)
+    assert time.monotonic() - started < 15
 
 
 def test_dies_with_its_parent(tmp_path: pathlib.Path) -> None:

@@ -13,7 +13,6 @@ from concurrent import futures
 
 import pytest
 
-from patience import PATIENCE
 from transom import errors, ssh
 from transom.spec import wish
 
@@ -72,9 +71,9 @@ def test_too_much_output_is_garbled_and_the_connection_lives(host):
 
 def test_time_is_up_and_the_connection_lives(host):
     start = time.monotonic()
-    with pytest.raises(errors.Unreachable, match=r"`sleep 300` has not ended after 0\.5 s .*may still run"):
-        host.run(["sleep", "300"], timeout=0.5)
-    assert time.monotonic() - start < PATIENCE
+    with pytest.raises(errors.Unreachable, match=r"`sleep 30` has not ended after 0\.5 s .*may still run"):
+        host.run(["sleep", "30"], timeout=0.5)
+    assert time.monotonic() - start < 20
     assert host.run(["true"]).exit == 0
 
 
@@ -147,7 +146,7 @@ def test_closing_ends_the_thread_at_once(server):
     assert len(mine) == 1
     host.close()
     for thread in mine:
-        thread.join(PATIENCE)
+        thread.join(2)
         assert not thread.is_alive()
 
 
@@ -173,12 +172,11 @@ def _switches(status: pathlib.Path) -> int:
 def test_a_small_command_is_not_slowed_by_nagle(host):
     host.run(["true"])
     times = []
-    for _ in range(20):
+    for _ in range(10):
         start = time.monotonic()
         host.run(["true"])
         times.append(time.monotonic() - start)
-    # Nagle's 40 ms would be in each: the quickest says it on a busy machine too
-    assert min(times) < 0.035
+    assert sorted(times)[len(times) // 2] < 0.035
 
 
 @pytest.mark.parametrize("key", ["client", "client_ecdsa", "client_rsa"])
@@ -213,7 +211,7 @@ def test_no_thread_is_left_after_a_refusal(server):
     with pytest.raises(errors.Denied):
         ssh.connect(server.access(host_key="other_host"))
     for thread in set(threading.enumerate()) - before:
-        thread.join(PATIENCE)
+        thread.join(2)
         assert not thread.is_alive()
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from patience import PATIENCE
 from transom import errors, model, resources
 from transom.api import app, auth, feed, server
 from transom.plan import rehearsal, result
@@ -343,7 +342,7 @@ class Api:
     def __init__(self, daemon: FakeDaemon, running: server.Server, source: feed.Feed) -> None:
         self.daemon, self.url, self.feed, self.server = daemon, running.url, source, running
         self._clients = [
-            httpx.Client(base_url=self.url, headers=self.headers(scope), timeout=PATIENCE) for scope in auth.Scope
+            httpx.Client(base_url=self.url, headers=self.headers(scope), timeout=10) for scope in auth.Scope
         ]
         self.viewer, self.operator, self.approver, self.admin = self._clients
 

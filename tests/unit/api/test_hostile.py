@@ -166,11 +166,10 @@ def test_nodes_that_hang_keep_only_their_own_requests(api):
     "sent", [b"", b"GET /healthz HTTP/1.1\r\nHost:", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /h"]
 )
 def test_headers_that_do_not_come_are_not_waited_for(api, monkeypatch, sent):
-    usual = server.HEADERS
     monkeypatch.setattr(server, "HEADERS", 0.3)
     with _connected(api) as line:
         line.sendall(sent)
-        assert _until_closed(line) < usual
+        assert _until_closed(line) < 6
 
 
 def test_a_body_that_does_not_come_is_408(api, monkeypatch):
@@ -191,6 +190,7 @@ def test_what_is_no_http_is_sent_away(api, sent):
 
 
 def test_a_client_that_does_not_read_is_cut(api, monkeypatch):
+    usual = server.UNREAD
     monkeypatch.setattr(server, "UNREAD", 0.5)
     asked = threading.Event()
 
@@ -202,9 +202,10 @@ def test_a_client_that_does_not_read_is_cut(api, monkeypatch):
     with _connected(api, small=True) as line:
         line.sendall(f"GET /v1/status HTTP/1.1\r\nHost: x\r\n{_authorization(api)}\r\n".encode())
         assert asked.wait(PATIENCE)
-        until(
-            lambda: not api.server._server.server_state.connections
-        )  # the line itself does not tell before it is read
+        began = time.monotonic()
+        # the line itself does not tell before it is read
+        until(lambda: not api.server._server.server_state.connections)
+        assert time.monotonic() - began < usual
         assert _drain(line) < 30_000_000
 
 
@@ -217,7 +218,7 @@ def _connected(api, *, small: bool = False) -> socket.socket:
     line = socket.socket()
     if small:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    line.settimeout(PATIENCE)
+    line.settimeout(10)
     line.connect((url.host, url.port))
     return line
 
@@ -271,11 +272,10 @@ def test_a_certificate_that_is_none_is_a_clear_error(tmp_path):
 
 
 def test_answers_are_not_held_back(api):
-    """Head and body are two writes; with Nagle's algorithm the second waits for an acknowledgement that is delayed by 40 ms, each
-    time: the quickest of many says it on a busy machine too."""
+    """Head and body are two writes; with Nagle's algorithm the second waits for an acknowledgement that is delayed by 40 ms."""
     took = []
     for _ in range(20):
         began = time.monotonic()
         api.viewer.get("/healthz")
         took.append(time.monotonic() - began)
-    assert min(took) < 0.035
+    assert sorted(took)[len(took) // 2] < 0.035

@@ -16,9 +16,9 @@ def test_it_serves_until_it_is_told_to_end(tmp_path):
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         url = httpx.URL(running.stdout.readline().split()[0])
-        socket.create_connection((url.host, url.port), PATIENCE).close()
+        socket.create_connection((url.host, url.port), 5).close()
         running.terminate()
-        assert running.wait(PATIENCE) == 0
+        assert running.wait(10) == 0
     with socket.socket() as line:
         assert line.connect_ex((url.host, url.port)) != 0
 

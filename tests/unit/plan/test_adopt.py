@@ -249,10 +249,7 @@ def test_releasing_an_adopted_document_leaves_everything(desk):
     assert conf.parse(desk.node.guests[105]).persisted()["memory"] == "512"
 
 
-@hypothesis.settings(
-    max_examples=150,
-    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
-)
+@hypothesis.settings(max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
 @hypothesis.given(content=vmconfs.texts(), running=st.booleans())
 def test_any_vm_can_be_adopted_and_the_plan_is_empty(desk, content, running):
     if "hand.rom" not in desk.node.roms:

@@ -121,7 +121,7 @@ class Host:
         if self.node.broken is not None:
             raise self.node.broken
         if self.node.hangs is not None:
-            self.node.hangs.wait(PATIENCE)
+            self.node.hangs.wait(2 * PATIENCE)  # whoever waits for it has lost patience before
         if found := _FRAME.search(text):
             return pump.Completed(0, self._observation(found[1], [name for _, name in _FRAME.findall(text)]), b"")
         if not args:

@@ -73,7 +73,7 @@ RESERVED = (
 )
 
 
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 @hypothesis.given(st.sampled_from(sorted(documents.KINDS)).flatmap(lambda kind: admitted(SCHEMA["$defs"][kind])))
 def test_what_the_schema_admits_is_read_and_survives_the_store(data: dict[str, Any]) -> None:
     loaded, wrong = validate.document(yamltree.Tree(data, {(): 1, ("spec",): 3}), "t")
