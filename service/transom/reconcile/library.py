@@ -80,6 +80,8 @@ class _Work:
     stage: str = "begins"
     inputs: tuple[str, ...] = ()
     """SHA-256 of those that are there."""
+    answered: bool = False
+    """Whether its failure is kept, as the answer for these very inputs: others under the same names may do better at once."""
 
 
 class Library:
@@ -168,7 +170,10 @@ class Library:
             return done
         except errors.TransomError as error:
             with self._lock:
-                self._failures[build] = (self._now(), str(error))
+                if work.answered:
+                    self._failures.pop(build, None)
+                else:
+                    self._failures[build] = (self._now(), str(error))
             raise
         finally:
             with self._lock:
@@ -205,6 +210,7 @@ class Library:
             )
         except errors.RomError as error:
             self._store.roms.put(dataclasses.replace(row, error=str(error)))
+            work.answered = True
             raise
         sha256 = self._store.built.put(answer.payload)
         done = dataclasses.replace(

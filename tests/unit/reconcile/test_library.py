@@ -94,6 +94,26 @@ def test_a_full_disk_or_a_mistake_of_ours_ends_the_build_with_its_reason(kept, f
     assert shelf.failed_at(one) is not None
 
 
+def test_bytes_that_give_no_rom_say_nothing_of_those_that_follow(kept, tmp_path):
+    """A look may come while the file is being written: what is there afterwards is not held for half of it."""
+
+    def sandbox(inputs: tuple[library.Input, ...], *_: object) -> Answer:
+        if inputs[0].path.read_bytes() != BYTES:
+            raise errors.RomError("no GOP driver in it")
+        return Answer({"good": True}, b"ROM")
+
+    path = tmp_path / "bios.bin"
+    path.write_bytes(BYTES[:9])
+    shelf, one = library.Library(kept, sandbox, tool="test", now=time.time), rom("igd", file=str(path))
+    with pytest.raises(errors.RomError, match="no GOP driver"):
+        shelf.build(one, "Rom/igd")
+    assert (shelf.result(one).state, shelf.result(one).reason) == ("failed", "no GOP driver in it")
+    path.write_bytes(BYTES)
+    assert (shelf.result(one).state, shelf.failed_at(one)) == ("building", None)
+    shelf.build(one, "Rom/igd")
+    assert shelf.result(one).state == "built"
+
+
 def test_a_full_disk_is_told_to_who_hands_a_file_in(kept, tmp_path):
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
