@@ -27,7 +27,11 @@ def test_killed_while_building_it_is_built_and_rolled_out(bench):
         assert placed.read_bytes() == synthetic_rom.igd_rom() == one.rom_content(rom.sha256)
 
         firmware = document.parent / "B460M-Steel-Legend-2.10.zip"
-        firmware.write_bytes(firmware.read_bytes()[:-1] + b"x")
+        whole = firmware.read_bytes()
+        firmware.write_bytes(b"")  # a look comes while it is being written
+        one.scan("pve1", by="test")
+        until(lambda: "failed" in [row.state for row in one.roms()])
+        firmware.write_bytes(whole[:-1] + b"x")
         one.scan("pve1", by="test")  # the file alone has changed, and nobody has been asked
         wanted = ["place-rom", "change-guest", "remove-rom"]
         until(lambda: wanted in [[step["kind"] for step in one.plan(row.hash)["actions"]] for row in one.plans()])
